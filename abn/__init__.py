@@ -1,0 +1,20 @@
+"""Attention Branch Network: a classifier that says where it looked. See README.md."""
+
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+from .configuration_abn import AbnConfig
+from .image_processing_abn import AbnImageProcessor
+from .modeling_abn import AbnForImageClassification, AbnOutput
+
+AutoConfig.register(AbnConfig.model_type, AbnConfig)
+AutoModelForImageClassification.register(AbnConfig, AbnForImageClassification)
+AutoImageProcessor.register(AbnConfig, image_processor_classes={"torchvision": AbnImageProcessor})
+
+# save_pretrained and push_to_hub carry these classes' files along, so that others need not have this package.
+AbnConfig.register_for_auto_class()
+AbnForImageClassification.register_for_auto_class("AutoModelForImageClassification")
+AbnImageProcessor.register_for_auto_class("AutoImageProcessor")
+
+__version__ = "0.1.0"
+
+__all__ = ["AbnConfig", "AbnForImageClassification", "AbnImageProcessor", "AbnOutput"]

@@ -1,0 +1,255 @@
+"""The one place where preprocessing is defined, and where its geometry is undone.
+
+A picture is resized and cropped into `pixel_values`; the attention map that comes back covers what the model saw and
+nothing else. `Geometry` says where that lies in the picture, so that a map is laid on the right pixels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers.image_processing_backends import TorchvisionBackend
+from transformers.image_processing_utils import BatchFeature
+from transformers.image_transforms import group_images_by_shape, reorder_images
+from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
+from transformers.processing_utils import ImagesKwargs, Unpack
+
+from .pictures import to_rgb
+
+VIEWS = ("model", "whole")
+MULTIPLE = 32  # the network halves a picture five times
+LONGEST = 3  # of "whole": the long side is at most this many times the short one
+
+
+class AbnImageProcessorKwargs(ImagesKwargs, total=False):
+    """view: "model" (this processor's own resize and crop) or "whole" (aspect kept, nothing cropped)."""
+
+    view: str
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a picture of (height, width) goes through: resized, then cropped. Pixels; (rows, columns).
+
+    `offset` is where the crop begins in the resized picture; negative where the crop is larger and padded.
+    """
+
+    picture: tuple[int, int]
+    resized: tuple[int, int]
+    offset: tuple[int, int]
+    crop: tuple[int, int]
+
+    @property
+    def span(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(top, bottom), (left, right) of what the model saw, in the picture's own pixels, not rounded."""
+        return tuple(
+            (start * p / r, (start + c) * p / r)
+            for p, r, start, c in zip(self.picture, self.resized, self.offset, self.crop, strict=True)
+        )
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) of `span` in whole pixels, inside the picture, for `PIL.Image.crop`."""
+        (top, bottom), (left, right) = (
+            _whole_pixels(start, stop, length) for (start, stop), length in zip(self.span, self.picture, strict=True)
+        )
+        return left, top, right, bottom
+
+
+def _whole_pixels(start: float, stop: float, length: int) -> tuple[int, int]:
+    first = min(max(round(start), 0), length - 1)
+    return first, max(min(round(stop), length), first + 1)
+
+
+class AbnImageProcessor(TorchvisionBackend):
+    """Pictures -> (B, 3, H, W) float32 `pixel_values`; and attention maps back onto the pictures.
+
+    PIL pictures of every mode become upright RGB (`pictures.to_rgb`). `size` is {"shortest_edge": n} (aspect kept) or
+    {"height": h, "width": w} (squashed); `crop_size` is the centre crop's. The defaults are ImageNet's 256 and 224.
+    """
+
+    valid_kwargs = AbnImageProcessorKwargs
+    resample = PILImageResampling.BILINEAR
+    image_mean = [0.485, 0.456, 0.406]
+    image_std = [0.229, 0.224, 0.225]
+    size = {"shortest_edge": 256}
+    default_to_square = False
+    crop_size = {"height": 224, "width": 224}
+    do_resize = True
+    do_center_crop = True
+    do_rescale = True
+    do_normalize = True
+    do_convert_rgb = True
+    view = "model"
+
+    def __init__(self, **kwargs: Unpack[AbnImageProcessorKwargs]):
+        super().__init__(**kwargs)
+        _check_view(self.view)
+
+    def preprocess(self, images: ImageInput, **kwargs: Unpack[AbnImageProcessorKwargs]) -> BatchFeature:
+        """Pictures of one or several sizes -> {"pixel_values": ...}.
+
+        Args:
+            images: a PIL picture, an array or tensor (H, W, 3) or (3, H, W) of uint8, or a list of them.
+            view: "model" or "whole".
+
+        Raises:
+            ValueError: an unknown view, or what is no picture.
+        """
+        _check_view(kwargs.get("view", self.view))
+        return super().preprocess(images, **kwargs)
+
+    def process_image(self, image: ImageInput, do_convert_rgb: bool | None = None, **kwargs) -> Tensor:
+        if do_convert_rgb and isinstance(image, Image.Image):
+            image = to_rgb(image)
+        return super().process_image(image, do_convert_rgb=do_convert_rgb, **kwargs)
+
+    def _preprocess(
+        self,
+        images: list[Tensor],
+        do_resize: bool,
+        size: SizeDict,
+        do_center_crop: bool,
+        crop_size: SizeDict,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: float | list[float] | None,
+        image_std: float | list[float] | None,
+        disable_grouping: bool | None,
+        return_tensors,
+        view: str = "model",
+        resample: PILImageResampling | None = None,
+        **kwargs,
+    ) -> BatchFeature:
+        grouped, index = group_images_by_shape(images, disable_grouping=disable_grouping)
+        for shape, stack in grouped.items():
+            plan = self._plan(
+                tuple(stack.shape[-2:]),
+                view=view,
+                size=size if do_resize else None,
+                crop_size=crop_size if do_center_crop else None,
+            )
+            if plan.resized != plan.picture:
+                height, width = plan.resized
+                stack = self.resize(stack, SizeDict(height=height, width=width), resample=resample)
+            if plan.crop != plan.resized:
+                height, width = plan.crop
+                stack = self.center_crop(stack, SizeDict(height=height, width=width))
+            grouped[shape] = self.rescale_and_normalize(
+                stack, do_rescale, rescale_factor, do_normalize, image_mean, image_std
+            )
+        return BatchFeature(data={"pixel_values": reorder_images(grouped, index)}, tensor_type=return_tensors)
+
+    def geometry(self, picture: tuple[int, int], view: str | None = None) -> Geometry:
+        """Where what the model sees lies in a picture of (height, width) pixels.
+
+        Raises:
+            ValueError: an unknown view, or a side below one pixel.
+        """
+        view = self.view if view is None else view
+        _check_view(view)
+        if min(picture) < 1:
+            raise ValueError(f"a picture must have at least one pixel a side; got {picture[0]} x {picture[1]}")
+        size = _size_dict(self.size) if self.do_resize else None
+        crop_size = _size_dict(self.crop_size) if self.do_center_crop else None
+        return self._plan(tuple(picture), view=view, size=size, crop_size=crop_size)
+
+    def _plan(self, picture: tuple[int, int], *, view: str, size, crop_size) -> Geometry:
+        if view == "whole":
+            resized = _whole_size(picture, short=_short_side(crop_size or size, picture))
+            return Geometry(picture, resized, (0, 0), resized)
+        resized = picture if size is None else _resized(picture, size)
+        crop = resized if crop_size is None else (crop_size.height, crop_size.width)
+        offset = tuple(_crop_start(r, c) for r, c in zip(resized, crop, strict=True))
+        return Geometry(picture, resized, offset, crop)
+
+    def post_process_attention(
+        self,
+        attention_map: Tensor,
+        picture_sizes: Sequence[tuple[int, int]],
+        view: str | None = None,
+        output_sizes: Sequence[tuple[int, int]] | None = None,
+    ) -> list[Tensor]:
+        """Lay attention maps on the pixels the model saw.
+
+        Args:
+            attention_map: (B, 1, h, w), as the model gave it.
+            picture_sizes: B times (height, width) of the pictures given to the processor, upright.
+            view: the view they were processed with.
+            output_sizes: B times (height, width) to sample `Geometry.box` at; its own pixels if None.
+
+        Returns:
+            B maps (H, W) float32 that lie on `Geometry.box`: bilinear between the places' centres, constant outside
+            them (what `cv2.resize` gives where the box is the whole view).
+
+        Raises:
+            ValueError: the counts of maps and sizes differ.
+        """
+        if len(attention_map) != len(picture_sizes):
+            raise ValueError(f"{len(attention_map)} maps for {len(picture_sizes)} picture sizes")
+        heatmaps = []
+        for i, picture in enumerate(picture_sizes):
+            plan = self.geometry(picture, view)
+            left, top, right, bottom = plan.box
+            height, width = (bottom - top, right - left) if output_sizes is None else output_sizes[i]
+            grid = attention_map[i, 0].detach().to("cpu", torch.float32)
+            rows = _bilinear_weights(top, bottom, height, plan.span[0], grid.shape[0])
+            columns = _bilinear_weights(left, right, width, plan.span[1], grid.shape[1])
+            heatmaps.append(rows @ grid @ columns.T)
+        return heatmaps
+
+
+def _check_view(view: str) -> None:
+    if view not in VIEWS:
+        raise ValueError(f"view must be one of {', '.join(map(repr, VIEWS))}; got {view!r}")
+
+
+def _size_dict(size) -> SizeDict:
+    return size if isinstance(size, SizeDict) else SizeDict(**size)
+
+
+def _crop_start(length: int, crop: int) -> int:
+    return -((crop - length) // 2) if crop > length else int((length - crop) / 2)
+
+
+def _resized(picture: tuple[int, int], size: SizeDict) -> tuple[int, int]:
+    if size.height and size.width:
+        return size.height, size.width
+    if not size.shortest_edge:
+        raise ValueError(f"size must be {{'shortest_edge': n}} or {{'height': h, 'width': w}}; got {size}")
+    short, edge = min(picture), size.shortest_edge
+    return tuple(edge if side == short else max(1, int(edge * side / short)) for side in picture)
+
+
+def _short_side(size: SizeDict | None, picture: tuple[int, int]) -> int:
+    if size is None:
+        return min(picture)
+    return size.shortest_edge or min(size.height, size.width)
+
+
+def _whole_size(picture: tuple[int, int], short: int) -> tuple[int, int]:
+    """Short side `short`, long side in proportion but at most LONGEST times it, both rounded to MULTIPLE."""
+    scale = short / min(picture)
+    return tuple(max(MULTIPLE, round(min(side * scale, LONGEST * short) / MULTIPLE) * MULTIPLE) for side in picture)
+
+
+def _bilinear_weights(start: int, stop: int, count: int, span: tuple[float, float], places: int) -> Tensor:
+    """(count, places) weights of each map place in each of `count` pixels that divide [start, stop).
+
+    The map's `places` divide `span` evenly; both are in the picture's pixels.
+    """
+    centres = start + (torch.arange(count, dtype=torch.float64) + 0.5) * ((stop - start) / count)
+    at = ((centres - span[0]) / (span[1] - span[0]) * places - 0.5).clamp(0, places - 1)
+    lower = at.floor().long().clamp(max=max(places - 2, 0))
+    fraction = at - lower
+    weights = torch.zeros(count, places, dtype=torch.float64)
+    pixels = torch.arange(count)
+    weights[pixels, lower] += 1 - fraction
+    weights[pixels, (lower + 1).clamp(max=places - 1)] += fraction
+    return weights.float()
+
+
+__all__ = ["AbnImageProcessor", "Geometry"]

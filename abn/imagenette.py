@@ -1,0 +1,65 @@
+"""Imagenette (Howard 2019): its ten classes, where its pictures lie, and how they are fetched."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from torchvision.datasets import Imagenette
+from torchvision.datasets.utils import download_and_extract_archive
+
+WNIDS = tuple(sorted(Imagenette._WNID_TO_CLASS))
+CLASSES = tuple(Imagenette._WNID_TO_CLASS[wnid][0] for wnid in WNIDS)
+SIZES = ("full", "320px", "160px")
+FOLDERS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
+
+
+def find(root: str | Path, size: str | None = None) -> tuple[Path, str] | None:
+    """(root, size) of the Imagenette under `root`, as torchvision wants them; None where there is none.
+
+    `root` may hold the data set's folder or be that folder. Any size will do where `size` is None; the largest wins.
+    """
+    root = Path(root).expanduser()
+    for candidate in SIZES if size is None else (size,):
+        for base in (root, root.parent):
+            folder = base / FOLDERS[candidate]
+            if (base == root or folder == root) and all((folder / split).is_dir() for split in ("train", "val")):
+                return base, candidate
+    return None
+
+
+def load(root: str | Path, split: str, size: str | None = None, download: bool = False) -> Imagenette:
+    """torchvision's Imagenette of a split, "train" or "val".
+
+    Raises:
+        FileNotFoundError: it is not under `root` and `download` is False; says what was looked for.
+        OSError: the download failed.
+    """
+    if size is not None and size not in SIZES:
+        raise ValueError(f"Imagenette's size must be one of {', '.join(SIZES)}; got {size!r}")
+    found = find(root, size)
+    if found is None and download:
+        fetch(root, size or "full")
+        found = find(root, size)
+    if found is None:
+        looked_for = " or ".join(FOLDERS[s] for s in (SIZES if size is None else (size,)))
+        raise FileNotFoundError(f"no Imagenette under {root}: expected a folder {looked_for} with train/ and val/")
+    base, size = found
+    return Imagenette(base, split=split, size=size, download=False)
+
+
+def fetch(root: str | Path, size: str = "160px") -> None:
+    """Download and unpack an archive (checksum verified, progress on the terminal).
+
+    Unpacked aside and then renamed, so that a folder of that name is always whole.
+    """
+    url, md5 = Imagenette._ARCHIVES[size]
+    root = Path(root).expanduser()
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as aside:
+        download_and_extract_archive(url, root, extract_root=aside, md5=md5)
+        target = root / FOLDERS[size]
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(Path(aside) / FOLDERS[size], target)
+    (root / Path(url).name).unlink(missing_ok=True)

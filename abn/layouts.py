@@ -1,0 +1,197 @@
+"""Every tensor layout an ABN checkpoint comes in, as a table, and the one way to read them.
+
+The Hub's reference checkpoint changed its code over time; config.json cannot tell its forms apart, the tensors' names
+can. Each foreign form is renamed to this package's own (`model.features`, `model.attention_branch`,
+`model.perception_branch`). Nothing but safetensors is read and no code of a checkpoint is run.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers.utils import cached_file
+
+WEIGHTS_NAME = "model.safetensors"
+
+_RESNET_BODY = (
+    (r"^model\.(conv1|bn1|layer[123])\.", r"model.features.\1."),
+    (r"^model\.att_layer4\.", "model.attention_branch.stage."),
+    (r"^model\.layer4\.", "model.perception_branch.stage."),
+    (r"^model\.fc\.", "model.perception_branch.fc."),
+)
+
+
+def _branch(**names: str) -> tuple[tuple[str, str], ...]:
+    return tuple((rf"^model\.{old}\.", f"model.attention_branch.{new}.") for new, old in names.items())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A form of checkpoint: the tensors that give it away, the attention head it means, and its renames."""
+
+    name: str
+    present: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    head: str | None = None
+    renames: tuple[tuple[str, str], ...] = ()
+
+    def matches(self, names: set[str]) -> bool:
+        return all(n in names for n in self.present) and not any(n in names for n in self.absent)
+
+    def rename(self, name: str) -> str:
+        for pattern, replacement in self.renames:
+            name, count = re.subn(pattern, replacement, name)
+            if count:
+                break
+        return name
+
+
+LAYOUTS = (
+    Layout(
+        name="own",
+        present=("model.attention_branch.map_conv.weight", "model.perception_branch.fc.weight"),
+    ),
+    Layout(
+        name="Hub A",
+        present=("model.att_norm.weight", "model.att_conv3.weight", "model.att_norm3.weight"),
+        head="A",
+        renames=_RESNET_BODY
+        + _branch(
+            norm="att_norm",
+            conv="att_conv",
+            norm2="att_norm2",
+            class_conv="att_conv2",
+            map_conv="att_conv3",
+            map_norm="att_norm3",
+        ),
+    ),
+    Layout(
+        name="Hub B",
+        present=("model.att_norm.weight", "model.att_conv_map.weight"),
+        absent=("model.att_conv2.weight",),
+        head="B",
+        renames=_RESNET_BODY + _branch(norm="att_norm", conv="att_conv", norm2="att_norm2", map_conv="att_conv_map"),
+    ),
+    Layout(
+        name="Hub C",
+        present=("model.bn_att.weight", "model.att_conv3.weight", "model.bn_att3.weight"),
+        head="C",
+        renames=_RESNET_BODY
+        + _branch(
+            norm="bn_att",
+            conv="att_conv",
+            norm2="bn_att2",
+            class_conv="att_conv2",
+            map_conv="att_conv3",
+            map_norm="bn_att3",
+        ),
+    ),
+)
+
+BLOCK_COUNTS = {
+    (False, (2, 2, 2, 2)): "resnet18",
+    (False, (3, 4, 6, 3)): "resnet34",
+    (True, (3, 4, 6, 3)): "resnet50",
+    (True, (3, 4, 23, 3)): "resnet101",
+    (True, (3, 8, 36, 3)): "resnet152",
+}
+
+
+def identify(names: Iterable[str], source: object = "the checkpoint") -> Layout:
+    """The layout of a checkpoint with these tensor names.
+
+    Raises:
+        ValueError: it is none of the known ones; says what was found and what was expected.
+    """
+    names = set(names)
+    for layout in LAYOUTS:
+        if layout.matches(names):
+            return layout
+    sample = ", ".join(sorted(names)[:3]) or "no tensors"
+    known = "; ".join(f"{layout.name}: {', '.join(layout.present)}" for layout in LAYOUTS)
+    raise ValueError(f"{source} is not an ABN checkpoint. Found {len(names)} tensors ({sample}, …); expected {known}.")
+
+
+def read_tensors(file: str | Path) -> tuple[Layout, dict[str, Tensor]]:
+    """A safetensors file's layout and its tensors under this package's own names.
+
+    Raises:
+        ValueError: the file is damaged, or not an ABN's.
+        OSError: the file cannot be read.
+    """
+    try:
+        tensors = load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{Path(file).name} is not a whole safetensors file ({error}); is it cut short?") from None
+    layout = identify(tensors, Path(file).name)
+    return layout, {layout.rename(name): tensor for name, tensor in tensors.items()}
+
+
+def infer_config(tensors: dict[str, Tensor]) -> dict:
+    """`AbnConfig` fields that follow from tensors under our own names: arch, width, stem, shortcut, num_labels.
+
+    Raises:
+        ValueError: the blocks are those of no known ResNet.
+    """
+    stages = [f"model.features.layer{i}." for i in (1, 2, 3)] + ["model.perception_branch.stage."]
+    bottleneck = f"{stages[0]}0.conv3.weight" in tensors
+    depths = []
+    for stage in stages:
+        depths.append(len({name[len(stage) :].split(".")[0] for name in tensors if name.startswith(stage)}))
+    arch = BLOCK_COUNTS.get((bottleneck, tuple(depths)))
+    if arch is None:
+        kind = "bottleneck" if bottleneck else "basic"
+        raise ValueError(
+            f"{kind} blocks of depths {depths} are no known ResNet; expected {', '.join(BLOCK_COUNTS.values())}"
+        )
+    shortcut = tensors.get(f"{stages[1]}0.downsample.0.weight")
+    return {
+        "arch": arch,
+        "width": tensors["model.features.bn1.weight"].shape[0],
+        "stem": "7x7" if "model.features.conv1.weight" in tensors else "3x3x3",
+        "shortcut": "avgpool" if shortcut is None else "conv",
+        "num_labels": tensors["model.perception_branch.fc.weight"].shape[0],
+    }
+
+
+def read_checkpoint(source, config, config_class, kwargs: dict):
+    """A folder's or Hub repository's config and its tensors under our own names.
+
+    `kwargs` are `from_pretrained`'s: those that say where to look are taken out of it. Config wins: the attention
+    head is read off the tensors only where config.json does not name it.
+    """
+    where = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
+    where = {name: kwargs.pop(name) for name in where if kwargs.get(name) is not None}
+    if not isinstance(config, config_class):
+        config_source = source if config is None else config
+        found = config_class.get_config_dict(config_source, **where)[0].get("model_type")
+        if found != config_class.model_type:
+            raise ValueError(f"{source} holds a model of type {found!r}; expected model_type 'abn'")
+        config = config_class.from_pretrained(config_source, **where)
+    layout, tensors = read_tensors(cached_file(source, WEIGHTS_NAME, **where))
+    if config.attention_head is None:
+        config.attention_head = layout.head
+    return config, tensors
+
+
+def check_loaded(info: dict, source: object) -> None:
+    """Refuse a half-loaded model: transformers only warns and leaves random weights.
+
+    Raises:
+        ValueError: tensors are missing, left over or of the wrong shape; names the first few of each.
+    """
+    faults = []
+    for key, words in (("missing_keys", "missing"), ("unexpected_keys", "unexpected")):
+        if names := sorted(info[key]):
+            faults.append(f"{len(names)} {words} ({', '.join(names[:3])})")
+    if mismatched := sorted(info["mismatched_keys"]):
+        shown = ", ".join(f"{name}: {tuple(got)} for {tuple(want)}" for name, got, want in mismatched[:3])
+        faults.append(f"{len(mismatched)} of the wrong shape ({shown})")
+    if info.get("error_msgs"):
+        faults.append(str(info["error_msgs"][0]))
+    if faults:
+        raise ValueError(f"The tensors of {source or 'the checkpoint'} do not fit its config: {'; '.join(faults)}")

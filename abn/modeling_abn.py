@@ -1,0 +1,204 @@
+"""The Attention Branch Network (ABN; Fukui et al., CVPR 2019, arXiv:1812.10025).
+
+    features = feature extractor(picture)
+    attention branch:  features -> class logits of its own, and an attention map in (0, 1)
+    perception branch: features * map + features -> last stage -> mean over places -> class logits
+
+Both branches are trained by the sum of their cross-entropies; one forward pass gives both.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple
+
+from .backbone_resnet import ResNetBackbone
+from .configuration_abn import AbnConfig
+from .layouts import check_loaded, read_checkpoint
+
+
+@dataclass
+class AbnOutput(ModelOutput):
+    """What one forward pass gives, for B pictures, K classes and a feature map of h x w places.
+
+    loss: scalar, the sum of both branches' mean cross-entropies; None without labels.
+    logits: (B, K), the perception branch's: the network's answer.
+    attention_logits: (B, K), the attention branch's own answer.
+    attention_map: (B, 1, h, w) in (0, 1).
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    attention_logits: Tensor | None = None
+    attention_map: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class AttentionHead:
+    """The published forms differ in these four places and in no other."""
+
+    relu_after_norm: bool
+    map_kernel: int
+    map_norm: bool
+    class_conv: bool
+
+
+HEADS = {
+    "A": AttentionHead(relu_after_norm=False, map_kernel=3, map_norm=True, class_conv=True),
+    "B": AttentionHead(relu_after_norm=True, map_kernel=1, map_norm=False, class_conv=False),
+    "C": AttentionHead(relu_after_norm=True, map_kernel=3, map_norm=True, class_conv=True),
+}
+
+
+class AttentionBranch(nn.Module):
+    """(B, C, h, w) features -> (B, K) class logits and a (B, 1, h, w) attention map in (0, 1)."""
+
+    def __init__(self, *, stage: nn.Module, channels: int, num_labels: int, head: AttentionHead):
+        super().__init__()
+        self.stage = stage
+        self.norm = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True) if head.relu_after_norm else nn.Identity()
+        self.conv = nn.Conv2d(channels, num_labels, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(num_labels)
+        self.map_conv = nn.Conv2d(num_labels, 1, head.map_kernel, padding=head.map_kernel // 2, bias=False)
+        self.map_norm = nn.BatchNorm2d(1) if head.map_norm else nn.Identity()
+        self.class_conv = nn.Conv2d(num_labels, num_labels, 1, bias=False) if head.class_conv else nn.Identity()
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        responses = F.relu(self.norm2(self.conv(self.relu(self.norm(self.stage(features))))))
+        attention_map = torch.sigmoid(self.map_norm(self.map_conv(responses)))
+        return self.class_conv(responses).mean((2, 3)), attention_map
+
+
+class PerceptionBranch(nn.Module):
+    """(B, C, h, w) features and a (B, 1, h, w) map -> (B, K) class logits."""
+
+    def __init__(self, *, stage: nn.Module, channels: int, num_labels: int, residual: bool):
+        super().__init__()
+        self.stage = stage
+        self.fc = nn.Linear(channels, num_labels)
+        self.residual = residual
+
+    def forward(self, features: Tensor, attention_map: Tensor) -> Tensor:
+        attended = features * attention_map
+        if self.residual:
+            attended = attended + features
+        return self.fc(self.stage(attended).mean((2, 3)))
+
+
+class AbnNetwork(nn.Module):
+    """Feature extractor and the two branches. `attention_map` keeps the last forward's map, (B, 1, h, w), for
+    callers of the reference implementation; `AbnOutput.attention_map` is the one to use, also across threads."""
+
+    def __init__(self, config: AbnConfig):
+        super().__init__()
+        backbone = ResNetBackbone(config)
+        shape = {"channels": backbone.channels, "num_labels": config.num_labels}
+        self.features = backbone.features()
+        self.attention_branch = AttentionBranch(
+            stage=backbone.last_stage(stride=1), head=HEADS[config.attention_head], **shape
+        )
+        self.perception_branch = PerceptionBranch(
+            stage=backbone.last_stage(stride=2), residual=config.residual_attention, **shape
+        )
+        self.attention_map: Tensor | None = None
+
+    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.features(pixel_values)
+        attention_logits, attention_map = self.attention_branch(features)
+        logits = self.perception_branch(features, attention_map)
+        self.attention_map = attention_map.detach()
+        return logits, attention_logits, attention_map
+
+
+class AbnPreTrainedModel(PreTrainedModel):
+    config_class = AbnConfig
+    base_model_prefix = "model"
+    main_input_name = "pixel_values"
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """He initialisation of convolutions, as in torchvision's ResNet; the rest as PyTorch does it."""
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.BatchNorm2d):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+            init.zeros_(module.running_mean)
+            init.ones_(module.running_var)
+            init.zeros_(module.num_batches_tracked)
+        elif isinstance(module, nn.Linear):
+            bound = module.in_features**-0.5
+            init.uniform_(module.weight, -bound, bound)
+            init.uniform_(module.bias, -bound, bound)
+
+
+class AbnForImageClassification(AbnPreTrainedModel):
+    """An image classifier that says where it looked.
+
+    Example:
+        >>> model = AbnForImageClassification.from_pretrained("abn/weights/compact")
+        >>> outputs = model(pixel_values=torch.randn(1, 3, 160, 160))
+        >>> outputs.logits.shape, outputs.attention_map.shape
+        (torch.Size([1, 10]), torch.Size([1, 1, 10, 10]))
+    """
+
+    def __init__(self, config: AbnConfig):
+        super().__init__(config)
+        if config.attention_head is None:
+            config.attention_head = "C"
+        self.model = AbnNetwork(config)
+        self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, config=None, state_dict=None, **kwargs):
+        """As everywhere in transformers, and stricter: every tensor must be there, of the right shape, and no other.
+
+        Reads the published Hub layouts A, B and C as well as its own; see `layouts`.
+
+        Raises:
+            ValueError: the checkpoint is not an ABN's, or its tensors are not those its config asks for.
+            OSError: the checkpoint cannot be found or fetched.
+        """
+        wants_info = kwargs.pop("output_loading_info", False)
+        if state_dict is None:
+            config, state_dict = read_checkpoint(pretrained_model_name_or_path, config, AbnConfig, kwargs)
+        model, info = super().from_pretrained(
+            None,
+            *model_args,
+            config=config,
+            state_dict=state_dict,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **kwargs,
+        )
+        check_loaded(info, pretrained_model_name_or_path)
+        model.config.name_or_path = model.name_or_path = str(pretrained_model_name_or_path or "")
+        return (model, info) if wants_info else model
+
+    @can_return_tuple
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **kwargs) -> AbnOutput:
+        """Classify.
+
+        Args:
+            pixel_values: (B, 3, H, W) float, normalised as `AbnImageProcessor` does it; any H and W of 32 or more.
+            labels: (B,) int64 class indices; gives the loss.
+
+        Raises:
+            ValueError: `pixel_values` is not (B, 3, H, W).
+        """
+        if pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
+            raise ValueError(f"pixel_values must be (batch, 3, height, width); got {tuple(pixel_values.shape)}")
+        logits, attention_logits, attention_map = self.model(pixel_values)
+        loss = None
+        if labels is not None:
+            loss = F.cross_entropy(logits, labels) + F.cross_entropy(attention_logits, labels)
+        return AbnOutput(loss=loss, logits=logits, attention_logits=attention_logits, attention_map=attention_map)
+
+
+__all__ = ["AbnForImageClassification", "AbnNetwork", "AbnOutput", "AbnPreTrainedModel"]

@@ -1,0 +1,60 @@
+"""Any picture -> 8-bit RGB, the way a viewer would show it."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+WHITE = (255, 255, 255, 255)
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """A PIL picture of any mode as mode RGB: upright, transparency laid on white, 16 bits scaled to 8.
+
+    The EXIF orientation is applied; CMYK, palette, grey and bilevel modes convert. "I;16" spans 16 bits. The modes
+    "I" and "F" do not say their range: it is the smallest of 1 ("F" alone), 8 bits and 16 bits that holds the values.
+
+    Raises:
+        ValueError: Pillow knows no way from this mode to RGB, or values are not finite.
+    """
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = _from_deep_grey(np.asarray(picture), picture.mode)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, WHITE), picture)
+    try:
+        return picture.convert("RGB")
+    except ValueError as error:
+        raise ValueError(f"a picture of mode {picture.mode} cannot be turned into RGB ({error})") from None
+
+
+def _from_deep_grey(values: np.ndarray, mode: str) -> Image.Image:
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("the picture holds values that are not finite")
+    ranges = {"I": (255, 65535), "F": (1, 255, 65535)}.get(mode, (65535,))
+    top = next((top for top in ranges if values.max(initial=0) <= top), ranges[-1])
+    return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
+
+
+def from_array(array: np.ndarray) -> Image.Image:
+    """An (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) array as a PIL picture.
+
+    uint8 is taken as it is, uint16 is scaled to 8 bits, floats must lie in [0, 1].
+
+    Raises:
+        ValueError: another shape, or floats that are not finite or lie outside [0, 1].
+        TypeError: another dtype.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
+        raise ValueError(f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {array.shape}")
+    if array.dtype == np.uint16:
+        array = np.rint(array / 257)
+    elif np.issubdtype(array.dtype, np.floating):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise ValueError("a float array must hold finite values in [0, 1]")
+        array = np.rint(array * 255)
+    elif array.dtype != np.uint8:
+        raise TypeError(f"an array must be uint8, uint16 or float; got {array.dtype}")
+    return Image.fromarray(np.ascontiguousarray(array.astype(np.uint8)))

@@ -1,0 +1,1 @@
+"""Training of Attention Branch Networks. The command is `python train/run.py`; the library `abn` never imports this."""
