@@ -2,9 +2,12 @@
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
+from .calibration import Calibration
 from .configuration_abn import AbnConfig
+from .explanation import Explainer, Explanation
 from .image_processing_abn import AbnImageProcessor
 from .modeling_abn import AbnForImageClassification, AbnOutput
+from .overlay import jet, overlay
 
 AutoConfig.register(AbnConfig.model_type, AbnConfig)
 AutoModelForImageClassification.register(AbnConfig, AbnForImageClassification)
@@ -17,4 +20,14 @@ AbnImageProcessor.register_for_auto_class("AutoImageProcessor")
 
 __version__ = "0.1.0"
 
-__all__ = ["AbnConfig", "AbnForImageClassification", "AbnImageProcessor", "AbnOutput"]
+__all__ = [
+    "AbnConfig",
+    "AbnForImageClassification",
+    "AbnImageProcessor",
+    "AbnOutput",
+    "Calibration",
+    "Explainer",
+    "Explanation",
+    "jet",
+    "overlay",
+]

@@ -3,14 +3,18 @@
 import os
 import shutil
 import tempfile
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from torchvision.datasets import Imagenette
-from torchvision.datasets.utils import download_and_extract_archive
+from torchvision.datasets.utils import check_integrity, extract_archive
+from tqdm import tqdm
 
 WNIDS = tuple(sorted(Imagenette._WNID_TO_CLASS))
 CLASSES = tuple(Imagenette._WNID_TO_CLASS[wnid][0] for wnid in WNIDS)
 SIZES = ("full", "320px", "160px")
+TIMEOUT = 30  # seconds without a byte
 FOLDERS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}
 
 
@@ -48,18 +52,38 @@ def load(root: str | Path, split: str, size: str | None = None, download: bool =
     return Imagenette(base, split=split, size=size, download=False)
 
 
-def fetch(root: str | Path, size: str = "160px") -> None:
-    """Download and unpack an archive (checksum verified, progress on the terminal).
+def fetch(root: str | Path, size: str = "160px", report: Callable[[float], None] | None = None) -> None:
+    """Download and unpack an archive, with progress on the terminal; its checksum is verified.
 
     Unpacked aside and then renamed, so that a folder of that name is always whole.
+
+    Args:
+        report: called with the share that has arrived, 0 to 1.
+
+    Raises:
+        OSError: no connection, an error, nothing for TIMEOUT seconds, or bytes that are not the archive's.
     """
     url, md5 = Imagenette._ARCHIVES[size]
     root = Path(root).expanduser()
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix=".unpacking-") as aside:
-        download_and_extract_archive(url, root, extract_root=aside, md5=md5)
+    with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as aside:
+        archive = Path(aside) / Path(url).name
+        _download(url, archive, report)
+        if not check_integrity(archive, md5):
+            raise OSError(f"{archive.name} arrived damaged: its checksum is wrong")
+        extract_archive(archive, aside)
         target = root / FOLDERS[size]
         if target.exists():
             shutil.rmtree(target)
         os.replace(Path(aside) / FOLDERS[size], target)
-    (root / Path(url).name).unlink(missing_ok=True)
+
+
+def _download(url: str, file: Path, report: Callable[[float], None] | None) -> None:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, file.open("wb") as out:
+        total = int(answer.headers.get("Content-Length") or 0)
+        with tqdm(total=total or None, unit="B", unit_scale=True, desc=file.name) as bar:
+            while chunk := answer.read(1 << 18):
+                out.write(chunk)
+                bar.update(len(chunk))
+                if report is not None and total:
+                    report(bar.n / total)

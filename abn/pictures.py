@@ -1,9 +1,42 @@
 """Any picture -> 8-bit RGB, the way a viewer would show it."""
 
+from pathlib import Path
+
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 WHITE = (255, 255, 255, 255)
+MAX_PIXELS = 100_000_000  # decoded, that is 300 MB
+
+
+def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
+    """A PIL picture, an array (`from_array`) or a path as an upright RGB picture.
+
+    Raises:
+        ValueError: it is no picture, is damaged, or holds more than MAX_PIXELS; says which.
+        TypeError: another type.
+        FileNotFoundError: no such file.
+    """
+    if isinstance(picture, np.ndarray):
+        return to_rgb(from_array(picture))
+    if isinstance(picture, Image.Image):
+        return to_rgb(picture)
+    if not isinstance(picture, (str, Path)):
+        raise TypeError(f"a picture must be a PIL image, a NumPy array or a path; got {type(picture).__name__}")
+    name = Path(picture).name
+    try:
+        with Image.open(picture) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(
+                    f"{name} has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS:,} are allowed"
+                )
+            return to_rgb(opened)
+    except FileNotFoundError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{name} is not a picture that can be read: {type(error).__name__}") from None
+    except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file
+        raise ValueError(f"{name} is damaged: {error}") from None
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

@@ -1,0 +1,180 @@
+"""From a picture to its explanation: the one pipeline, used by Python, the Space and its API alike."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .calibration import Calibration, energy_score
+from .checkpoints import load_calibration, load_checkpoint
+from .image_processing_abn import AbnImageProcessor
+from .modeling_abn import AbnForImageClassification
+from .overlay import jet, overlay
+from .pictures import load_rgb
+
+METHODS = ("attention",)
+LONGEST_VIEW = 1024  # pixels
+BATCH = 32  # pictures a forward
+
+Picture = Image.Image | np.ndarray | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What the network made of one picture.
+
+    label: the perception branch's most probable class.
+    probabilities: class -> probability, most probable first; temperature-scaled where the weights bring a calibration.
+    attention_probabilities: the attention branch's own opinion, likewise.
+    attention_map: (h, w) float32 in [0, 1], as the model gave it.
+    view: (H, W, 3) uint8 RGB: the picture's own pixels of what was looked at, the longest side at most 1024.
+    heatmap: (H, W) float32 in [0, 1]: the map laid over `view`.
+    energy: log sum exp of the logits; low where the network has seen nothing alike.
+    unfamiliar: whether `energy` lies below the calibration's threshold: probably none of the classes.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    attention_probabilities: dict[str, float]
+    attention_map: np.ndarray = field(repr=False)
+    view: np.ndarray = field(repr=False)
+    heatmap: np.ndarray = field(repr=False)
+    energy: float
+    unfamiliar: bool
+
+    def overlay(self, alpha: float = 1.0, stretch: bool = False) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: `view` with the heatmap added in JET colours; see `abn.overlay.overlay`."""
+        return overlay(self.view, self.heatmap, alpha, stretch)
+
+    def colours(self, stretch: bool = False) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: the heatmap alone in JET colours, the layer that `overlay` adds."""
+        return jet(self.heatmap, stretch)
+
+
+class Explainer:
+    """Explains pictures with one model. Safe to call from several threads.
+
+    Example:
+        >>> explainer = Explainer.from_pretrained("compact")
+        >>> explanation = explainer("golf.jpg")
+        >>> explanation.label, explanation.overlay().shape
+        ('golf ball', (480, 480, 3))
+    """
+
+    def __init__(
+        self,
+        model: AbnForImageClassification,
+        processor: AbnImageProcessor,
+        *,
+        calibration: Calibration | None = None,
+        device: str | torch.device | None = None,
+    ):
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.processor = processor
+        self.calibration = calibration or Calibration()
+        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, device: str | torch.device | None = None, **where) -> "Explainer":
+        """Load a Hub id, a folder, a .safetensors file, or "compact", the bundled network.
+
+        Args:
+            device: CUDA where there is one, else the CPU, if None.
+            where: `revision`, `cache_dir`, `token`, `local_files_only`, as everywhere in transformers.
+
+        Raises:
+            ValueError: it is not an ABN checkpoint; says what was found and what was expected.
+            OSError: it cannot be found or fetched.
+        """
+        model, processor = load_checkpoint(source, **where)
+        return cls(model, processor, calibration=load_calibration(source), device=device)
+
+    def __call__(
+        self,
+        pictures: Picture | Sequence[Picture],
+        *,
+        method: str = "attention",
+        target: str | int | None = None,
+        view: str = "model",
+    ) -> Explanation | list[Explanation]:
+        """Explain one picture, or a list of them in one batch (a list gives a list, in the same order).
+
+        Args:
+            pictures: PIL pictures, arrays (`pictures.from_array`) or paths.
+            method: "attention", the attention map.
+            target: the class to explain, a name or an index. The attention map is the same for every class.
+            view: "model" (the processor's own resize and crop) or "whole" (aspect kept, nothing cropped).
+
+        Raises:
+            ValueError: what is no picture; an unknown method, class or view; names the allowed ones.
+            TypeError: a picture of another type.
+            FileNotFoundError: a path that does not exist.
+        """
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}")
+        self._check_target(target)
+        if not isinstance(pictures, (list, tuple)):
+            return self._explain([load_rgb(pictures)], view)[0]
+        return self._explain([load_rgb(picture) for picture in pictures], view)
+
+    def _check_target(self, target: str | int | None) -> None:
+        known = target is None or target in self.labels
+        if not known and not (isinstance(target, int) and 0 <= target < len(self.labels)):
+            raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
+
+    def _explain(self, pictures: list[Image.Image], view: str) -> list[Explanation]:
+        """Pictures of equal input shape share a forward."""
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, picture in enumerate(pictures):
+            groups[self.processor.geometry((picture.height, picture.width), view).crop].append(index)
+        explanations: dict[int, Explanation] = {}
+        for members in groups.values():
+            for start in range(0, len(members), BATCH):
+                chosen = members[start : start + BATCH]
+                explanations.update(zip(chosen, self._forward([pictures[i] for i in chosen], view), strict=True))
+        return [explanations[index] for index in range(len(pictures))]
+
+    @torch.inference_mode()
+    def _forward(self, pictures: list[Image.Image], view: str) -> list[Explanation]:
+        pixels = self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
+        outputs = self.model(pixel_values=pixels.to(self.device, memory_format=torch.channels_last))
+        logits, attention_logits = outputs.logits.float().cpu(), outputs.attention_logits.float().cpu()
+        energies = energy_score(logits).tolist()
+        maps = outputs.attention_map.float().cpu()
+        sizes = [(picture.height, picture.width) for picture in pictures]
+        views = [self._view(picture, view) for picture in pictures]
+        heatmaps = self.processor.post_process_attention(maps, sizes, view, [seen.shape[:2] for seen in views])
+        explanations = []
+        for i in range(len(pictures)):
+            probabilities = self._probabilities(logits[i] / self.calibration.temperature)
+            explanations.append(
+                Explanation(
+                    label=next(iter(probabilities)),
+                    probabilities=probabilities,
+                    attention_probabilities=self._probabilities(
+                        attention_logits[i] / self.calibration.attention_temperature
+                    ),
+                    attention_map=maps[i, 0].numpy(),
+                    view=views[i],
+                    heatmap=heatmaps[i].clamp(0, 1).numpy(),
+                    energy=energies[i],
+                    unfamiliar=self.calibration.is_unfamiliar(energies[i]),
+                )
+            )
+        return explanations
+
+    def _view(self, picture: Image.Image, view: str) -> np.ndarray:
+        seen = picture.crop(self.processor.geometry((picture.height, picture.width), view).box)
+        seen.thumbnail((LONGEST_VIEW, LONGEST_VIEW), Image.Resampling.LANCZOS)
+        return np.asarray(seen)
+
+    def _probabilities(self, logits: Tensor) -> dict[str, float]:
+        values = torch.softmax(logits, 0)
+        order = values.argsort(descending=True, stable=True)
+        return {self.labels[i]: values[i].item() for i in order.tolist()}

@@ -1,0 +1,150 @@
+"""Fetching a checkpoint from the Hub within deadlines of our own.
+
+huggingface_hub retries for half a minute on errors and for minutes on a hang. A Space must know within seconds.
+"""
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url
+from huggingface_hub.errors import EntryNotFoundError
+from tqdm import tqdm
+
+REQUIRED = ("config.json", "model.safetensors")
+OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
+DEADLINE = 10.0  # seconds to the first answer
+IDLE = 10.0  # seconds a download may stand still
+
+
+class HubError(OSError):
+    """The checkpoint could not be fetched; the message says why, for a person."""
+
+
+class _Watch:
+    """When the fetch last moved, how far it is, and whether nobody waits for it any more."""
+
+    def __init__(self, report: Callable[[float], None] | None):
+        self.report = report
+        self.moved = time.monotonic()
+        self.answered = False
+        self.abandoned = False
+        self.share = 0.0
+
+    def beat(self, share: float | None = None) -> None:
+        if self.abandoned:
+            raise HubError("abandoned")
+        self.moved = time.monotonic()
+        self.answered = True
+        if share is not None:
+            self.share = share
+            if self.report is not None:
+                self.report(share)
+
+
+def fetch(
+    repo_id: str,
+    *,
+    revision: str | None = None,
+    deadline: float = DEADLINE,
+    idle: float = IDLE,
+    report: Callable[[float], None] | None = None,
+) -> Path:
+    """Download a checkpoint's config, weights, processor and calibration into the Hub's cache; no code.
+
+    With HF_HUB_OFFLINE=1 the cache alone is asked.
+
+    Args:
+        deadline: seconds within which the Hub must answer at all.
+        idle: seconds for which a download may stand still.
+        report: called with the share of the weights that has arrived, 0 to 1.
+
+    Returns:
+        The folder with the files.
+
+    Raises:
+        HubError: no answer, an error, a stalled download or a missing file; the message says which.
+    """
+    watch = _Watch(report)
+    outcome: dict = {}
+
+    def work() -> None:
+        try:
+            outcome["folder"] = _download(repo_id, revision, watch, deadline)
+        except BaseException as error:
+            outcome["error"] = error
+
+    threading.Thread(target=work, name=f"fetch {repo_id}", daemon=True).start()
+    while not outcome:
+        time.sleep(0.05)
+        still = time.monotonic() - watch.moved
+        if not watch.answered and still > deadline:
+            watch.abandoned = True
+            raise HubError(f"the Hub did not answer within {deadline:g} s")
+        if watch.answered and still > idle:
+            watch.abandoned = True
+            raise HubError(f"the download stood still for {idle:g} s at {watch.share:.0%}")
+    if "error" in outcome:
+        raise _in_words(outcome["error"]) from None
+    return outcome["folder"]
+
+
+def _download(repo_id: str, revision: str | None, watch: _Watch, deadline: float) -> Path:
+    offline = constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE
+    if not offline:
+        for name in REQUIRED:
+            _probe(hf_hub_url(repo_id, name, revision=revision), deadline)
+            watch.beat()
+
+    class Progress(tqdm):
+        """huggingface_hub's bar on the terminal, which also feeds the watch."""
+
+        def __init__(self, *args, **kwargs):
+            kwargs.pop("name", None)
+            super().__init__(*args, **kwargs)
+
+        def update(self, n=1):
+            watch.beat(self.n / self.total if self.total else None)
+            return super().update(n)
+
+    for name in REQUIRED:
+        file = hf_hub_download(repo_id, name, revision=revision, tqdm_class=Progress, etag_timeout=deadline)
+        watch.beat()
+    for name in OPTIONAL:
+        try:
+            hf_hub_download(repo_id, name, revision=revision, tqdm_class=Progress, etag_timeout=deadline)
+        except (EntryNotFoundError, FileNotFoundError):
+            continue
+        watch.beat()
+    return Path(file).parent
+
+
+def _probe(url: str, timeout: float) -> None:
+    """Ask once, without retries, so that the true answer is known at once."""
+    headers = {"User-Agent": "abn-space"}
+    if token := get_token():
+        headers["Authorization"] = f"Bearer {token}"
+    request = urllib.request.Request(url, method="HEAD", headers=headers)
+    with urllib.request.urlopen(request, timeout=timeout):
+        pass
+
+
+def _in_words(error: BaseException) -> HubError:
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, urllib.error.HTTPError):
+        meaning = {401: "not found, or private", 403: "access denied", 404: "not found"}.get(error.code, "an error")
+        return HubError(f"the Hub answered {error.code} ({meaning})")
+    if isinstance(error, urllib.error.URLError):
+        if isinstance(error.reason, TimeoutError):
+            return HubError("the Hub did not answer in time")
+        return HubError("the Hub cannot be reached")
+    if isinstance(error, TimeoutError):
+        return HubError("the Hub did not answer in time")
+    if isinstance(error, FileNotFoundError):
+        return HubError("it is not in the local cache and the Hub is not asked")
+    words = str(error).strip().splitlines()
+    return HubError(f"the download failed ({words[0][:160] if words else type(error).__name__})")

@@ -1,0 +1,64 @@
+"""The examples as a grid of buttons, a picture and its class each."""
+
+import base64
+import html
+import io
+from functools import lru_cache
+
+import gradio as gr
+from PIL import Image, ImageOps
+
+from .gallery import Example
+
+THUMBNAIL = (160, 120)
+
+CSS = """
+#abn-examples .abn-grid { display: grid; grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 8px; }
+#abn-examples button { display: flex; flex-direction: column; gap: 4px; padding: 4px; cursor: pointer; text-align: center;
+  border: 1px solid var(--border-color-primary); border-radius: var(--radius-md);
+  background: var(--background-fill-primary); color: var(--body-text-color); font-size: .78rem; line-height: 1.2; }
+#abn-examples button:hover, #abn-examples button:focus-visible { border-color: var(--color-accent); }
+#abn-examples button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
+#abn-examples img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover; margin: 0;
+  border-radius: var(--radius-sm); }
+@media (max-width: 480px) {
+  #abn-examples .abn-grid { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+}
+"""
+
+REPORT_CLICK = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-index]');
+  if (button) trigger('click', { index: Number(button.dataset.index) });
+});
+"""
+
+from gradio.events import Dependency
+
+class ExamplesView(gr.HTML):
+    """Shows `Example`s; a click tells its handler the place in the list as `event.index` (`gr.EventData`)."""
+
+    def __init__(self, value: list[Example] | None = None, **kwargs):
+        super().__init__(value, elem_id="abn-examples", js_on_load=REPORT_CLICK, **kwargs)
+
+    def postprocess(self, value: list[Example] | None) -> str:
+        buttons = "".join(
+            f'<button type="button" data-index="{index}"><img alt="" width="{THUMBNAIL[0]}" height="{THUMBNAIL[1]}" '
+            f'src="{thumbnail(example.path)}"><span>{html.escape(example.caption)}</span></button>'
+            for index, example in enumerate(value or [])
+        )
+        return f'<div class="abn-grid" role="group" aria-label="Example pictures">{buttons}</div>'
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+@lru_cache(maxsize=256)
+def thumbnail(path: str) -> str:
+    """A picture file as a small JPEG data URL."""
+    with Image.open(path) as picture:
+        small = ImageOps.fit(picture.convert("RGB"), THUMBNAIL, Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,0 +1,122 @@
+"""The Explain page: a picture in, and what the network sees in it."""
+
+import html
+
+import gradio as gr
+
+from .. import imagenette
+from ..explanation import Explanation
+from .examples_view import ExamplesView
+from .gallery import Example, Gallery
+from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView
+from .picture_input import PictureInput, explain_or_say_why
+from .serving import Served, Serving
+
+VIEWS = [("Whole picture", "whole"), ("Centre crop", "model")]
+ALL = "one of each"
+TOP = 5  # classes listed with their confidence
+START_ALPHA = 0.5
+
+ABOUT_THE_MAP = (
+    "The colours are the network's **attention map**: what its perception branch is given to weigh the picture with, "
+    "blue for little and red for much. It is one part of the computation, not a proof of why the network decided."
+)
+
+
+class ExplainPage:
+    """The components of the page and their handlers. Call inside `gr.Blocks`."""
+
+    def __init__(self, serving: Serving, gallery: Gallery):
+        self.serving, self.gallery = serving, gallery
+        self._build()
+        self._wire()
+
+    def _build(self) -> None:
+        self.classes = gr.Radio(
+            [ALL, *imagenette.CLASSES], value=ALL, label="Examples", container=False, elem_id="abn-classes"
+        )
+        self.examples = ExamplesView(self.chosen(ALL))
+        self.examples_note = gr.Markdown(self.gallery.note, elem_id="abn-examples-note")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                self.picture = PictureInput(
+                    value=self.gallery.opening().path,
+                    label="Your picture",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=360,
+                    elem_id="abn-picture",
+                )
+                self.view = gr.Radio(VIEWS, value="whole", label="What the network is shown", elem_id="abn-view")
+            with gr.Column(scale=7, min_width=320):
+                self.overlay = OverlayView()
+                self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label="Attention (alpha)", elem_id="abn-alpha")
+                self.enlarge = gr.Checkbox(
+                    False, label="Enlarge small pictures", container=False, elem_id="abn-enlarge"
+                )
+                self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
+        with gr.Row(equal_height=True):
+            scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}
+            self.perception = gr.Label(label="Perception branch: the answer", elem_id="abn-perception", **scores)
+            self.attention = gr.Label(label="Attention branch: its own opinion", elem_id="abn-attention", **scores)
+        gr.Markdown(ABOUT_THE_MAP, elem_id="abn-about")
+
+    def _wire(self) -> None:
+        outputs = [self.overlay, self.perception, self.attention, self.verdict]
+        shared = {
+            "inputs": [self.picture, self.view],
+            "outputs": outputs,
+            "show_progress": "hidden",
+            "api_visibility": "private",
+            "concurrency_limit": 2,
+        }
+        gr.on([self.picture.change, self.view.change], self.explain, trigger_mode="always_last", **shared)
+        self.explain_again = shared  # for the page, when the model changes
+        self.alpha.change(fn=None, inputs=self.alpha, js=SET_ALPHA, api_visibility="private")
+        self.alpha.release(fn=None, api_visibility="private")
+        self.enlarge.change(fn=None, inputs=self.enlarge, js=SET_ENLARGED, api_visibility="private")
+        hidden = {"show_progress": "hidden", "api_visibility": "private"}
+        self.classes.change(self.chosen, self.classes, self.examples, **hidden)
+        self.examples.click(self.choose, self.classes, self.picture, **hidden)
+
+    def explain(self, picture: str | None, view: str):
+        """Picture and view -> overlay, both branches' confidences, and a sentence."""
+        if picture is None:
+            return None, None, None, ""
+        explanation, served, seconds = explain_or_say_why(self.serving, picture, view)
+        return (
+            explanation,
+            explanation.probabilities,
+            explanation.attention_probabilities,
+            verdict(explanation, served, seconds),
+        )
+
+    def choose(self, chosen: str, event: gr.EventData) -> str:
+        """A click on an example puts it into the upload box, which explains it."""
+        return self.chosen(chosen)[event.index].path
+
+    def chosen(self, chosen: str) -> list[Example]:
+        """The examples that the drop-down asks for."""
+        return self.gallery.of_class(None if chosen == ALL else chosen)
+
+
+def verdict(explanation: Explanation, served: Served, seconds: float) -> str:
+    """The answer as a sentence, a warning where the picture is like none of the classes, and the small print."""
+    label, confidence = html.escape(explanation.label), explanation.probabilities[explanation.label]
+    other = next(iter(explanation.attention_probabilities))
+    agrees = "agrees" if other == explanation.label else f"says {html.escape(other)}"
+    warning = ""
+    if explanation.unfamiliar:
+        warning = (
+            '<p class="abn-warning"><strong>Probably none of these.</strong> The picture is unlike what the network '
+            "was trained on; it can only answer with one of its own classes.</p>"
+        )
+    rows, columns = explanation.attention_map.shape
+    small = (
+        f"{seconds * 1000:.0f} ms · {html.escape(served.name)} · {html.escape(served.description)} · "
+        f"map of {rows} × {columns} places"
+    )
+    return (
+        f'<p class="abn-answer"><strong>{label}</strong> <span>{confidence:.0%}</span> '
+        f"<small>attention branch {agrees}</small></p>{warning}"
+        f'<p class="abn-small">{small}</p>'
+    )

@@ -1,0 +1,109 @@
+"""The example pictures: Imagenette's validation split where it is at hand, else pictures drawn by this project.
+
+The gallery is never empty and never blocks: drawn pictures are there at once, real ones take their place when the data
+has been found or downloaded.
+"""
+
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from .. import imagenette
+from .drawings import DRAWINGS
+
+PER_CLASS = 10
+OPENING = "golf ball"  # the class of the example that the page opens with
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture of a known class. `path` lies in a folder that the app made and may serve."""
+
+    path: str
+    label: str
+    drawn: bool
+
+    @property
+    def caption(self) -> str:
+        return f"{self.label} (drawn)" if self.drawn else self.label
+
+
+class Gallery:
+    """Holds the examples in use. `examples` changes at most once, as a whole."""
+
+    def __init__(self, root: str | Path, *, may_download: bool = True):
+        """Args: root: where Imagenette lies, or is downloaded to (the 160px archive, 100 MB)."""
+        self.root = Path(root)
+        self.folder = Path(tempfile.mkdtemp(prefix="abn-examples-"))
+        self.may_download = may_download and not constants.HF_HUB_OFFLINE
+        self.note = ""
+        self.settled = False
+        self.examples = self._real() if imagenette.find(self.root) else self._drawn()
+        if self.real:
+            self.settled = True
+
+    @property
+    def real(self) -> bool:
+        return not self.examples[0].drawn
+
+    def start(self) -> None:
+        """Fetch the data in the background if it is missing."""
+        if self.settled:
+            return
+        if not self.may_download:
+            self._settle("These are drawings: Imagenette is not at hand and downloads are off.")
+            return
+        self.note = "Downloading Imagenette's pictures; drawings meanwhile."
+        threading.Thread(target=self._bring, name="imagenette", daemon=True).start()
+
+    def of_class(self, label: str | None) -> list[Example]:
+        """The examples of a class; the first of each for None."""
+        if label is None:
+            first = {example.label: example for example in reversed(self.examples)}
+            return [first[name] for name in imagenette.CLASSES if name in first]
+        return [example for example in self.examples if example.label == label]
+
+    def opening(self) -> Example:
+        return self.of_class(OPENING)[0]
+
+    def _bring(self) -> None:
+        try:
+            imagenette.fetch(self.root, "160px", report=self._report)
+            self.examples = self._real()
+        except Exception as error:  # whatever went wrong, the drawings stay
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            self._settle("These are drawings: Imagenette's pictures could not be downloaded.")
+            print(f"Imagenette could not be downloaded: {reason}", flush=True)
+            return
+        self._settle("")
+
+    def _report(self, share: float) -> None:
+        self.note = f"Downloading Imagenette's pictures ({share:.0%}); drawings meanwhile."
+
+    def _settle(self, note: str) -> None:
+        self.note = note
+        self.settled = True
+
+    def _real(self) -> list[Example]:
+        """PER_CLASS pictures a class, evenly over the validation split, copied to where they may be served."""
+        samples = imagenette.load(self.root, "val")._samples
+        examples = []
+        for index, label in enumerate(imagenette.CLASSES):
+            files = sorted(path for path, target in samples if target == index)
+            for file in files[:: max(1, len(files) // PER_CLASS)][:PER_CLASS]:
+                copy = self.folder / f"{label.replace(' ', '-')}-{Path(file).name}"
+                shutil.copyfile(file, copy)
+                examples.append(Example(str(copy), label, drawn=False))
+        return examples
+
+    def _drawn(self) -> list[Example]:
+        examples = []
+        for label, draw in DRAWINGS.items():
+            file = self.folder / f"{label.replace(' ', '-')}-drawn.png"
+            draw().save(file)
+            examples.append(Example(str(file), label, drawn=True))
+        return examples

@@ -1,0 +1,128 @@
+"""The whole page: heading, notices, the Explain page, and the API."""
+
+import html
+
+import gradio as gr
+
+from .. import imagenette
+from .api import add_api
+from .examples_view import CSS as EXAMPLES_CSS
+from .explain import ExplainPage
+from .gallery import Gallery
+from .overlay_view import CSS as OVERLAY_CSS
+from .serving import Serving, Status
+
+TITLE = "Attention Branch Network: see what a classifier looks at"
+LISTED = 20  # class names shown at most
+
+CSS = (
+    OVERLAY_CSS
+    + EXAMPLES_CSS
+    + """
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+#abn-head h1 { margin: 0 0 4px; font-size: 1.6rem; line-height: 1.25; }
+#abn-head p { margin: 0; color: var(--body-text-color-subdued); }
+#abn-known p { margin: 0; }
+#abn-known ul { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; margin: 6px 0 0; padding: 0; }
+#abn-known li { margin: 0; padding: 2px 10px; border-radius: 999px; font-size: .875rem;
+  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
+#abn-notice p { margin: 0; padding: 8px 12px; border-radius: var(--radius-md); font-size: .9rem;
+  background: var(--background-fill-secondary); border-left: 3px solid var(--color-accent); }
+#abn-notice p.refused { border-left-color: #d97706; }
+#abn-verdict p { margin: 0 0 4px; }
+#abn-verdict .abn-answer { font-size: 1.25rem; }
+#abn-verdict .abn-answer span { font-variant-numeric: tabular-nums; margin: 0 .5em; }
+#abn-verdict .abn-answer small, #abn-verdict .abn-small { color: var(--body-text-color-subdued); font-size: .85rem; }
+#abn-verdict .abn-warning { padding: 8px 12px; border-radius: var(--radius-md); border-left: 3px solid #d97706;
+  background: var(--background-fill-secondary); }
+#abn-examples-note, #abn-about { font-size: .875rem; }
+#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict { padding: 0; }
+:is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict) .html-container { padding: 0; }
+#abn-classes .wrap { gap: 6px; }
+#abn-classes label { padding: 3px 11px; border-radius: 999px; font-size: .875rem; box-shadow: none;
+  border: 1px solid var(--border-color-primary); }
+#abn-classes label input { position: absolute; opacity: 0; width: 1px; height: 1px; }
+#abn-classes label:focus-within { outline: 2px solid var(--color-accent); outline-offset: 1px; }
+#abn-classes label span { margin: 0; }
+.abn-scores * { font-family: var(--font) !important; }
+#abn-examples-note:not(:has(p)) { display: none; }
+"""
+)
+
+
+def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
+    """The Space as Blocks. Launch with `launch_settings()`."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
+        gr.HTML(
+            "<h1>See what an image classifier looks at</h1>"
+            "<p>An Attention Branch Network gives its answer and a map of its attention in one pass.</p>",
+            elem_id="abn-head",
+            js_on_load=None,
+        )
+        known = gr.HTML(known_classes(serving), elem_id="abn-known", js_on_load=None)
+        words = notice_html(serving.status())
+        notice = gr.HTML(words, visible=bool(words), elem_id="abn-notice", js_on_load=None)
+        page = ExplainPage(serving, gallery)
+        add_api(serving)
+
+        model = gr.State(serving.status().model)
+        examples = gr.State(gallery.real)
+        timer = gr.Timer(1.0, active=True)
+
+        def refresh(shown_model: str, shown_real: bool, chosen: str):
+            """What has changed behind the page since it was last told; the timer stops when nothing more can."""
+            status, real = serving.status(), gallery.real
+            settled = status.state != "loading" and gallery.settled
+            words = notice_html(status)
+            return (
+                gr.update(value=words, visible=bool(words)),
+                known_classes(serving) if status.model != shown_model else gr.skip(),
+                status.model if status.model != shown_model else gr.skip(),
+                real if real != shown_real else gr.skip(),
+                page.chosen(chosen) if real != shown_real else gr.skip(),
+                gallery.note,
+                gr.Timer(active=not settled),
+            )
+
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        outputs = [notice, known, model, examples, page.examples, page.examples_note, timer]
+        gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **quiet)
+        gr.on([demo.load, model.change], page.explain, **page.explain_again)
+    return demo
+
+
+def notice_html(status: Status) -> str:
+    """One line on which model answers, and why it is not the wanted one. Empty when there is nothing to say."""
+    wanted = html.escape(status.wanted)
+    if status.state == "loading":
+        share = f" ({status.share:.0%})" if status.share else ""
+        return f"<p>Fetching {wanted}{share}. Meanwhile the {html.escape(status.model)} answers.</p>"
+    if status.state == "refused":
+        reason = html.escape(status.reason.rstrip("."))
+        return (
+            f'<p class="refused">{wanted} is not in use: {reason}. The {html.escape(status.model)} answers instead.</p>'
+        )
+    return ""
+
+
+def known_classes(serving: Serving) -> str:
+    """What the model knows: most uploads are none of it. Imagenette's ten are named by the examples' buttons below."""
+    labels = serving.current.explainer.labels
+    if tuple(labels) == imagenette.CLASSES:
+        return "<p>It knows these ten things and nothing else. Choose an example, or upload a picture of one.</p>"
+    names = "".join(f"<li>{html.escape(label)}</li>" for label in labels[:LISTED])
+    more = f"<li>and {len(labels) - LISTED} more</li>" if len(labels) > LISTED else ""
+    return f"<p>This model knows {len(labels)} things and nothing else:</p><ul>{names}{more}</ul>"
+
+
+def launch_settings() -> dict:
+    """What Gradio takes at `launch`."""
+    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+    return {
+        "theme": gr.themes.Soft(primary_hue="indigo", font=fonts, font_mono=mono),
+        "css": CSS,
+        "max_file_size": "20mb",
+        "enable_monitoring": False,
+        "footer_links": ["api", "gradio", "settings"],
+    }

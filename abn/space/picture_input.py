@@ -1,0 +1,50 @@
+"""The upload box: hands the file over as it came, so that one place decides what is a picture."""
+
+import gradio as gr
+from gradio.data_classes import ImageData
+from gradio.image_utils import decode_base64_to_file
+
+from ..explanation import Explanation
+from .serving import Served, Serving
+
+
+class PictureInput(gr.Image):
+    """`gr.Image` that gives the handler the uploaded file's path, not opened, not converted.
+
+    gr.Image itself opens the file before the handler runs, so that what is no picture ends in an unnamed error, and
+    drops transparency and 16 bits on the way.
+    """
+
+    is_template = True  # the front end's gr.Image
+
+    def __init__(self, **kwargs):
+        super().__init__(type="filepath", image_mode=None, **kwargs)
+
+    def get_config(self):
+        return super().get_config(gr.Image)
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):
+            return decode_base64_to_file(payload.url, self.GRADIO_CACHE, "png")
+        return payload.path
+
+
+def explain_or_say_why(serving: Serving, picture: str, view: str) -> tuple[Explanation, Served, float]:
+    """`serving.explain`, with what is wrong with the picture in words for the page.
+
+    Raises:
+        gr.Error: the file is no picture, or the view is unknown; the page keeps what it shows.
+    """
+    try:
+        return serving.explain(picture, view)
+    except (ValueError, TypeError) as error:
+        raise gr.Error(_sentence(str(error)), title="This cannot be explained", print_exception=False) from None
+    except FileNotFoundError:
+        raise gr.Error("The picture is gone; please upload it again.", print_exception=False) from None
+
+
+def _sentence(words: str) -> str:
+    words = words.strip().rstrip(".")
+    return words[:1].upper() + words[1:] + ". Allowed are pictures such as JPEG, PNG, WebP, GIF, BMP and TIFF."

@@ -1,0 +1,146 @@
+"""Which model answers: the bundled one at once, the wanted one as soon as it is there."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import hub
+from ..explanation import Explainer, Explanation, Picture
+
+DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
+BUNDLED = "compact"
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+
+ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
+
+try:  # ZeroGPU lends its GPU to decorated functions; elsewhere the decorator does nothing
+    import spaces
+
+    lend_gpu = spaces.GPU(duration=10)
+except ImportError:
+
+    def lend_gpu(function: Callable) -> Callable:
+        return function
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that answers: what the page calls it, and the explainer."""
+
+    name: str
+    explainer: Explainer
+
+    @property
+    def description(self) -> str:
+        config = self.explainer.model.config
+        parameters = self.explainer.model.num_parameters() / 1e6
+        device = {"cuda": "GPU", "cpu": "CPU"}.get(self.explainer.device.type, self.explainer.device.type)
+        arch = config.arch.replace("resnet", "ResNet-")
+        width = "" if config.width == 64 else f" of width {config.width}"
+        return f"{arch}{width}, {parameters:.1f} M parameters, on the {device}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the page says about the model. state: "ready", "loading" or "refused"."""
+
+    model: str
+    description: str
+    state: str
+    wanted: str
+    share: float = 0.0
+    reason: str = ""
+
+
+class Serving:
+    """Holds the model in use. Reading `current` is safe from any thread; it changes at most once, as a whole."""
+
+    def __init__(self, wanted: str = DEFAULT):
+        """Load the bundled model; `start` brings the wanted one.
+
+        Args:
+            wanted: a Hub id, a folder, a .safetensors file, or "compact".
+
+        Raises:
+            ValueError: `wanted` is none of these.
+        """
+        if wanted != BUNDLED and not Path(wanted).exists() and not HUB_ID.match(wanted):
+            raise ValueError(
+                f"--checkpoint {wanted!r} is neither a folder, a file, a Hub id (owner/name) nor 'compact'"
+            )
+        self.wanted = wanted
+        self.current = Served("bundled compact network", Explainer.from_pretrained(BUNDLED))
+        self.state = "ready" if wanted == BUNDLED else "loading"
+        self.share = 0.0
+        self.reason = ""
+
+    def start(self) -> None:
+        """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start."""
+        if self.wanted == BUNDLED:
+            return
+        if ZERO_GPU:
+            self._bring()
+        else:
+            threading.Thread(target=self._bring, name="model", daemon=True).start()
+
+    def status(self) -> Status:
+        served = self.current
+        return Status(served.name, served.description, self.state, self.wanted, self.share, self.reason)
+
+    def explain(self, picture: Picture, view: str) -> tuple[Explanation, Served, float]:
+        """The explanation, the model that gave it, and the seconds it took. Errors as `Explainer`'s."""
+        served = self.current
+        started = time.perf_counter()
+        if ZERO_GPU and served.explainer.device.type == "cuda":
+            explanation = _explain_on_zero_gpu(picture, view)
+        else:
+            explanation = served.explainer(picture, view=view)
+        return explanation, served, time.perf_counter() - started
+
+    def _bring(self) -> None:
+        source = Path(self.wanted)
+        try:
+            if not source.exists():
+                print(f"Fetching {self.wanted} from the Hub; the bundled network answers meanwhile.", flush=True)
+                source = hub.fetch(self.wanted, report=self._report)
+            explainer = Explainer.from_pretrained(source)
+            if not ZERO_GPU:
+                explainer(np.zeros((64, 64, 3), np.uint8))  # the first forward is slow: not a visitor's
+        except Exception as error:  # whatever is wrong with it, the bundled model goes on
+            self._refuse(error, source)
+            return
+        global _on_zero_gpu
+        _on_zero_gpu = explainer
+        self.current = Served(source.name if Path(self.wanted).exists() else self.wanted, explainer)
+        self.state = "ready"
+        print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
+
+    def _report(self, share: float) -> None:
+        self.share = share
+
+    def _refuse(self, error: Exception, source: Path) -> None:
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            reason = "the GPU's memory does not hold it"
+        elif isinstance(error, (ValueError, OSError)):
+            reason = str(error).strip().split("\n")[0].replace(str(source), source.name)  # no paths on the page
+        else:
+            reason = type(error).__name__
+        self.reason = reason if len(reason) <= 300 else reason[:299] + "…"
+        self.state = "refused"
+        print(f"{self.wanted} is not in use: {self.reason} The bundled network stays.", flush=True)
+
+
+# ZeroGPU runs decorated functions in a forked process, so the model reaches them as a global, not as an argument.
+_on_zero_gpu: Explainer | None = None
+
+
+@lend_gpu
+def _explain_on_zero_gpu(picture: Picture, view: str) -> Explanation:
+    return _on_zero_gpu(picture, view=view)

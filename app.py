@@ -1,0 +1,55 @@
+"""The Space: read the settings, build the page, serve it.
+
+python app.py                                    # the Hub's ResNet-152, the bundled network meanwhile
+python app.py --checkpoint compact --port 7860   # the bundled network alone
+"""
+
+import argparse
+import contextlib
+import os
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+with contextlib.suppress(ImportError):  # ZeroGPU wants this before PyTorch
+    import spaces  # noqa: F401
+
+from abn.space.gallery import Gallery
+from abn.space.page import build, launch_settings
+from abn.space.serving import DEFAULT, Serving
+
+ROOT = Path(__file__).resolve().parent
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--checkpoint",
+        default=os.environ.get("ABN_CHECKPOINT", DEFAULT),
+        help="Hub id, folder, .safetensors file, or 'compact' for the bundled network (also ABN_CHECKPOINT)",
+    )
+    parser.add_argument(
+        "--imagenette-root",
+        default=os.environ.get("IMAGENETTE_ROOT", str(ROOT / "data")),
+        help="where Imagenette lies, or is downloaded to for the examples (also IMAGENETTE_ROOT)",
+    )
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
+    parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    try:
+        serving = Serving(args.checkpoint)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from None
+    gallery = Gallery(args.imagenette_root)
+    demo = build(serving, gallery)
+    serving.start()
+    gallery.start()
+    demo.queue(default_concurrency_limit=4).launch(server_name=args.host, server_port=args.port, **launch_settings())
+
+
+if __name__ == "__main__":
+    main()
