@@ -18,6 +18,7 @@ REQUIRED = ("config.json", "model.safetensors")
 OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
 DEADLINE = 10.0  # seconds to the first answer
 IDLE = 10.0  # seconds a download may stand still
+CHUNK = 1 << 16  # bytes between two signs of life; huggingface_hub's 10 MB would look idle on a slow line
 
 
 class HubError(OSError):
@@ -93,8 +94,7 @@ def fetch(
 
 
 def _download(repo_id: str, revision: str | None, watch: _Watch, deadline: float) -> Path:
-    offline = constants.is_offline_mode() if hasattr(constants, "is_offline_mode") else constants.HF_HUB_OFFLINE
-    if not offline:
+    if not constants.HF_HUB_OFFLINE:
         for name in REQUIRED:
             _probe(hf_hub_url(repo_id, name, revision=revision), deadline)
             watch.beat()
@@ -107,12 +107,16 @@ def _download(repo_id: str, revision: str | None, watch: _Watch, deadline: float
             super().__init__(*args, **kwargs)
 
         def update(self, n=1):
-            watch.beat(self.n / self.total if self.total else None)
-            return super().update(n)
+            shown = super().update(n)
+            watch.beat(min(1.0, self.n / self.total) if weights and self.total else None)
+            return shown
 
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     for name in REQUIRED:
+        weights = name.endswith(".safetensors")
         file = hf_hub_download(repo_id, name, revision=revision, tqdm_class=Progress, etag_timeout=deadline)
         watch.beat()
+    weights = False
     for name in OPTIONAL:
         try:
             hf_hub_download(repo_id, name, revision=revision, tqdm_class=Progress, etag_timeout=deadline)

@@ -13,6 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
 WEIGHTS_NAME = "model.safetensors"
@@ -166,7 +167,7 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
     """
     where = ("cache_dir", "force_download", "local_files_only", "token", "revision", "subfolder", "proxies")
     where = {name: kwargs.pop(name) for name in where if kwargs.get(name) is not None}
-    if not isinstance(config, config_class):
+    if not isinstance(config, PreTrainedConfig):  # not config_class: with trust_remote_code there can be two copies
         config_source = source if config is None else config
         found = config_class.get_config_dict(config_source, **where)[0].get("model_type")
         if found != config_class.model_type:

@@ -1,0 +1,86 @@
+"""A small local Hub for tests: serves one repository over HTTP, well or badly."""
+
+import hashlib
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+MODES = ("ok", "missing", "error", "hang", "short", "cut", "stall")
+
+
+@contextmanager
+def hub(folder: Path, repo_id: str = "someone/abn", mode: str = "ok"):
+    """Serve `folder` as `repo_id`; gives the endpoint's URL.
+
+    mode: "missing" answers 404, "error" 500, "hang" nothing at all; "short" serves consistent but truncated weights,
+    "cut" closes the connection in mid-file, "stall" stops sending there without closing.
+    """
+    assert mode in MODES
+    released = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args):
+            pass
+
+        def do_HEAD(self):
+            self.answer(body=False)
+
+        def do_GET(self):
+            self.answer(body=True)
+
+        def answer(self, body: bool) -> None:
+            if mode == "hang":
+                released.wait(120)
+                self.close_connection = True
+                return
+            file = self.file()
+            if mode == "error" or file is None or mode == "missing":
+                code = 500 if mode == "error" else 404
+                self.send_response(code)
+                if code == 404:
+                    self.send_header("X-Error-Code", "RepoNotFound" if mode == "missing" else "EntryNotFound")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            content = file.read_bytes()
+            weights = file.suffix == ".safetensors"
+            if mode == "short" and weights:
+                content = content[: len(content) // 2]
+            self.send_response(200)
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if not body:
+                return
+            if mode in ("cut", "stall") and weights:
+                self.wfile.write(content[: len(content) // 3])
+                self.wfile.flush()
+                if mode == "stall":
+                    released.wait(120)
+                self.close_connection = True
+                return
+            self.wfile.write(content)
+
+        def file(self) -> Path | None:
+            prefix = f"/{repo_id}/resolve/"
+            if not self.path.startswith(prefix):
+                return None
+            file = folder / self.path[len(prefix) :].split("/", 1)[1].split("?")[0]
+            return file if file.is_file() else None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        released.set()
+        server.shutdown()
+        time.sleep(0.01)
+        server.server_close()

@@ -1,0 +1,52 @@
+"""AbnConfig: what it accepts, what it completes, what it refuses."""
+
+import pytest
+
+from abn import AbnConfig
+
+
+def test_defaults_are_the_standard_network():
+    config = AbnConfig()
+    assert (config.arch, config.width, config.stem, config.shortcut) == ("resnet152", 64, "7x7", "conv")
+    assert config.residual_attention is True
+    assert config.attention_head is None
+
+
+def test_labels_complete_each_other():
+    config = AbnConfig(label2id={"cat": 1, "dog": 0})
+    assert config.id2label == {0: "dog", 1: "cat"}
+    config = AbnConfig(id2label={"0": "dog", "1": "cat"})
+    assert config.label2id == {"dog": 0, "cat": 1}
+    assert AbnConfig(num_labels=3).num_labels == 3
+
+
+def test_survives_saving(tmp_path):
+    config = AbnConfig(arch="resnet18", width=32, stem="3x3x3", shortcut="avgpool", attention_head="b", num_labels=4)
+    config.save_pretrained(tmp_path)
+    again = AbnConfig.from_pretrained(tmp_path)
+    for name in ("arch", "width", "stem", "shortcut", "attention_head", "residual_attention", "id2label", "label2id"):
+        assert getattr(again, name) == getattr(config, name)
+    assert again.attention_head == "B"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"arch": "vgg16"}, "resnet18.*resnet152.*got 'vgg16'"),
+        ({"stem": "5x5"}, "'7x7', '3x3x3'; got '5x5'"),
+        ({"shortcut": "none"}, "'conv', 'avgpool'"),
+        ({"attention_head": "D"}, "'A', 'B', 'C'; got 'D'"),
+        ({"residual_attention": "yes"}, "True or False"),
+        ({"width": 0}, "width"),
+        ({"width": 33}, "even"),
+        ({"width": "64"}, "whole number"),
+        ({"num_labels": 0}, "1 or more"),
+        ({"id2label": {0: "a", 1: "b"}, "num_labels": 3}, "num_labels=3 contradicts id2label.* 2 classes"),
+        ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "label2id contradicts id2label"),
+        ({"id2label": {0: "a", 1: "a"}}, "differently"),
+        ({"id2label": {0: "a", 2: "b"}}, "0 to 1"),
+    ],
+)
+def test_refuses_unknown_and_contradictory_values(fields, words):
+    with pytest.raises(ValueError, match=words):
+        AbnConfig(**fields)

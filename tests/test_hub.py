@@ -1,0 +1,87 @@
+"""Fetching from the Hub, over HTTP against a local stand-in that serves well and badly."""
+
+import json
+import time
+
+import huggingface_hub.constants
+import pytest
+from hub_stand_in import hub
+
+from abn import Explainer
+from abn.hub import HubError, fetch
+
+REPO = "someone/abn"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    return folder
+
+
+def endpoint(monkeypatch, url):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template[template.index("/{repo_id}") :]
+    )
+
+
+def test_fetches_the_files_and_no_code(tiny_folder, cache, monkeypatch):
+    (tiny_folder / "modeling_abn.py").write_text("raise SystemExit('code of the Hub was run')")
+    shares = []
+    with hub(tiny_folder, REPO) as url:
+        endpoint(monkeypatch, url)
+        folder = fetch(REPO, report=shares.append)
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+    ]
+    assert (folder / "model.safetensors").read_bytes() == (tiny_folder / "model.safetensors").read_bytes()
+    assert all(0 <= share <= 1 for share in shares)
+    assert json.loads((folder / "config.json").read_text())["arch"] == "resnet18"
+    assert Explainer.from_pretrained(folder).labels[3] == "class 3"
+
+
+def test_offline_uses_the_cache_alone(tiny_folder, cache, monkeypatch):
+    with hub(tiny_folder, REPO) as url:
+        endpoint(monkeypatch, url)
+        online = fetch(REPO)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert fetch(REPO) == online
+    with pytest.raises(HubError, match="cache"):
+        fetch("someone/else")
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("missing", r"404 \(not found\)"),
+        ("error", "500"),
+        ("hang", "did not answer"),
+        ("stall", r"stood still for 1 s at 3\d%"),
+    ],
+)
+def test_says_what_went_wrong_in_time(mode, words, tiny_folder, cache, monkeypatch):
+    with hub(tiny_folder, REPO, mode) as url:
+        endpoint(monkeypatch, url)
+        started = time.monotonic()
+        with pytest.raises(HubError, match=words):
+            fetch(REPO, deadline=1, idle=1)
+    assert time.monotonic() - started < 8
+
+
+def test_a_connection_cut_in_mid_file_is_an_error(tiny_folder, cache, monkeypatch):
+    with hub(tiny_folder, REPO, "cut") as url:
+        endpoint(monkeypatch, url)
+        with pytest.raises(HubError, match=r"failed|stood still"):
+            fetch(REPO, deadline=5, idle=3)
+
+
+def test_nobody_there(cache, monkeypatch):
+    endpoint(monkeypatch, "http://127.0.0.1:9")
+    with pytest.raises(HubError, match="cannot be reached"):
+        fetch(REPO)

@@ -1,0 +1,178 @@
+"""The network: known outputs, the branches' formulas, gradients, saving and loading, and the copy that travels."""
+
+import os
+import subprocess
+import sys
+
+import golden
+import numpy as np
+import pytest
+import torch
+import torchvision
+from conftest import made_up_picture, tiny_config, tiny_model
+from torch.nn import functional as F
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor
+from abn.backbone_resnet import zero_last_norms
+
+
+@pytest.mark.parametrize("head", golden.HEADS)
+def test_known_outputs(head):
+    stored = np.load(golden.FILE)
+    for key, values in golden.known_outputs(head).items():
+        expected = stored[f"{head}_{key}"]
+        assert np.abs(values - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"])
+def test_the_network_is_torchvisions_resnet_and_a_second_last_stage(arch):
+    with torch.device("meta"):
+        model = AbnForImageClassification(AbnConfig(arch=arch, num_labels=10))
+        plain = getattr(torchvision.models, arch)(num_classes=10)
+    channels = plain.fc.in_features
+    head = 2 * channels + 10 * channels + 2 * 10 + 10 * 10 + 10 * 9 + 2
+    last = sum(p.numel() for p in plain.layer4.parameters())
+    assert model.num_parameters() == sum(p.numel() for p in plain.parameters()) + last + head
+
+
+def test_the_maps_size_and_range():
+    with torch.no_grad():
+        outputs = tiny_model()(pixel_values=0.1 * torch.randn(2, 3, 64, 96))
+    assert outputs.attention_map.shape == (2, 1, 4, 6)
+    assert 0 <= outputs.attention_map.min() < outputs.attention_map.max() <= 1
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_the_perception_branch_sees_attended_features(residual):
+    model = tiny_model(residual_attention=residual)
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        outputs = model(pixel_values=pixels)
+        features = model.model.features(pixels)
+        seen = features * outputs.attention_map + (features if residual else 0)
+        branch = model.model.perception_branch
+        expected = branch.fc(branch.stage(seen).mean((2, 3)))
+    torch.testing.assert_close(outputs.logits, expected)
+
+
+def test_loss_is_both_branches_cross_entropy():
+    model, labels = tiny_model(), torch.tensor([3, 7])
+    with torch.no_grad():
+        outputs = model(pixel_values=torch.randn(2, 3, 64, 64), labels=labels)
+    expected = F.cross_entropy(outputs.logits, labels) + F.cross_entropy(outputs.attention_logits, labels)
+    torch.testing.assert_close(outputs.loss, expected)
+
+
+@pytest.mark.parametrize("head", ["A", "B", "C"])
+def test_every_parameter_gets_a_gradient(head):
+    model = tiny_model(attention_head=head, stem="3x3x3", shortcut="avgpool").train()
+    model(pixel_values=torch.randn(4, 3, 64, 64), labels=torch.tensor([0, 1, 2, 3])).loss.backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+def test_the_references_snippet():
+    model = tiny_model()
+    with torch.no_grad():
+        outputs = model(torch.randn(2, 3, 64, 64))
+    assert torch.equal(model.model.attention_map, outputs.attention_map)
+    assert not model.model.attention_map.requires_grad
+
+
+def test_tuple_output():
+    model, pixels = tiny_model(), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        logits, attention_logits, attention_map = model(pixel_values=pixels, return_dict=False)
+        outputs = model(pixel_values=pixels)
+    assert torch.equal(logits, outputs.logits)
+    assert torch.equal(attention_logits, outputs.attention_logits)
+    assert torch.equal(attention_map, outputs.attention_map)
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (1, 1, 64, 64), (1, 64, 64, 3)])
+def test_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"\(batch, 3, height, width\); got"):
+        tiny_model()(pixel_values=torch.zeros(shape))
+
+
+def test_initial_weights():
+    torch.manual_seed(0)
+    model = AbnForImageClassification(tiny_config(width=64))
+    conv = model.model.features.layer2[1].conv1.weight
+    assert conv.std().item() == pytest.approx((2 / (128 * 9)) ** 0.5, rel=0.02)  # He: fan out
+    assert model.model.attention_branch.norm.weight.unique().tolist() == [1.0]
+    assert model.model.perception_branch.fc.weight.abs().max().item() <= 512**-0.5
+    zero_last_norms(model)
+    assert model.model.features.layer1[0].bn2.weight.abs().max() == 0
+    assert model.model.features.layer1[0].bn1.weight.min() == 1
+
+
+def test_saved_and_loaded_it_gives_identical_outputs(tmp_path):
+    model, pixels = tiny_model(stem="3x3x3", shortcut="avgpool", residual_attention=False), torch.randn(2, 3, 64, 96)
+    model.save_pretrained(tmp_path)
+    again = AbnForImageClassification.from_pretrained(tmp_path)
+    with torch.no_grad():
+        for one, other in zip(model(pixels).to_tuple(), again(pixels).to_tuple(), strict=True):
+            assert torch.equal(one, other)
+    assert again.config.attention_head == "C"
+    assert not again.training
+
+
+def test_auto_classes_need_no_trust(tiny_folder):
+    assert isinstance(AutoConfig.from_pretrained(tiny_folder), AbnConfig)
+    assert isinstance(AutoModelForImageClassification.from_pretrained(tiny_folder), AbnForImageClassification)
+    assert isinstance(AutoImageProcessor.from_pretrained(tiny_folder), AbnImageProcessor)
+
+
+OUTSIDE = """
+import sys
+import numpy as np, torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+folder = sys.argv[1]
+assert not any(name == "abn" for name in sys.modules)
+model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
+pixels = processor(Image.open(sys.argv[2]), return_tensors="pt")["pixel_values"]
+with torch.no_grad():
+    outputs = model(pixel_values=pixels)
+assert not any(name == "abn" for name in sys.modules), "the package was imported"
+np.savez(sys.argv[3], **{k: outputs[k].numpy() for k in ("logits", "attention_logits", "attention_map")})
+"""
+
+
+def test_what_is_pushed_loads_without_this_repository(tiny_folder, tmp_path):
+    """The saved folder is what push_to_hub uploads: weights, configuration and the code that loads them."""
+    picture = tmp_path / "picture.png"
+    made_up_picture().save(picture)
+    result = tmp_path / "outputs.npz"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", OUTSIDE, str(tiny_folder), str(picture), str(result)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    model = AbnForImageClassification.from_pretrained(tiny_folder)
+    processor = AbnImageProcessor.from_pretrained(tiny_folder)
+    with torch.no_grad():
+        here = model(**processor(made_up_picture(), return_tensors="pt"))
+    there = np.load(result)
+    for key in there:
+        assert np.array_equal(there[key], here[key].numpy())
+
+
+@pytest.mark.cuda
+def test_cuda_agrees_with_the_cpu():
+    model, pixels = tiny_model(), torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        here = model(pixel_values=pixels)
+        there = model.to("cuda")(pixel_values=pixels.to("cuda"))
+    for key in ("logits", "attention_logits", "attention_map"):
+        torch.testing.assert_close(there[key].cpu(), here[key], rtol=1e-3, atol=1e-4)
