@@ -169,9 +169,12 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
     where = {name: kwargs.pop(name) for name in where if kwargs.get(name) is not None}
     if not isinstance(config, PreTrainedConfig):  # not config_class: with trust_remote_code there can be two copies
         config_source = source if config is None else config
-        found = config_class.get_config_dict(config_source, **where)[0].get("model_type")
-        if found != config_class.model_type:
-            raise ValueError(f"{source} holds a model of type {found!r}; expected model_type 'abn'")
+        found = config_class.get_config_dict(config_source, **where)[0]
+        if not found:
+            raise FileNotFoundError(f"{source} holds no config.json; expected one of an ABN, and {WEIGHTS_NAME}")
+        if found.get("model_type") != config_class.model_type:
+            kind = found.get("model_type")
+            raise ValueError(f"{source} holds a model of type {kind!r}; expected model_type 'abn'")
         config = config_class.from_pretrained(config_source, **where)
     layout, tensors = read_tensors(cached_file(source, WEIGHTS_NAME, **where))
     if config.attention_head is None:

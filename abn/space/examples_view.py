@@ -14,7 +14,8 @@ THUMBNAIL = (160, 120)
 
 CSS = """
 #abn-examples .abn-grid { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 8px; }
-#abn-examples button { display: flex; flex-direction: column; gap: 4px; padding: 4px; cursor: pointer; text-align: center;
+#abn-examples button { display: flex; flex-direction: column; gap: 4px; padding: 4px; cursor: pointer;
+  text-align: center;
   border: 1px solid var(--border-color-primary); border-radius: var(--radius-md);
   background: var(--background-fill-primary); color: var(--body-text-color); font-size: .78rem; font-weight: 400;
   line-height: 1.2; overflow-wrap: anywhere; }

@@ -1,0 +1,155 @@
+"""Explainer and Explanation: one pipeline from picture to explanation."""
+
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import made_up_picture, tiny_model
+
+from abn import AbnImageProcessor, Calibration, Explainer
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    return Explainer(tiny_model(), processor, device="cpu")
+
+
+def test_it_is_what_the_model_says(explainer):
+    picture = made_up_picture(96, 72)
+    explanation = explainer(picture)
+    with torch.no_grad():
+        outputs = explainer.model(**explainer.processor(picture, return_tensors="pt"))
+    expected = torch.softmax(outputs.logits[0], 0)
+    for index, label in explainer.model.config.id2label.items():
+        assert explanation.probabilities[label] == pytest.approx(expected[index].item(), abs=1e-5)
+    assert explanation.label == explainer.labels[expected.argmax()]
+    assert list(explanation.probabilities.values()) == sorted(explanation.probabilities.values(), reverse=True)
+    attention = torch.softmax(outputs.attention_logits[0], 0)
+    assert explanation.attention_probabilities["class 4"] == pytest.approx(attention[4].item(), abs=1e-5)
+    assert np.abs(explanation.attention_map - outputs.attention_map[0, 0].numpy()).max() < 1e-5
+    assert explanation.attention_map.shape == (4, 4)
+    assert explanation.energy == pytest.approx(torch.logsumexp(outputs.logits[0], 0).item(), abs=1e-4)
+    assert explanation.unfamiliar is False
+
+
+def test_the_crop_shows_the_crop_and_the_whole_shows_all(explainer):
+    picture = made_up_picture(96, 72)
+    crop = explainer(picture, view="model")
+    assert np.array_equal(crop.view, np.asarray(picture)[:, 11:84])  # 11.29 to 83.58: 64 of 85 columns, from the 10th
+    whole = explainer(picture, view="whole")
+    assert np.array_equal(whole.view, np.asarray(picture))
+    assert whole.attention_map.shape == (4, 6)
+    expected = cv2.resize(whole.attention_map, (96, 72), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(whole.heatmap - expected).max() < 1e-5
+
+
+def test_large_pictures_are_shown_smaller_with_the_map_on_the_same_place(explainer):
+    explanation = explainer(made_up_picture(3000, 1500), view="whole")
+    assert explanation.view.shape == (512, 1024, 3)
+    assert explanation.heatmap.shape == (512, 1024)
+    expected = cv2.resize(explanation.attention_map, (1024, 512), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(explanation.heatmap - expected).max() < 1e-5
+
+
+def test_the_overlay_is_cv2_add(explainer):
+    explanation = explainer(made_up_picture())
+    assert np.array_equal(explanation.overlay(1.0), cv2.add(explanation.view, explanation.colours()))
+    assert np.array_equal(explanation.overlay(0.0), explanation.view)
+
+
+def test_a_list_keeps_its_order_and_agrees_with_one_at_a_time(explainer):
+    pictures = [
+        made_up_picture(w, h, i) for i, (w, h) in enumerate([(96, 72), (72, 96), (96, 72), (200, 64), (64, 64)])
+    ]
+    for view in ("model", "whole"):
+        together = explainer(pictures, view=view)
+        for one, picture in zip(together, pictures, strict=True):
+            alone = explainer(picture, view=view)
+            assert one.label == alone.label
+            assert np.array_equal(one.view, alone.view)
+            assert np.abs(one.heatmap - alone.heatmap).max() < 1e-4
+
+
+def test_pictures_of_equal_shape_share_a_forward(explainer, monkeypatch):
+    batches = []
+    forward = explainer.model.forward
+    monkeypatch.setattr(
+        explainer.model, "forward", lambda pixel_values: batches.append(len(pixel_values)) or forward(pixel_values)
+    )
+    sizes = [(96, 72), (72, 96), (96, 72), (100, 75)]
+    explainer([made_up_picture(*size) for size in sizes], view="whole")
+    assert sorted(batches) == [1, 3]
+    batches.clear()
+    explainer([made_up_picture(*size) for size in sizes] * 10)
+    assert sorted(batches) == [8, 32]
+    assert explainer([]) == []
+
+
+def test_arrays_and_paths(explainer, tmp_path):
+    picture = made_up_picture()
+    picture.save(tmp_path / "picture.png")
+    expected = explainer(picture).probabilities
+    assert explainer(np.asarray(picture)).probabilities == expected
+    assert explainer(tmp_path / "picture.png").probabilities == expected
+    assert explainer(str(tmp_path / "picture.png")).probabilities == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "guess"}, "'attention'; got 'guess'"),
+        ({"view": "half"}, "'model', 'whole'; got 'half'"),
+        ({"target": "unicorn"}, "target must be a class.*'unicorn'.*class 0"),
+        ({"target": 10}, "got 10"),
+        ({"target": -1}, "got -1"),
+    ],
+)
+def test_unknown_arguments_are_named(explainer, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        explainer(made_up_picture(), **arguments)
+
+
+def test_known_targets_pass(explainer):
+    expected = explainer(made_up_picture()).attention_map
+    for target in ("class 3", 3):
+        assert np.array_equal(explainer(made_up_picture(), target=target).attention_map, expected)
+
+
+def test_calibration_scales_and_warns(explainer):
+    plain = explainer(made_up_picture())
+    calibration = Calibration(temperature=2.0, attention_temperature=0.5, energy_threshold=plain.energy + 1)
+    scaled = Explainer(explainer.model, explainer.processor, calibration=calibration, device="cpu")(made_up_picture())
+    logits = np.log(np.array([plain.probabilities[f"class {i}"] for i in range(10)])) / 2
+    expected = np.exp(logits) / np.exp(logits).sum()
+    assert np.abs(np.array([scaled.probabilities[f"class {i}"] for i in range(10)]) - expected).max() < 1e-6
+    assert max(scaled.attention_probabilities.values()) > max(plain.attention_probabilities.values())
+    assert scaled.unfamiliar is True
+
+
+def test_threads_give_what_each_gives_alone(explainer):
+    pictures = [made_up_picture(96, 72, seed) for seed in range(8)]
+    expected = [explainer(picture).attention_map for picture in pictures]
+    found = [None] * len(pictures)
+
+    def work(index):
+        for _ in range(3):
+            found[index] = explainer(pictures[index]).attention_map
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(one - other).max() < 1e-5
+
+
+def test_one_pixel_and_extreme_shapes(explainer):
+    for size in ((1, 1), (1, 5000), (5000, 1)):
+        for view in ("model", "whole"):
+            explanation = explainer(made_up_picture(*size), view=view)
+            assert explanation.heatmap.shape == explanation.view.shape[:2]
+            assert np.isfinite(explanation.heatmap).all()
