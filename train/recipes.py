@@ -9,7 +9,7 @@ class Recipe:
 
     sizes: training picture sides, each for an equal share of the epochs; test_size: the saved processor's crop.
     resize: the saved processor's short side before that crop.
-    schedule: epochs at which the rate is multiplied by gamma; empty: cosine to zero after warmup_epochs.
+    schedule: epochs at which the rate is multiplied by gamma; empty: warmup_epochs, then a cosine to zero.
     weight_decay is applied to weights of convolutions and linear layers only.
     crop_area, crop_aspect: the random crop's share of the picture and width over height, before resizing.
     holdout: share of the training split kept out of training, for the calibration.

@@ -137,6 +137,14 @@ class AbnTrainer(Trainer):
 
     # Evaluation and checkpoints
 
+    def get_eval_dataloader(self, eval_dataset=None):
+        """Every picture counts: only training drops the last, smaller batch."""
+        self.args.dataloader_drop_last = False
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.args.dataloader_drop_last = True
+
     def evaluation_loop(self, *args, **kwargs):
         with self.averaged():
             return super().evaluation_loop(*args, **kwargs)
@@ -183,15 +191,15 @@ class AbnTrainer(Trainer):
 
 
 def rate_factor(recipe: Recipe, steps: int):
-    """step -> share of `recipe.lr`: warm-up, then the schedule's steps or a cosine to zero."""
+    """step -> share of `recipe.lr`: the schedule's steps (the reference's way), or warm-up and a cosine to zero."""
     per_epoch = steps / recipe.epochs
     warmup = recipe.warmup_epochs * per_epoch
 
     def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
         if recipe.schedule:
             return recipe.gamma ** sum(step >= epoch * per_epoch for epoch in recipe.schedule)
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
         share = (step - warmup) / max(1, steps - warmup)
         return 0.5 * (1 + torch.cos(torch.tensor(torch.pi * share)).item())
 

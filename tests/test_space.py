@@ -1,0 +1,240 @@
+"""The Space's parts without a server: drawings, gallery, serving, the two layers, the words."""
+
+import base64
+import re
+import time
+
+import gradio as gr
+import huggingface_hub.constants
+import numpy as np
+import pytest
+from conftest import made_up_picture
+from hub_stand_in import hub
+from PIL import Image
+from test_hub import endpoint
+from test_imagenette import mirror  # noqa: F401
+
+from abn import Explainer, imagenette
+from abn.space import serving as serving_module
+from abn.space.drawings import DRAWINGS
+from abn.space.explain import verdict
+from abn.space.gallery import Gallery
+from abn.space.overlay_view import EMPTY, OverlayView, layers
+from abn.space.page import known_classes, notice_html
+from abn.space.picture_input import explain_or_say_why
+from abn.space.serving import Served, Serving, Status
+
+BUNDLED_NAME = "bundled compact network"
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+# Drawings
+
+
+def test_the_drawings_are_ten_and_always_the_same():
+    assert tuple(DRAWINGS) == imagenette.CLASSES
+    drawn = {label: draw() for label, draw in DRAWINGS.items()}
+    assert {picture.size for picture in drawn.values()} == {(480, 360)}
+    for label in ("golf ball", "church"):
+        assert np.array_equal(np.asarray(DRAWINGS[label]()), np.asarray(drawn[label]))
+
+
+def test_the_bundled_network_knows_at_least_six_drawings():
+    explainer = Explainer.from_pretrained("compact")
+    labels = [e.label for e in explainer([draw() for draw in DRAWINGS.values()], view="whole")]
+    assert sum(found == label for found, label in zip(labels, DRAWINGS, strict=True)) >= 6
+
+
+# Gallery
+
+
+def test_real_pictures_where_there_are_any(tiny_imagenette):
+    gallery = Gallery(tiny_imagenette)
+    assert gallery.real
+    assert gallery.settled
+    assert [example.label for example in gallery.of_class(None)] == list(imagenette.CLASSES)
+    assert len(gallery.of_class("church")) == 2
+    assert {example.caption for example in gallery.of_class("church")} == {"church"}
+    original = tiny_imagenette / "imagenette2-160" / "val" / "n03028079" / "n03028079_0.JPEG"
+    with Image.open(gallery.of_class("church")[0].path) as picture, Image.open(original) as expected:
+        assert np.array_equal(np.asarray(picture), np.asarray(expected))
+
+
+def test_drawings_where_there_is_nothing(tmp_path):
+    gallery = Gallery(tmp_path / "none", may_download=False)
+    gallery.start()
+    assert not gallery.real
+    assert gallery.settled
+    assert "downloads are off" in gallery.note
+    assert [example.caption for example in gallery.of_class("tench")] == ["tench (drawn)"]
+    assert gallery.opening().label == "golf ball"
+
+
+def test_drawings_until_the_pictures_have_come(mirror, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    gallery = Gallery(tmp_path / "data")
+    assert not gallery.real
+    gallery.start()
+    wait_for(lambda: gallery.settled)
+    assert gallery.real
+    assert gallery.note == ""
+    assert len(gallery.of_class("golf ball")) == 2
+
+
+def test_drawings_stay_when_the_download_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setitem(imagenette.Imagenette._ARCHIVES, "160px", ("http://127.0.0.1:9/imagenette2-160.tgz", "0"))
+    gallery = Gallery(tmp_path / "data")
+    gallery.start()
+    wait_for(lambda: gallery.settled)
+    assert not gallery.real
+    assert "could not be downloaded" in gallery.note
+
+
+# Serving
+
+
+@pytest.fixture
+def online(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+
+
+def test_the_bundled_model_serves_until_the_wanted_one_is_there(tiny_folder, online, monkeypatch):
+    with hub(tiny_folder) as url:
+        endpoint(monkeypatch, url)
+        serving = Serving("someone/abn")
+        before = serving.status()
+        assert (before.model, before.state, before.wanted) == (BUNDLED_NAME, "loading", "someone/abn")
+        assert serving.explain(made_up_picture(), "whole")[1].name == BUNDLED_NAME
+        serving.start()
+        wait_for(lambda: serving.state != "loading")
+    assert serving.status().model == "someone/abn"
+    explanation, served, seconds = serving.explain(made_up_picture(), "whole")
+    assert explanation.label.startswith("class ")
+    assert served.name == "someone/abn"
+    assert seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("missing", "404"),
+        ("error", "500"),
+        ("hang", "did not answer within 0.5 s"),
+        ("stall", "stood still for 0.5 s"),
+        ("short", "is not a whole safetensors file"),
+    ],
+)
+def test_the_bundled_model_stays_and_says_why(mode, words, tiny_folder, online, monkeypatch):
+    monkeypatch.setattr(
+        serving_module.hub, "fetch", lambda repo_id, report, fetch=serving_module.hub.fetch: fetch(
+            repo_id, deadline=0.5, idle=0.5, report=report
+        )
+    )  # fmt: skip
+    with hub(tiny_folder, mode=mode) as url:
+        endpoint(monkeypatch, url)
+        serving = Serving("someone/abn")
+        serving.start()
+        wait_for(lambda: serving.state != "loading")
+    status = serving.status()
+    assert (status.model, status.state) == (BUNDLED_NAME, "refused")
+    assert words in status.reason
+    assert "/" not in status.reason.replace("someone/abn", "")
+    assert words.split(" in ")[0] in notice_html(status)
+    assert serving.explain(made_up_picture(), "whole")[0].label in imagenette.CLASSES
+
+
+def test_a_local_folder_serves_at_its_name(tiny_folder):
+    serving = Serving(str(tiny_folder))
+    serving.start()
+    wait_for(lambda: serving.state == "ready")
+    assert serving.status().model == "tiny"
+
+
+def test_a_local_folder_of_another_kind_is_refused(tiny_folder):
+    (tiny_folder / "config.json").write_text('{"model_type": "resnet"}')
+    serving = Serving(str(tiny_folder))
+    serving.start()
+    wait_for(lambda: serving.state == "refused")
+    assert serving.reason == "tiny holds a model of type 'resnet'; expected model_type 'abn'"
+
+
+@pytest.mark.parametrize("wanted", ["nonsense", "../up", "a/b/c", "https://host/a/b", ""])
+def test_what_can_be_no_checkpoint_is_refused_at_once(wanted):
+    with pytest.raises(ValueError, match="neither a folder, a file, a Hub id"):
+        Serving(wanted) if wanted else Serving("no such")
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def served():
+    return Served(BUNDLED_NAME, Explainer.from_pretrained("compact", device="cpu"))
+
+
+def decoded(url):
+    import cv2
+
+    data = np.frombuffer(base64.b64decode(url.removeprefix("data:image/png;base64,")), np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def test_the_two_layers_are_the_picture_and_its_colours(served):
+    explanation = served.explainer(made_up_picture(), view="whole")
+    picture, jet = re.findall(r'src="([^"]+)"', layers(explanation))
+    assert np.array_equal(decoded(picture), explanation.view)
+    assert np.array_equal(decoded(jet), explanation.colours())
+    assert OverlayView().postprocess(None) == EMPTY
+    assert 'width="96" height="72"' in layers(explanation)
+
+
+def test_the_verdict(served):
+    explanation = served.explainer(made_up_picture(), view="whole")
+    words = verdict(explanation, served, 0.05)
+    assert f"<strong>{explanation.label}</strong>" in words
+    assert "50 ms" in words
+    assert "ResNet-18 of width 32, 4.9 M parameters, on the CPU" in words
+    assert ("Probably none of these" in words) == explanation.unfamiliar
+
+
+def test_noise_is_probably_none_of_these(served):
+    rng = np.random.default_rng(0)
+    flat = [np.full((160, 160, 3), value, np.uint8) for value in (0, 128, 255)]
+    noise = [rng.integers(0, 256, (160, 160, 3), dtype=np.uint8) for _ in range(3)]
+    explanations = served.explainer(flat + noise, view="whole")
+    assert sum(explanation.unfamiliar for explanation in explanations) >= 4
+    one = next(explanation for explanation in explanations if explanation.unfamiliar)
+    assert "Probably none of these" in verdict(one, served, 0.05)
+
+
+def test_names_are_escaped():
+    status = Status("<b>x</b>", "d", "refused", "<i>y</i>", 0.0, "<script>z</script>")
+    assert "<script>" not in notice_html(status)
+    assert "<i>" not in notice_html(status)
+    assert notice_html(Status("m", "d", "ready", "m")) == ""
+    assert "(43%)" in notice_html(Status("m", "d", "loading", "w", 0.43))
+
+
+def test_other_models_list_their_own_classes(tiny_folder):
+    serving = Serving("compact")
+    assert "these ten things" in known_classes(serving)
+    serving.current = Served("tiny", Explainer.from_pretrained(tiny_folder, device="cpu"))
+    assert "knows 10 things" in known_classes(serving)
+    assert "<li>class 9</li>" in known_classes(serving)
+
+
+def test_what_is_no_picture_is_a_clear_error(tmp_path):
+    serving = Serving("compact")
+    (tmp_path / "notes.png").write_text("no picture")
+    with pytest.raises(gr.Error, match=r"^'?Notes\.png is not a picture.*JPEG, PNG"):
+        explain_or_say_why(serving, str(tmp_path / "notes.png"), "whole")
+    with pytest.raises(gr.Error, match="gone"):
+        explain_or_say_why(serving, str(tmp_path / "none.png"), "whole")
