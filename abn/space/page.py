@@ -62,8 +62,8 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         known = gr.HTML(known_classes(serving), elem_id="abn-known", js_on_load=None)
         words = notice_html(serving.status())
         notice = gr.HTML(words, visible=bool(words), elem_id="abn-notice", js_on_load=None)
+        add_api(serving)  # before the page: the first function called "explain" gets that name
         page = ExplainPage(serving, gallery)
-        add_api(serving)
 
         model = gr.State(serving.status().model)
         examples = gr.State(gallery.real)

@@ -1,0 +1,59 @@
+"""The app as a process of its own, as README starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def app(tmp: Path, *arguments: str, **environment: str):
+    """Run app.py; gives (url, log file) once the page answers. Without `HF_ENDPOINT` it asks no network."""
+    port = free_port()
+    log = tmp / "app.log"
+    surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("ABN_", "IMAGENETTE_"))}
+    surroundings |= {"HF_HOME": str(tmp / "home"), "GRADIO_TEMP_DIR": str(tmp / "gradio")}
+    surroundings |= environment if "HF_ENDPOINT" in environment else {"HF_HUB_OFFLINE": "1", **environment}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), *arguments],
+            cwd=ROOT,
+            env=surroundings,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(url, process, log)
+        yield url, log
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"the app did not start:\n{log.read_text()[-3000:]}")

@@ -1,0 +1,169 @@
+"""The server over its API, as a program uses it."""
+
+import json
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+import torch
+from conftest import made_up_picture
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from hub_stand_in import hub
+from PIL import Image
+from server import app
+from test_layouts import foreign_names, write_folder
+
+from abn import AbnConfig, AbnForImageClassification, Explainer, imagenette
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    tmp = tmp_path_factory.mktemp("app")
+    with app(tmp, "--checkpoint", "compact", "--imagenette-root", str(tmp / "none")) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False)
+
+
+def test_explain_is_what_the_library_says(client, tmp_path):
+    picture = tmp_path / "picture.png"
+    made_up_picture(300, 200).save(picture)
+    label, overlay, attention_map = client.predict(handle_file(picture), api_name="/explain")
+    expected = Explainer.from_pretrained("compact")(picture, view="whole")
+    assert label["label"] == expected.label
+    confidences = {entry["label"]: entry["confidence"] for entry in label["confidences"]}
+    assert confidences == pytest.approx(expected.probabilities, abs=1e-4)
+    assert overlay.endswith(".png")
+    assert np.abs(np.asarray(Image.open(overlay)).astype(int) - expected.overlay(1.0)).max() <= 1
+    assert np.abs(np.array(attention_map) - expected.attention_map).max() < 1e-4
+
+
+def test_alpha_and_view(client, tmp_path):
+    picture = tmp_path / "picture.png"
+    made_up_picture(300, 200).save(picture)
+    _, overlay, attention_map = client.predict(handle_file(picture), 0, "model", api_name="/explain")
+    explainer = Explainer.from_pretrained("compact")
+    assert np.array_equal(np.asarray(Image.open(overlay)), explainer(picture, view="model").view)
+    assert np.array(attention_map).shape == (10, 10)
+    _, overlay, _ = client.predict(handle_file(picture), alpha=0.5, api_name="/explain")
+    expected = explainer(picture, view="whole").overlay(0.5)
+    assert np.abs(np.asarray(Image.open(overlay)).astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"alpha": 1.5}, "alpha must be a number from 0 to 1; got 1.5"),
+        ({"alpha": -0.1}, "got -0.1"),
+        ({"view": "half"}, "view must be one of model, whole; got half"),
+    ],
+)
+def test_bad_arguments_are_named(client, tmp_path, arguments, words):
+    picture = tmp_path / "picture.png"
+    made_up_picture().save(picture)
+    with pytest.raises(AppError, match=words):
+        client.predict(handle_file(picture), **arguments, api_name="/explain")
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+def test_what_is_no_picture_is_named_and_the_app_goes_on(client, tmp_path, content):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(content)
+    with pytest.raises(AppError, match=r"Bad\.png is not a picture that can be read") as caught:
+        client.predict(handle_file(bad), api_name="/explain")
+    assert str(tmp_path) not in str(caught.value)
+    assert client.predict(api_name="/model")["state"] == "ready"
+
+
+def test_no_picture_at_all(client):
+    with pytest.raises(AppError, match="No picture was given"):
+        client.predict(None, api_name="/explain")
+
+
+def test_model_says_which_answers(client):
+    found = client.predict(api_name="/model")
+    assert found["model"] == "bundled compact network"
+    assert found["classes"] == list(imagenette.CLASSES)
+
+
+def test_only_the_documented_endpoints_are_named(client):
+    named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(named) == {"/explain", "/model"}
+    parameters = named["/explain"]["parameters"]
+    assert [p["parameter_name"] for p in parameters] == ["picture", "alpha", "view"]
+    assert [p.get("parameter_default") for p in parameters] == [None, 1.0, "whole"]
+
+
+def test_a_hundred_validation_pictures(client, validation_pictures):
+    right = 0
+    for picture, label in validation_pictures:
+        right += client.predict(handle_file(picture), api_name="/explain")[0]["label"] == label
+    assert len(validation_pictures) == 100
+    assert right >= 85
+
+
+def wait_for_state(url, seconds=150):
+    client = Client(url, verbose=False)
+    end = time.monotonic() + seconds
+    while (found := client.predict(api_name="/model"))["state"] == "loading":
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    return client, found
+
+
+@pytest.fixture(scope="module")
+def resnet152(tmp_path_factory):
+    """A Hub folder of layout A, as the published one: ResNet-152, no processor, no attention_head in config.json."""
+    torch.manual_seed(0)
+    labels = {str(i): name for i, name in enumerate(imagenette.CLASSES)}
+    model = AbnForImageClassification(AbnConfig(arch="resnet152", attention_head="A", id2label=labels)).eval()
+    folder = tmp_path_factory.mktemp("resnet152")
+    config = {"model_type": "abn", "arch": "resnet152", "id2label": labels, "architectures": ["AbnModel"]}
+    write_folder(folder, config, foreign_names(model, "A"))
+    return folder
+
+
+@pytest.mark.slow
+def test_the_hubs_resnet152_takes_over(resnet152, tmp_path):
+    picture = tmp_path / "picture.png"
+    made_up_picture(200, 200).save(picture)
+    repo_id = "yukiharada1228/abn-resnet152-imagenette"
+    with (
+        hub(resnet152, repo_id) as endpoint,
+        app(tmp_path, "--imagenette-root", str(tmp_path / "none"), HF_ENDPOINT=endpoint) as (url, log),
+    ):
+        client, found = wait_for_state(url)
+        assert found["model"] == repo_id, found
+        assert "ResNet-152, 73.2 M parameters" in found["description"]
+        label, _, attention_map = client.predict(handle_file(picture), api_name="/explain")
+        assert f"Serving {repo_id}" in log.read_text()
+    expected = Explainer.from_pretrained(resnet152)(picture, view="whole")
+    assert label["label"] == expected.label
+    assert np.abs(np.array(attention_map) - expected.attention_map).max() < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("missing", "404"), ("error", "500"), ("hang", "within 10 s"), ("short", "cut short"), ("cut", "download")],
+)
+def test_where_the_hub_fails_the_bundled_network_stays(mode, words, tiny_folder, tmp_path):
+    with (
+        hub(tiny_folder, "someone/abn", mode) as endpoint,
+        app(tmp_path, "--imagenette-root", str(tmp_path), HF_ENDPOINT=endpoint, ABN_CHECKPOINT="someone/abn") as (
+            url,
+            log,
+        ),
+    ):
+        _, found = wait_for_state(url)
+        page = urllib.request.urlopen(url, timeout=10).read().decode()
+    assert found["model"] == "bundled compact network"
+    assert found["wanted"] == "someone/abn"
+    assert words in found["reason"], found
+    assert "someone/abn is not in use" in log.read_text()
+    assert json.dumps("abn-notice") in page

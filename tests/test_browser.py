@@ -1,0 +1,187 @@
+"""The page in Chromium, as a visitor sees it."""
+
+import shutil
+
+import numpy as np
+import pytest
+from conftest import made_up_picture
+from gradio_client import Client, handle_file
+from PIL import Image
+from server import app
+
+from abn import imagenette
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+
+SLIDER = "#abn-alpha input[type=range]"
+LAYERS = "#abn-overlay .abn-layers"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-background-networking", "--force-color-profile=srgb"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    tmp = tmp_path_factory.mktemp("app")
+    with app(tmp, "--checkpoint", "compact", "--imagenette-root", str(tmp / "none")) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def page(browser, url):
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    page.wait_for_timeout(500)
+    yield page
+    assert page.faults == []
+    page.close()
+
+
+def upload(page, file) -> None:
+    """Choose a file, as a visitor does, and wait for its explanation."""
+    before = page.get_attribute(f"{LAYERS} .abn-picture", "src")
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    page.set_input_files("#abn-picture input[type=file]", str(file))
+    page.wait_for_function(
+        """(before) => { const image = document.querySelector('#abn-overlay .abn-picture');
+                         return image && image.src !== before; }""",
+        arg=before,
+    )
+
+
+def shown(page) -> np.ndarray:
+    """The overlay's pixels on the screen."""
+    page.wait_for_timeout(150)
+    box = page.locator(LAYERS).bounding_box()
+    clip = {key: round(value) for key, value in box.items()}
+    page.screenshot(path="/tmp/abn-shown.png", clip=clip)
+    with Image.open("/tmp/abn-shown.png") as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def set_alpha(page, value: float) -> None:
+    page.locator(SLIDER).evaluate(
+        """(slider, value) => { slider.value = value;
+            slider.dispatchEvent(new Event('input', {bubbles: true}));
+            slider.dispatchEvent(new Event('change', {bubbles: true})); }""",
+        str(value),
+    )
+
+
+def test_it_opens_with_an_example_explained_and_names_the_classes(page):
+    assert "golf ball" in page.inner_text("#abn-verdict")
+    names = page.inner_text("#abn-classes")
+    assert all(label in names for label in imagenette.CLASSES)
+    assert page.locator("#abn-examples button").count() == 10
+    assert "(drawn)" in page.inner_text("#abn-examples")
+    assert page.inner_text("#abn-perception").split("\n")[0] == "Perception branch: the answer"
+    assert page.inner_text("#abn-attention").split("\n")[0] == "Attention branch: its own opinion"
+
+
+def check_overlay(page, url, file):
+    """At alpha 0 the picture itself, at 1 cv2.add(picture, jet); no request while dragging."""
+    client = Client(url, verbose=False)
+    picture, full, half = (
+        np.asarray(Image.open(client.predict(handle_file(file), alpha, api_name="/explain")[1])).astype(int)
+        for alpha in (0, 1, 0.5)
+    )
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    box = page.locator(SLIDER).bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    for share in (0.4, 0.2, 0.0):
+        page.mouse.move(box["x"] + share * box["width"], y)
+    page.mouse.up()
+    assert float(page.input_value(SLIDER)) == 0
+    at_zero = shown(page)
+    page.mouse.move(box["x"] + 1, y)
+    page.mouse.down()
+    for share in (0.3, 0.6, 0.8, 1.0):
+        page.mouse.move(box["x"] + share * box["width"], y)
+    page.mouse.up()
+    assert float(page.input_value(SLIDER)) == 1
+    at_one = shown(page)
+    set_alpha(page, 0.5)
+    at_half = shown(page)
+    assert requests == []
+    assert at_zero.shape == picture.shape  # shown 1:1
+    assert np.abs(at_zero - picture).max() <= 1
+    assert np.abs(at_one - full).max() <= 1
+    assert np.abs(at_half - half).max() <= 1
+
+
+def test_the_slider_repaints_the_drawn_example(page, url, tmp_path):
+    file = tmp_path / "made-up.png"
+    made_up_picture(320, 240).save(file)
+    upload(page, file)
+    check_overlay(page, url, file)
+
+
+def test_an_uploaded_validation_picture(page, url, validation_pictures):
+    file, label = next((f, name) for f, name in validation_pictures if name == "garbage truck")
+    upload(page, file)
+    page.wait_for_function("(label) => document.querySelector('#abn-verdict').innerText.includes(label)", arg=label)
+    assert label in page.inner_text("#abn-perception")
+    check_overlay(page, url, file)
+
+
+def test_a_click_on_an_example_explains_it(page):
+    before = page.get_attribute(f"{LAYERS} .abn-picture", "src")
+    page.locator("#abn-examples button", has_text="church").click()
+    page.wait_for_function("(before) => document.querySelector('#abn-overlay .abn-picture').src !== before", arg=before)
+    small = page.locator("#abn-overlay .abn-picture")
+    assert (small.get_attribute("width"), small.get_attribute("height")) == ("480", "360")
+
+
+def test_the_class_filter(page):
+    page.locator("#abn-classes label", has_text="parachute").click()
+    page.wait_for_function("() => document.querySelectorAll('#abn-examples button').length === 1")
+    assert "parachute" in page.inner_text("#abn-examples")
+
+
+def test_the_centre_crop(page):
+    page.locator("#abn-view label", has_text="Centre crop").click()
+    page.wait_for_function("() => document.querySelector('#abn-overlay .abn-picture').width === 360")
+    assert "map of 10 × 10 places" in page.inner_text("#abn-verdict")
+
+
+def test_what_is_no_picture_is_named_and_nothing_is_lost(page, tmp_path):
+    bad = tmp_path / "notes.png"
+    bad.write_text("no picture")
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    page.set_input_files("#abn-picture input[type=file]", str(bad))
+    page.wait_for_selector("text=Notes.png is not a picture that can be read")
+    page.locator("#abn-examples button", has_text="golf ball").click()
+    page.wait_for_selector("#abn-verdict .abn-answer")
+
+
+def test_enlarging_fills_the_stage(page, tmp_path):
+    file = tmp_path / "small.png"
+    made_up_picture(96, 72).save(file)
+    upload(page, file)
+    assert page.locator(LAYERS).bounding_box()["width"] == pytest.approx(96, abs=1)
+    page.locator("#abn-enlarge input").check()
+    assert page.locator(LAYERS).bounding_box()["width"] > 500
+
+
+def test_a_phone_shows_everything_without_sideways_scrolling(browser, url):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(url)
+    page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(LAYERS).bounding_box()["width"] <= 390
+    page.close()
