@@ -81,7 +81,7 @@ def set_alpha(page, value: float) -> None:
 
 
 def test_it_opens_with_an_example_explained_and_names_the_classes(page):
-    assert "golf ball" in page.inner_text("#abn-verdict")
+    assert "chain saw" in page.inner_text("#abn-verdict")
     names = page.inner_text("#abn-classes")
     assert all(label in names for label in imagenette.CLASSES)
     assert page.locator("#abn-examples button").count() == 10

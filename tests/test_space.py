@@ -14,7 +14,7 @@ from PIL import Image
 from test_hub import endpoint
 from test_imagenette import mirror  # noqa: F401
 
-from abn import Explainer, imagenette
+from abn import Calibration, Explainer, imagenette
 from abn.space import serving as serving_module
 from abn.space.drawings import DRAWINGS
 from abn.space.explain import verdict
@@ -73,7 +73,7 @@ def test_drawings_where_there_is_nothing(tmp_path):
     assert gallery.settled
     assert "downloads are off" in gallery.note
     assert [example.caption for example in gallery.of_class("tench")] == ["tench (drawn)"]
-    assert gallery.opening().label == "golf ball"
+    assert gallery.opening().label == "chain saw"
 
 
 def test_drawings_until_the_pictures_have_come(mirror, tmp_path, monkeypatch):  # noqa: F811
@@ -205,14 +205,28 @@ def test_the_verdict(served):
     assert ("Probably none of these" in words) == explanation.unfamiliar
 
 
-def test_noise_is_probably_none_of_these(served):
-    rng = np.random.default_rng(0)
-    flat = [np.full((160, 160, 3), value, np.uint8) for value in (0, 128, 255)]
-    noise = [rng.integers(0, 256, (160, 160, 3), dtype=np.uint8) for _ in range(3)]
-    explanations = served.explainer(flat + noise, view="whole")
-    assert sum(explanation.unfamiliar for explanation in explanations) >= 4
-    one = next(explanation for explanation in explanations if explanation.unfamiliar)
-    assert "Probably none of these" in verdict(one, served, 0.05)
+def test_the_warning_appears_below_the_threshold_alone(served):
+    explainer = served.explainer
+    energies = [e.energy for e in explainer([draw() for draw in DRAWINGS.values()], view="whole")]
+    threshold = sorted(energies)[4] + 1e-6
+    explainer = Explainer(
+        explainer.model, explainer.processor, calibration=Calibration(energy_threshold=threshold), device="cpu"
+    )
+    explanations = explainer([draw() for draw in DRAWINGS.values()], view="whole")
+    warned = ["Probably none of these" in verdict(explanation, served, 0.05) for explanation in explanations]
+    assert warned == [energy < threshold for energy in energies]
+    assert sum(warned) == 5
+
+
+def test_about_one_real_picture_in_twenty_falls_below_the_threshold(served, imagenette_root):
+    files = sorted((imagenette_root / "imagenette2" / "val").glob("*/*"))[::10]
+    explanations = served.explainer(files)
+    share = sum(explanation.unfamiliar for explanation in explanations) / len(files)
+    assert 0.02 <= share <= 0.10
+    truth = [imagenette.CLASSES[imagenette.WNIDS.index(file.parent.name)] for file in files]
+    right = sum(e.label == label for e, label in zip(explanations, truth, strict=True))
+    confidence = sum(e.probabilities[e.label] for e in explanations)
+    assert abs(right - confidence) / len(files) <= 0.04  # confidences are right on average
 
 
 def test_names_are_escaped():

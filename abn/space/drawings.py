@@ -213,8 +213,10 @@ def french_horn() -> Image.Image:
     for radius, width in ((94, 15), (74, 11), (56, 11)):
         c.ring(214, 164, radius, width, brass)
     c.ring(196, 148, 40, 10, brass)
-    flare = [(256, 88), (318, 146), (356, 182), (420, 214), (300, 334), (272, 264), (238, 238), (200, 216)]
-    c.polygon(flare, (206, 156, 54), 0.7)
+    for t in np.linspace(0, 1, 90):  # the tube leaves the coil below and widens to the bell
+        x, y, radius = 150 + 206 * t, 242 + 24 * t - 10 * math.sin(math.pi * t), 7 + 66 * t**3
+        tone = tuple(int(v * (0.82 + 0.18 * math.sin(9 * t))) for v in (214, 164, 60))
+        c.ellipse(x - radius, y - radius, x + radius, y + radius, tone, 0.6)
     c.ellipse(280, 186, 440, 346, (178, 128, 40), 0.5)
     c.ellipse(290, 196, 432, 338, (236, 196, 96), 0.8)
     c.ellipse(308, 212, 414, 320, (196, 146, 54), 0.9)
@@ -226,7 +228,6 @@ def french_horn() -> Image.Image:
         c.line([(x - 4, y - 6), (x - 38, y - 40)], (206, 208, 212), 6)
     c.line([(122, 148), (70, 92), (52, 70)], (224, 178, 72), 9)
     c.line([(58, 78), (40, 56)], (222, 224, 228), 14)
-    c.line([(118, 196), (132, 246), (176, 262)], brass, 10)
     c.noise(5)
     return c.finish()
 

@@ -16,7 +16,7 @@ from .. import imagenette
 from .drawings import DRAWINGS
 
 PER_CLASS = 10
-OPENING = "golf ball"  # the class of the example that the page opens with
+OPENING = "chain saw"  # the class of the example that the page opens with
 
 
 @dataclass(frozen=True)

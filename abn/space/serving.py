@@ -76,7 +76,8 @@ class Serving:
                 f"--checkpoint {wanted!r} is neither a folder, a file, a Hub id (owner/name) nor 'compact'"
             )
         self.wanted = wanted
-        self.current = Served("bundled compact network", Explainer.from_pretrained(BUNDLED))
+        device = "cpu" if ZERO_GPU else None  # quick enough there not to spend a visitor's GPU seconds
+        self.current = Served("bundled compact network", Explainer.from_pretrained(BUNDLED, device=device))
         self.state = "ready" if wanted == BUNDLED else "loading"
         self.share = 0.0
         self.reason = ""
