@@ -36,11 +36,14 @@ class _Watch:
         self.share = 0.0
 
     def beat(self, share: float | None = None) -> None:
+        """Something came. A share no larger than before is no progress: huggingface_hub resumes a download without
+        end from a server that cuts it off again and again."""
         if self.abandoned:
             raise HubError("abandoned")
-        self.moved = time.monotonic()
         self.answered = True
-        if share is not None:
+        if share is None or share > self.share:
+            self.moved = time.monotonic()
+        if share is not None and share > self.share:
             self.share = share
             if self.report is not None:
                 self.report(share)
