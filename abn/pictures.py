@@ -33,8 +33,10 @@ def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
             return to_rgb(opened)
     except FileNotFoundError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{name} is not a picture that can be read: {type(error).__name__}") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{name} is not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name} has too many pixels; at most {MAX_PIXELS:,} are allowed") from None
     except (OSError, SyntaxError) as error:  # Pillow's words for a damaged file
         raise ValueError(f"{name} is damaged: {error}") from None
 

@@ -74,7 +74,7 @@ def test_bad_arguments_are_named(client, tmp_path, arguments, words):
 def test_what_is_no_picture_is_named_and_the_app_goes_on(client, tmp_path, content):
     bad = tmp_path / "bad.png"
     bad.write_bytes(content)
-    with pytest.raises(AppError, match=r"Bad\.png is not a picture that can be read") as caught:
+    with pytest.raises(AppError, match=r"bad\.png is not a picture that can be read") as caught:
         client.predict(handle_file(bad), api_name="/explain")
     assert str(tmp_path) not in str(caught.value)
     assert client.predict(api_name="/model")["state"] == "ready"

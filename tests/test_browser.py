@@ -164,7 +164,7 @@ def test_what_is_no_picture_is_named_and_nothing_is_lost(page, tmp_path):
     bad.write_text("no picture")
     page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
     page.set_input_files("#abn-picture input[type=file]", str(bad))
-    page.wait_for_selector("text=Notes.png is not a picture that can be read")
+    page.wait_for_selector("text=notes.png is not a picture that can be read")
     page.locator("#abn-examples button", has_text="golf ball").click()
     page.wait_for_selector("#abn-verdict .abn-answer")
 

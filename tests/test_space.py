@@ -248,7 +248,7 @@ def test_other_models_list_their_own_classes(tiny_folder):
 def test_what_is_no_picture_is_a_clear_error(tmp_path):
     serving = Serving("compact")
     (tmp_path / "notes.png").write_text("no picture")
-    with pytest.raises(gr.Error, match=r"^'?Notes\.png is not a picture.*JPEG, PNG"):
+    with pytest.raises(gr.Error, match=r"notes\.png is not a picture.*JPEG, PNG"):
         explain_or_say_why(serving, str(tmp_path / "notes.png"), "whole")
     with pytest.raises(gr.Error, match="gone"):
         explain_or_say_why(serving, str(tmp_path / "none.png"), "whole")

@@ -26,7 +26,7 @@ CSS = """
   border-radius: var(--radius-sm); }
 @media (max-width: 900px) {
   #abn-examples .abn-grid { grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 5px; }
-  #abn-examples button { padding: 3px; font-size: .7rem; }
+  #abn-examples button { padding: 3px; font-size: .66rem; overflow-wrap: normal; }
 }
 """
 

@@ -24,7 +24,7 @@ CSS = f"""
 #{VIEW_ID} .abn-layers .abn-jet {{ position: absolute; inset: 0; width: 100%; height: 100%;
   mix-blend-mode: plus-lighter; opacity: var(--alpha); }}
 #{VIEW_ID}.abn-enlarged .abn-layers, #{VIEW_ID}.abn-enlarged .abn-layers img {{ width: 100%; }}
-#{VIEW_ID} .abn-empty {{ color: var(--body-text-color-subdued); text-align: center; }}
+#{VIEW_ID} .abn-empty {{ opacity: .75; text-align: center; line-height: 1.5; }}
 """
 
 # The variable sits on the wrapper: a new value rewrites only what is inside.

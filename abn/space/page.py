@@ -21,7 +21,7 @@ CSS = (
     + """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
 #abn-head h1 { margin: 0 0 4px; font-size: 1.6rem; line-height: 1.25; }
-#abn-head p { margin: 0; color: var(--body-text-color-subdued); }
+#abn-head p { margin: 0; opacity: .75; }
 #abn-known p { margin: 0; }
 #abn-known ul { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; margin: 6px 0 0; padding: 0; }
 #abn-known li { margin: 0; padding: 2px 10px; border-radius: 999px; font-size: .875rem;
@@ -32,7 +32,8 @@ CSS = (
 #abn-verdict p { margin: 0 0 4px; }
 #abn-verdict .abn-answer { font-size: 1.25rem; }
 #abn-verdict .abn-answer span { font-variant-numeric: tabular-nums; margin: 0 .5em; }
-#abn-verdict .abn-answer small, #abn-verdict .abn-small { color: var(--body-text-color-subdued); font-size: .85rem; }
+#abn-verdict .abn-answer small, #abn-verdict .abn-small { opacity: .75; font-size: .85rem; }
+#abn-verdict .abn-answer small { display: inline-block; font-size: .95rem; }
 #abn-verdict .abn-warning { padding: 8px 12px; border-radius: var(--radius-md); border-left: 3px solid #d97706;
   background: var(--background-fill-secondary); }
 #abn-examples-note, #abn-about { font-size: .875rem; }

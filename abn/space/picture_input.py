@@ -7,6 +7,8 @@ from gradio.image_utils import decode_base64_to_file
 from ..explanation import Explanation
 from .serving import Served, Serving
 
+ALLOWED = "Allowed are pictures such as JPEG, PNG, WebP, GIF, BMP and TIFF."
+
 
 class PictureInput(gr.Image):
     """`gr.Image` that gives the handler the uploaded file's path, not opened, not converted.
@@ -40,11 +42,7 @@ def explain_or_say_why(serving: Serving, picture: str, view: str) -> tuple[Expla
     try:
         return serving.explain(picture, view)
     except (ValueError, TypeError) as error:
-        raise gr.Error(_sentence(str(error)), title="This cannot be explained", print_exception=False) from None
+        words = f"{str(error).strip().rstrip('.')}. {ALLOWED}"
+        raise gr.Error(words, title="This cannot be explained", print_exception=False) from None
     except FileNotFoundError:
         raise gr.Error("The picture is gone; please upload it again.", print_exception=False) from None
-
-
-def _sentence(words: str) -> str:
-    words = words.strip().rstrip(".")
-    return words[:1].upper() + words[1:] + ". Allowed are pictures such as JPEG, PNG, WebP, GIF, BMP and TIFF."

@@ -135,7 +135,7 @@ class Serving:
             reason = type(error).__name__
         self.reason = reason if len(reason) <= 300 else reason[:299] + "…"
         self.state = "refused"
-        print(f"{self.wanted} is not in use: {self.reason} The bundled network stays.", flush=True)
+        print(f"{self.wanted} is not in use: {self.reason.rstrip('.')}. The bundled network stays.", flush=True)
 
 
 # ZeroGPU runs decorated functions in a forked process, so the model reaches them as a global, not as an argument.
