@@ -70,9 +70,13 @@ class AttentionBranch(nn.Module):
         self.class_conv = nn.Conv2d(num_labels, num_labels, 1, bias=False) if head.class_conv else nn.Identity()
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        class_maps, attention_map = self.maps(features)
+        return class_maps.mean((2, 3)), attention_map
+
+    def maps(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K, h, w) class activations, whose mean over places is the logits, and the (B, 1, h, w) attention map."""
         responses = F.relu(self.norm2(self.conv(self.relu(self.norm(self.stage(features))))))
-        attention_map = torch.sigmoid(self.map_norm(self.map_conv(responses)))
-        return self.class_conv(responses).mean((2, 3)), attention_map
+        return self.class_conv(responses), torch.sigmoid(self.map_norm(self.map_conv(responses)))
 
 
 class PerceptionBranch(nn.Module):
@@ -85,10 +89,12 @@ class PerceptionBranch(nn.Module):
         self.residual = residual
 
     def forward(self, features: Tensor, attention_map: Tensor) -> Tensor:
+        return self.fc(self.last_features(features, attention_map).mean((2, 3)))
+
+    def last_features(self, features: Tensor, attention_map: Tensor) -> Tensor:
+        """(B, channels, h / 2, w / 2): what the last stage makes of the attended features."""
         attended = features * attention_map
-        if self.residual:
-            attended = attended + features
-        return self.fc(self.stage(attended).mean((2, 3)))
+        return self.stage(attended + features if self.residual else attended)
 
 
 class AbnNetwork(nn.Module):

@@ -6,11 +6,15 @@ import torch
 from torch import nn
 
 from abn import AbnImageProcessor, imagenette
-from train.augment import random_resized_crop
+from train.augment import draw_crops, resize_crops
 from train.data import preprocessed, split_off, squashed
 from train.recipes import RECIPES, Recipe
 from train.report import scores
 from train.trainer import ExponentialAverage, rate_factor
+
+
+def random_resized_crop(pictures, aspects, size, *, area, aspect, dtype=torch.float32):
+    return resize_crops(pictures, draw_crops(aspects, area=area, aspect=aspect), size, dtype)
 
 
 def coordinates(side=64):

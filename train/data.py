@@ -15,23 +15,26 @@ from abn.pictures import to_rgb
 
 
 class PictureDataset(Dataset):
-    """(N, 3, S, S) uint8 pictures, (N,) labels and (N,) aspects (width over height before squashing)."""
+    """(N, 3, S, S) uint8 pictures, (N,) labels, (N,) aspects (width over height before squashing), and, for the
+    attention remedy, (N, 1, G, G) maps that lie on the pictures."""
 
-    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor):
-        self.pictures, self.labels, self.aspects = pictures, labels, aspects
+    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor, maps: Tensor | None = None):
+        self.pictures, self.labels, self.aspects, self.maps = pictures, labels, aspects, maps
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {"pixel_values": self.pictures[index], "labels": self.labels[index], "aspects": self.aspects[index]}
+        item = {"pixel_values": self.pictures[index], "labels": self.labels[index], "aspects": self.aspects[index]}
+        return item if self.maps is None else {**item, "maps": self.maps[index]}
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         """A whole batch at once; `collate` passes it on."""
         return self[torch.as_tensor(indices)]
 
     def subset(self, indices: Tensor) -> "PictureDataset":
-        return PictureDataset(self.pictures[indices], self.labels[indices], self.aspects[indices])
+        maps = None if self.maps is None else self.maps[indices]
+        return PictureDataset(self.pictures[indices], self.labels[indices], self.aspects[indices], maps)
 
 
 def collate(batch: dict[str, Tensor]) -> dict[str, Tensor]:

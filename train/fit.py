@@ -15,6 +15,7 @@ from abn.calibration import Calibration
 from abn.checkpoints import load_checkpoint
 from train.data import collate, preprocessed, split_off, squashed
 from train.recipes import Recipe
+from train.remedy import teacher_maps
 from train.report import circumstances, predict, save_weights, scores, write_metrics
 from train.trainer import AbnTrainer, checkpoints
 
@@ -27,7 +28,9 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     set_seed(args.seed)
     output = Path(args.checkpoint)
     resume = _resume_from(args.resume, output)
-    model = build_model(recipe)
+    if recipe.attention_weight and args.initial is None:
+        raise ValueError("the attention remedy needs --initial: the trained network whose maps it learns from")
+    model = build_model(recipe) if args.initial is None else load_checkpoint(args.initial)[0]
     processor = build_processor(recipe)
     download = resume is None
     train = imagenette.load(args.imagenette_root, "train", args.imagenette_size, download=download)
@@ -35,6 +38,17 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     pictures = squashed(train._samples, round(MARGIN * max(recipe.sizes)), args.workers)
     rest, held_out = split_off(pictures.labels, recipe.holdout, args.seed)
     validation = preprocessed(val._samples, processor, args.workers)
+    learned = pictures.subset(rest)
+    if recipe.attention_weight:
+        learned.maps = teacher_maps(
+            model,
+            learned,
+            sizes=recipe.teacher_sizes,
+            power=recipe.teacher_power,
+            image_mean=processor.image_mean,
+            image_std=processor.image_std,
+            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        )
 
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
@@ -42,7 +56,7 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
         recipe=recipe,
         image_mean=processor.image_mean,
         image_std=processor.image_std,
-        train_dataset=pictures.subset(rest),
+        train_dataset=learned,
         eval_dataset=validation,
         data_collator=collate,
         compute_metrics=_metrics,

@@ -1,6 +1,6 @@
 """Named recipes: every number of a training run, in one place. An argument of the command overrides its field."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class Recipe:
     crop_area, crop_aspect: the random crop's share of the picture and width over height, before resizing.
     holdout: share of the training split kept out of training, for the calibration.
     eval_every: epochs between evaluations on the validation split.
+    attention_weight: of the attention remedy's loss (see `remedy`); 0 for none. It needs --initial, the teacher.
+    teacher_sizes, teacher_power: how the teacher's maps are made.
     """
 
     arch: str
@@ -43,27 +45,42 @@ class Recipe:
     holdout: float = 0.04
     eval_every: int = 1
     half_precision: bool = False
+    attention_weight: float = 0.0
+    teacher_sizes: tuple[int, ...] = (160, 224)
+    teacher_power: float = 2.0
 
+
+COMPACT = Recipe(
+    arch="resnet18",
+    width=32,
+    stem="3x3x3",
+    shortcut="avgpool",
+    zero_last_norms=True,
+    epochs=60,
+    sizes=(96, 112, 128),
+    test_size=160,
+    resize=160,
+    lr=0.2,
+    nesterov=True,
+    weight_decay=5e-4,
+    warmup_epochs=3,
+    label_smoothing=0.1,
+    crop_area=(0.35, 1.0),
+    ema_decay=0.998,
+    eval_every=10,
+    half_precision=True,
+)
 
 RECIPES = {
-    "compact": Recipe(
-        arch="resnet18",
-        width=32,
-        stem="3x3x3",
-        shortcut="avgpool",
-        zero_last_norms=True,
-        epochs=60,
-        sizes=(96, 112, 128),
-        test_size=160,
-        resize=160,
-        lr=0.2,
-        nesterov=True,
-        weight_decay=5e-4,
-        warmup_epochs=3,
-        label_smoothing=0.1,
-        crop_area=(0.35, 1.0),
-        ema_decay=0.998,
-        eval_every=10,
-        half_precision=True,
+    "compact": COMPACT,
+    "compact-remedy": replace(
+        COMPACT,
+        epochs=5,
+        sizes=(160,),
+        lr=0.02,
+        warmup_epochs=0.5,
+        crop_area=(0.5, 1.0),
+        attention_weight=1.0,
+        eval_every=1,
     ),
 }

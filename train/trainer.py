@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 
-from train.augment import random_resized_crop
+from train.augment import draw_crops, resize_crops
 from train.recipes import Recipe
+from train.remedy import STRIDE, map_loss
 
 EMA_NAME = "ema.safetensors"
 KEEP = 2  # checkpoints on disk
@@ -80,15 +81,12 @@ class AbnTrainer(Trainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         inputs = self._prepare_inputs(inputs)
-        aspects = inputs.pop("aspects")
-        inputs["pixel_values"] = random_resized_crop(
-            inputs["pixel_values"],
-            aspects,
-            self.current_size(),
-            area=self.recipe.crop_area,
-            aspect=self.recipe.crop_aspect,
-            dtype=torch.bfloat16 if self.args.bf16 else torch.float32,
-        )
+        size = self.current_size()
+        crops = draw_crops(inputs.pop("aspects"), area=self.recipe.crop_area, aspect=self.recipe.crop_aspect)
+        dtype = torch.bfloat16 if self.args.bf16 else torch.float32
+        inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
+        if "maps" in inputs:  # cropped and mirrored with their pictures: the attention map is to move along
+            inputs["maps"] = resize_crops(inputs["maps"], crops, -(-size // STRIDE))
         return super().training_step(model, inputs, num_items_in_batch)
 
     def current_size(self) -> int:
@@ -108,6 +106,8 @@ class AbnTrainer(Trainer):
                 F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
                 for logits in (outputs.logits, outputs.attention_logits)
             )
+            if "maps" in inputs:
+                loss = loss + self.recipe.attention_weight * map_loss(outputs.attention_map, inputs["maps"])
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
 
     def optimizer_stepped(self) -> None:

@@ -1,0 +1,188 @@
+"""Ways to explain a prediction, behind one small interface: picture and target class -> heatmap in [0, 1].
+
+After the perception branch's last stage come only a mean over places and a linear layer: logit_k = w_k . mean(A) + b_k.
+The gradient of a logit by the last features A is therefore w_k / (h w) everywhere: the CAM family needs neither hooks
+nor a backward pass, and nothing leaks between threads. The closed forms are held against torchcam in the tests.
+HiResCAM (Draelos & Carin 2020) and CAM (Zhou et al. 2016) are the same map as Grad-CAM here and not listed again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .modeling_abn import AbnForImageClassification
+
+SCORE_CAM_BATCH = 64  # masked pictures a forward
+OCCLUSION_CELLS = 10  # patches along the short side
+OCCLUSION_REACH = 2  # side of the grey square, in patches
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one forward pass leaves for the methods, for B pictures and K classes.
+
+    logits, attention_logits: (B, K). attention_map: (B, 1, h, w) in (0, 1). class_maps: (B, K, h, w), the attention
+    branch's activations. last_features: (B, C, h / 2, w / 2), the perception branch's.
+    """
+
+    logits: Tensor
+    attention_logits: Tensor
+    attention_map: Tensor
+    class_maps: Tensor
+    last_features: Tensor
+
+
+@torch.no_grad()
+def forward_parts(model: AbnForImageClassification, pixel_values: Tensor) -> Parts:
+    """The model's forward pass, (B, 3, H, W) -> `Parts`; the logits and the map are those of `model(pixel_values)`."""
+    network = model.model
+    features = network.features(pixel_values)
+    class_maps, attention_map = network.attention_branch.maps(features)
+    last = network.perception_branch.last_features(features, attention_map)
+    logits = network.perception_branch.fc(last.mean((2, 3)))
+    return Parts(logits, class_maps.mean((2, 3)), attention_map, class_maps, last)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to explain. `compute(model, pixel_values, parts, targets)`: (B, 3, H, W), `Parts` and (B,) class indices
+    -> (B, h, w) in [0, 1], on a grid of its own. `uses_target`: whether the class makes a difference."""
+
+    name: str
+    label: str
+    uses_target: bool
+    compute: Callable[[AbnForImageClassification, Tensor, Parts, Tensor], Tensor]
+
+
+def scaled(maps: Tensor) -> Tensor:
+    """(B, h, w) -> the positive part over its maximum; a map with nothing positive is zero everywhere."""
+    maps = maps.float().clamp(min=0)
+    return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def attention(model, pixel_values, parts, targets) -> Tensor:
+    """The attention map as the network uses it (Fukui et al. 2019): not scaled."""
+    return parts.attention_map[:, 0].float()
+
+
+def attention_cam(model, pixel_values, parts, targets) -> Tensor:
+    """The attention branch's class activation map (Zhou et al. 2016, arXiv:1512.04150)."""
+    return scaled(parts.class_maps[torch.arange(len(targets)), targets])
+
+
+def class_weights(model, targets: Tensor) -> Tensor:
+    """(B, C): the linear layer's row of each target class."""
+    return model.model.perception_branch.fc.weight.detach()[targets].float()
+
+
+def grad_cam(model, pixel_values, parts, targets) -> Tensor:
+    """Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) on the last stage: relu(sum_c w_kc A_c)."""
+    return scaled(torch.einsum("bchw,bc->bhw", parts.last_features.float(), class_weights(model, targets)))
+
+
+def grad_cam_plus_plus(model, pixel_values, parts, targets) -> Tensor:
+    """Grad-CAM++ (Chattopadhay et al. 2018, arXiv:1710.11063) on the last stage.
+
+    With the gradient g_c = w_kc / (h w) the same at every place, alpha_c = g^2 / (2 g^2 + g^3 sum(A_c)), and channel c
+    weighs alpha_c relu(g_c).
+    """
+    features = parts.last_features.float()
+    gradient = class_weights(model, targets) / features.shape[2:].numel()
+    denominator = 2 * gradient**2 + gradient**3 * features.sum((2, 3))
+    alpha = torch.where(denominator != 0, gradient**2 / torch.where(denominator != 0, denominator, 1), 0)
+    return scaled(torch.einsum("bchw,bc->bhw", features, alpha * gradient.clamp(min=0)))
+
+
+def layer_cam(model, pixel_values, parts, targets) -> Tensor:
+    """LayerCAM (Jiang et al. 2021) on the last stage: relu(sum_c relu(g_c) A_c)."""
+    weights = class_weights(model, targets).clamp(min=0)
+    return scaled(torch.einsum("bchw,bc->bhw", parts.last_features.float(), weights))
+
+
+def eigen_cam(model, pixel_values, parts, targets) -> Tensor:
+    """EigenCAM (Muhammad & Yeasin 2020, arXiv:2008.00299): the last features projected on their first principal
+    direction (of the uncentred places x channels matrix), its sign such that the map is positive on the whole."""
+    features = parts.last_features.float()
+    places = features.flatten(2).transpose(1, 2)
+    directions = torch.linalg.svd(places, full_matrices=False).Vh[:, 0]
+    maps = torch.einsum("bpc,bc->bp", places, directions)
+    maps = maps * torch.where(maps.sum(1, keepdim=True) < 0, -1, 1)
+    return scaled(maps.unflatten(1, features.shape[2:]))
+
+
+@torch.no_grad()
+def score_cam(model, pixel_values, parts, targets) -> Tensor:
+    """Score-CAM (Wang et al. 2020, arXiv:1910.01279): a channel weighs the softmax over channels of the target's
+    probability on the picture masked by that channel's activation, spread to [0, 1]. One forward a channel."""
+    maps = []
+    for pixels, features, target in zip(pixel_values, parts.last_features.float(), targets.tolist(), strict=True):
+        low, high = features.amin((1, 2), keepdim=True), features.amax((1, 2), keepdim=True)
+        masks = (features - low) / (high - low).clamp(min=1e-8)
+        masks = F.interpolate(masks[:, None], pixels.shape[1:], mode="bilinear", align_corners=False)
+        scores = []
+        for chunk in masks.split(SCORE_CAM_BATCH):
+            masked = (chunk * pixels).contiguous(memory_format=torch.channels_last)
+            scores.append(model(pixel_values=masked).logits.float().softmax(1)[:, target])
+        maps.append(torch.einsum("chw,c->hw", features, torch.cat(scores).softmax(0)))
+    return scaled(torch.stack(maps))
+
+
+@torch.no_grad()
+def occlusion(model, pixel_values, parts, targets) -> Tensor:
+    """Occlusion (Zeiler & Fergus 2014, arXiv:1311.2901): how much of the target's probability a grey square takes
+    away, averaged over the squares that cover a place. Grey is zero after normalisation: the mean colour."""
+    height, width = pixel_values.shape[2:]
+    step = max(1, round(min(height, width) / OCCLUSION_CELLS))
+    rows, columns = -(-height // step), -(-width // step)
+    before = parts.logits.float().softmax(1).gather(1, targets[:, None])[:, 0]
+    drop = torch.zeros(len(targets), rows, columns, device=pixel_values.device)
+    count = torch.zeros(rows, columns, device=pixel_values.device)
+    for row in range(1 - OCCLUSION_REACH, rows):
+        for column in range(1 - OCCLUSION_REACH, columns):
+            top, left = max(0, row), max(0, column)
+            bottom, right = row + OCCLUSION_REACH, column + OCCLUSION_REACH
+            covered = pixel_values.clone()
+            covered[:, :, top * step : bottom * step, left * step : right * step] = 0
+            after = model(pixel_values=covered).logits.float().softmax(1).gather(1, targets[:, None])[:, 0]
+            drop[:, top:bottom, left:right] += (before - after)[:, None, None]
+            count[top:bottom, left:right] += 1
+    return scaled(drop / count)
+
+
+def centre(model, pixel_values, parts, targets) -> Tensor:
+    """A baseline that sees nothing: a Gaussian in the middle, its deviation a quarter of each side."""
+    rows, columns = (torch.linspace(-2, 2, n) for n in (pixel_values.shape[2] // 4, pixel_values.shape[3] // 4))
+    blob = torch.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / 2)
+    return scaled(blob.expand(len(targets), -1, -1)).to(pixel_values.device)
+
+
+def uniform(model, pixel_values, parts, targets) -> Tensor:
+    """A baseline that prefers no place."""
+    return torch.full((len(targets), 1, 1), 0.5, device=pixel_values.device)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("attention", "Attention map", False, attention),
+        Method("attention-cam", "Attention branch's CAM", True, attention_cam),
+        Method("grad-cam", "Grad-CAM", True, grad_cam),
+        Method("grad-cam++", "Grad-CAM++", True, grad_cam_plus_plus),
+        Method("layer-cam", "LayerCAM", True, layer_cam),
+        Method("eigen-cam", "EigenCAM", False, eigen_cam),
+        Method("score-cam", "Score-CAM", True, score_cam),
+        Method("occlusion", "Occlusion", True, occlusion),
+        Method("centre", "Centre blob (baseline)", False, centre),
+        Method("uniform", "Uniform (baseline)", False, uniform),
+    )
+}
+
+
+def method_named(name: str) -> Method:
+    """Raises: ValueError: unknown; names the known ones."""
+    if name not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}; got {name!r}")
+    return METHODS[name]
