@@ -25,12 +25,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--checkpoint",
-        default=os.environ.get("ABN_CHECKPOINT", DEFAULT),
+        default=os.environ.get("ABN_CHECKPOINT") or DEFAULT,
         help="Hub id, folder, .safetensors file, or 'compact' for the bundled network (also ABN_CHECKPOINT)",
     )
     parser.add_argument(
         "--imagenette-root",
-        default=os.environ.get("IMAGENETTE_ROOT", str(ROOT / "data")),
+        default=os.environ.get("IMAGENETTE_ROOT") or str(ROOT / "data"),
         help="where Imagenette lies, or is downloaded to for the examples (also IMAGENETTE_ROOT)",
     )
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))

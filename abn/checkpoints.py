@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from .calibration import Calibration
+from transformers.utils import cached_file
+
+from .calibration import CALIBRATION_NAME, Calibration
 from .configuration_abn import AbnConfig
 from .image_processing_abn import AbnImageProcessor
 from .imagenette import CLASSES
@@ -28,21 +30,32 @@ def load_checkpoint(source: str | Path, **where) -> tuple[AbnForImageClassificat
     path = Path(source)
     if path.is_file():
         return _load_file(path)
+    if not path.exists() and (path.is_absolute() or path.suffix == ".safetensors" or str(source).startswith(".")):
+        raise FileNotFoundError(f"there is no checkpoint at {source}")
     model = AbnForImageClassification.from_pretrained(source, dtype="float32", **where)
     return model, _load_processor(source, **where)
 
 
-def load_calibration(source: str | Path) -> Calibration:
-    """The calibration beside a local checkpoint; the neutral one where there is none."""
+def load_calibration(source: str | Path, **where) -> Calibration:
+    """The calibration that a checkpoint brings, else the neutral one. Arguments as `load_checkpoint`'s."""
     path = BUNDLED if str(source) == "compact" else Path(source)
-    return Calibration.load(path.parent if path.is_file() else path)
+    if path.is_file():
+        path = path.parent
+    elif not path.is_dir():
+        found = _optional(source, CALIBRATION_NAME, **where)
+        return Calibration() if found is None else Calibration.load(Path(found).parent)
+    return Calibration.load(path)
 
 
 def _load_processor(source: str | Path, **where) -> AbnImageProcessor:
-    try:
-        return AbnImageProcessor.from_pretrained(source, **where)
-    except OSError:  # foreign folders may lack preprocessor_config.json: ImageNet's 256 and 224
-        return AbnImageProcessor()
+    if _optional(source, "preprocessor_config.json", **where) is None:
+        return AbnImageProcessor()  # foreign folders may lack it: ImageNet's 256 and 224
+    return AbnImageProcessor.from_pretrained(source, **where)
+
+
+def _optional(source: str | Path, name: str, **where) -> str | None:
+    """A file of a folder or Hub repository; None where it is known not to be there."""
+    return cached_file(source, name, _raise_exceptions_for_missing_entries=False, **where)
 
 
 def _load_file(path: Path) -> tuple[AbnForImageClassification, AbnImageProcessor]:

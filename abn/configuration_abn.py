@@ -64,6 +64,8 @@ class AbnConfig(PreTrainedConfig):
             self.id2label = {int(index): label for label, index in self.label2id.items()}
         if self.id2label is None:
             return
+        if not isinstance(self.id2label, dict):
+            raise ValueError(f"id2label must map each index to a name; got {type(self.id2label).__name__}")
         self.id2label = {int(index): str(label) for index, label in self.id2label.items()}
         count = len(self.id2label)
         if sorted(self.id2label) != list(range(count)):

@@ -93,7 +93,7 @@ class Explainer:
             OSError: it cannot be found or fetched.
         """
         model, processor = load_checkpoint(source, **where)
-        return cls(model, processor, calibration=load_calibration(source), device=device)
+        return cls(model, processor, calibration=load_calibration(source, **where), device=device)
 
     def __call__(
         self,

@@ -107,6 +107,7 @@ def _download(repo_id: str, revision: str | None, watch: _Watch, deadline: float
 
         def __init__(self, *args, **kwargs):
             kwargs.pop("name", None)
+            kwargs["disable"] = False  # a disabled bar does not count
             super().__init__(*args, **kwargs)
 
         def update(self, n=1):
@@ -135,8 +136,21 @@ def _probe(url: str, timeout: float) -> None:
     if token := get_token():
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, method="HEAD", headers=headers)
-    with urllib.request.urlopen(request, timeout=timeout):
-        pass
+    try:
+        _STAY.open(request, timeout=timeout).close()
+    except urllib.error.HTTPError as error:
+        if not 300 <= error.code < 400:
+            raise
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer; following it would show the token to another host."""
+
+    def redirect_request(self, *args, **kwargs):
+        return None
+
+
+_STAY = urllib.request.build_opener(_NoRedirect)
 
 
 def _in_words(error: BaseException) -> HubError:

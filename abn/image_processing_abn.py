@@ -6,7 +6,9 @@ nothing else. `Geometry` says where that lies in the picture, so that a map is l
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -16,7 +18,7 @@ from transformers.image_transforms import group_images_by_shape, reorder_images
 from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 
-from .pictures import to_rgb
+from .pictures import load_rgb
 
 VIEWS = ("model", "whole")
 MULTIPLE = 32  # the network halves a picture five times
@@ -92,19 +94,16 @@ class AbnImageProcessor(TorchvisionBackend):
         """Pictures of one or several sizes -> {"pixel_values": ...}.
 
         Args:
-            images: a PIL picture, an array or tensor (H, W, 3) or (3, H, W) of uint8, or a list of them.
+            images: a PIL picture, a path, an array or tensor (H, W, 3) or (3, H, W) of uint8, or a list of them.
             view: "model" or "whole".
 
         Raises:
             ValueError: an unknown view, or what is no picture.
         """
         _check_view(kwargs.get("view", self.view))
+        if kwargs.get("do_convert_rgb", self.do_convert_rgb):
+            images = [_rgb(i) for i in images] if isinstance(images, (list, tuple)) else _rgb(images)
         return super().preprocess(images, **kwargs)
-
-    def process_image(self, image: ImageInput, do_convert_rgb: bool | None = None, **kwargs) -> Tensor:
-        if do_convert_rgb and isinstance(image, Image.Image):
-            image = to_rgb(image)
-        return super().process_image(image, do_convert_rgb=do_convert_rgb, **kwargs)
 
     def _preprocess(
         self,
@@ -200,6 +199,16 @@ class AbnImageProcessor(TorchvisionBackend):
             columns = _bilinear_weights(left, right, width, plan.span[1], grid.shape[1])
             heatmaps.append(rows @ grid @ columns.T)
         return heatmaps
+
+
+def _rgb(image):
+    """Paths, PIL pictures and whole-number arrays (H, W[, 1, 3 or 4]) as upright RGB; the rest as it is."""
+    if isinstance(image, np.ndarray):
+        pixels = image.dtype in (np.uint8, np.uint16) and (image.ndim == 2 or image.shape[-1] in (1, 3, 4))
+        return load_rgb(image) if pixels else image
+    if isinstance(image, (Image.Image, Path)) or (isinstance(image, str) and "://" not in image):
+        return load_rgb(image)
+    return image
 
 
 def _check_view(view: str) -> None:

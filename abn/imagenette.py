@@ -27,9 +27,14 @@ def find(root: str | Path, size: str | None = None) -> tuple[Path, str] | None:
     for candidate in SIZES if size is None else (size,):
         for base in (root, root.parent):
             folder = base / FOLDERS[candidate]
-            if (base == root or folder == root) and all((folder / split).is_dir() for split in ("train", "val")):
+            if (base == root or folder == root) and _is_whole(folder):
                 return base, candidate
     return None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Every class of both splits is there: torchvision would renumber the rest and mislabel them."""
+    return all((folder / split / wnid).is_dir() for split in ("train", "val") for wnid in WNIDS)
 
 
 def load(root: str | Path, split: str, size: str | None = None, download: bool = False) -> Imagenette:
@@ -47,7 +52,9 @@ def load(root: str | Path, split: str, size: str | None = None, download: bool =
         found = find(root, size)
     if found is None:
         looked_for = " or ".join(FOLDERS[s] for s in (SIZES if size is None else (size,)))
-        raise FileNotFoundError(f"no Imagenette under {root}: expected a folder {looked_for} with train/ and val/")
+        raise FileNotFoundError(
+            f"no Imagenette under {root}: expected a folder {looked_for} with train/ and val/ of 10 classes"
+        )
     base, size = found
     return Imagenette(base, split=split, size=size, download=False)
 
@@ -66,6 +73,8 @@ def fetch(root: str | Path, size: str = "160px", report: Callable[[float], None]
     url, md5 = Imagenette._ARCHIVES[size]
     root = Path(root).expanduser()
     root.mkdir(parents=True, exist_ok=True)
+    for stale in root.glob(".fetching-*"):  # left by a process that was killed
+        shutil.rmtree(stale, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as aside:
         archive = Path(aside) / Path(url).name
         _download(url, archive, report)

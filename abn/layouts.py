@@ -17,6 +17,8 @@ from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
 WEIGHTS_NAME = "model.safetensors"
+CONFIG_FIELDS = ("arch", "width", "stem", "shortcut", "attention_head", "residual_attention")
+CONFIG_FIELDS += ("num_labels", "id2label", "label2id")
 
 _RESNET_BODY = (
     (r"^model\.(conv1|bn1|layer[123])\.", r"model.features.\1."),
@@ -175,7 +177,8 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
         if found.get("model_type") != config_class.model_type:
             kind = found.get("model_type")
             raise ValueError(f"{source} holds a model of type {kind!r}; expected model_type 'abn'")
-        config = config_class.from_pretrained(config_source, **where)
+        changes = {name: kwargs.pop(name) for name in CONFIG_FIELDS if name in kwargs}
+        config = config_class.from_dict({**found, **changes})
     layout, tensors = read_tensors(cached_file(source, WEIGHTS_NAME, **where))
     if config.attention_head is None:
         config.attention_head = layout.head

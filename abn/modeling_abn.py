@@ -172,6 +172,7 @@ class AbnForImageClassification(AbnPreTrainedModel):
             OSError: the checkpoint cannot be found or fetched.
         """
         wants_info = kwargs.pop("output_loading_info", False)
+        kwargs.pop("ignore_mismatched_sizes", None)  # never ignored
         if state_dict is None:
             config, state_dict = read_checkpoint(pretrained_model_name_or_path, config, AbnConfig, kwargs)
         model, info = super().from_pretrained(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import made_up_picture
 from gradio_client import Client, handle_file
+from hub_stand_in import hub
 from PIL import Image
 from server import app
 
@@ -185,3 +186,41 @@ def test_a_phone_shows_everything_without_sideways_scrolling(browser, url):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator(LAYERS).bounding_box()["width"] <= 390
     page.close()
+
+
+def test_the_page_says_why_the_wanted_model_is_not_there(browser, tiny_folder, tiny_imagenette, tmp_path):
+    with (
+        hub(tiny_folder, "someone/abn", "missing") as endpoint,
+        app(
+            tmp_path, "--imagenette-root", str(tiny_imagenette), "--checkpoint", "someone/abn", HF_ENDPOINT=endpoint
+        ) as (
+            url,
+            _,
+        ),
+    ):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(url)
+        page.wait_for_selector("#abn-notice .refused", timeout=30000)
+        words = page.inner_text("#abn-notice")
+        page.close()
+    assert words == (
+        "someone/abn is not in use: the Hub answered 404 (not found). The bundled compact network answers instead."
+    )
+
+
+def test_the_page_changes_to_the_wanted_model(browser, tiny_folder, tiny_imagenette, tmp_path):
+    with (
+        hub(tiny_folder, "someone/abn") as endpoint,
+        app(
+            tmp_path, "--imagenette-root", str(tiny_imagenette), "--checkpoint", "someone/abn", HF_ENDPOINT=endpoint
+        ) as (
+            url,
+            _,
+        ),
+    ):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(url)
+        page.wait_for_selector("#abn-verdict >> text=someone/abn", timeout=30000)
+        assert "This model knows 10 things" in page.inner_text("#abn-known")
+        assert page.locator("#abn-notice").count() == 0 or not page.locator("#abn-notice").is_visible()
+        page.close()

@@ -61,7 +61,15 @@ def test_a_file_takes_what_lies_beside_it(tiny_folder):
     assert load_calibration(file) == load_calibration(tiny_folder) == Calibration(temperature=0.5)
 
 
+def test_a_damaged_processor_is_an_error_not_a_default(tiny_folder):
+    (tiny_folder / "preprocessor_config.json").write_text("{")
+    with pytest.raises((OSError, ValueError)):
+        load_checkpoint(tiny_folder)
+
+
 def test_other_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
+        load_checkpoint(tmp_path / "none.safetensors")
     (tmp_path / "model.bin").write_bytes(b"\x80\x04")
     with pytest.raises(ValueError, match=r"model\.bin.*expected a \.safetensors file or a folder"):
         load_checkpoint(tmp_path / "model.bin")

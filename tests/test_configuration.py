@@ -45,6 +45,7 @@ def test_survives_saving(tmp_path):
         ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "label2id contradicts id2label"),
         ({"id2label": {0: "a", 1: "a"}}, "differently"),
         ({"id2label": {0: "a", 2: "b"}}, "0 to 1"),
+        ({"id2label": ["a", "b"]}, "map each index"),
     ],
 )
 def test_refuses_unknown_and_contradictory_values(fields, words):

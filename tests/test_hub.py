@@ -1,14 +1,17 @@
 """Fetching from the Hub, over HTTP against a local stand-in that serves well and badly."""
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub.constants
 import pytest
 from hub_stand_in import hub
 
-from abn import Explainer
-from abn.hub import HubError, fetch
+from abn import Calibration, Explainer
+from abn.checkpoints import load_calibration
+from abn.hub import HubError, _probe, fetch
 
 REPO = "someone/abn"
 
@@ -41,7 +44,8 @@ def test_fetches_the_files_and_no_code(tiny_folder, cache, monkeypatch):
         "preprocessor_config.json",
     ]
     assert (folder / "model.safetensors").read_bytes() == (tiny_folder / "model.safetensors").read_bytes()
-    assert all(0 <= share <= 1 for share in shares)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
     assert json.loads((folder / "config.json").read_text())["arch"] == "resnet18"
     assert Explainer.from_pretrained(folder).labels[3] == "class 3"
 
@@ -72,6 +76,47 @@ def test_says_what_went_wrong_in_time(mode, words, tiny_folder, cache, monkeypat
         with pytest.raises(HubError, match=words):
             fetch(REPO, deadline=1, idle=1)
     assert time.monotonic() - started < 8
+
+
+def test_the_token_stays_with_the_hub(tiny_folder, cache, monkeypatch):
+    """The Hub redirects to its storage: asking there first must not show it the token."""
+    seen = []
+
+    class Storage(BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_HEAD(self):
+            seen.append(dict(self.headers))
+            self.send_response(200)
+            self.end_headers()
+
+        do_GET = do_HEAD
+
+    class Hub(Storage):
+        def do_HEAD(self):
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{storage.server_port}{self.path}")
+            self.end_headers()
+
+    storage, front = (ThreadingHTTPServer(("127.0.0.1", 0), handler) for handler in (Storage, Hub))
+    for server in (storage, front):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr("abn.hub.get_token", lambda: "hf_secret")
+    _probe(f"http://127.0.0.1:{front.server_port}/file", 5)
+    for server in (storage, front):
+        server.shutdown()
+        server.server_close()
+    assert not any("hf_secret" in str(headers) for headers in seen)
+
+
+def test_a_checkpoint_by_its_id_brings_its_calibration(tiny_folder, cache, monkeypatch):
+    Calibration(temperature=0.5, energy_threshold=3.0).save(tiny_folder)
+    with hub(tiny_folder, REPO) as url:
+        endpoint(monkeypatch, url)
+        folder = fetch(REPO)
+        assert load_calibration(REPO) == Calibration(temperature=0.5, energy_threshold=3.0)
+    assert Explainer.from_pretrained(folder).calibration.temperature == 0.5
 
 
 def test_a_connection_cut_in_mid_file_is_an_error(tiny_folder, cache, monkeypatch):

@@ -43,6 +43,19 @@ def test_every_mode_gives_the_same_pixels():
     assert torch.equal(processor()(np.asarray(picture), return_tensors="pt")["pixel_values"], expected)
 
 
+def test_paths_and_deep_arrays_are_read_as_pictures_are(tmp_path):
+    clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    clear.save(tmp_path / "clear.png")
+    expected = processor()(clear, return_tensors="pt")["pixel_values"]
+    assert expected.min() > 2  # white
+    assert torch.equal(processor()(str(tmp_path / "clear.png"), return_tensors="pt")["pixel_values"], expected)
+    deep = np.full((64, 64), 40000, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    expected = processor()(Image.new("L", (64, 64), 156), return_tensors="pt")["pixel_values"]
+    for picture in (deep, tmp_path / "deep.png", [np.full((64, 64), 156, np.uint8)]):
+        assert torch.equal(processor()(picture, return_tensors="pt")["pixel_values"], expected)
+
+
 def test_saved_and_loaded(tmp_path):
     processor(50, 40).save_pretrained(tmp_path)
     again = AbnImageProcessor.from_pretrained(tmp_path)

@@ -1,6 +1,7 @@
 """Finding, loading and fetching Imagenette."""
 
 import hashlib
+import shutil
 import tarfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,12 @@ def test_found_by_its_parent_or_by_itself(tiny_imagenette):
     assert imagenette.find(tiny_imagenette / "imagenette2-160") == (tiny_imagenette, "160px")
     assert imagenette.find(tiny_imagenette, "full") is None
     assert imagenette.find(tiny_imagenette / "nowhere") is None
+
+
+def test_a_missing_class_is_no_data_set(tiny_imagenette):
+    """torchvision would number the remaining nine from 0 and call every picture something else."""
+    shutil.rmtree(tiny_imagenette / "imagenette2-160" / "val" / "n01440764")
+    assert imagenette.find(tiny_imagenette) is None
 
 
 def test_loaded(tiny_imagenette):

@@ -119,6 +119,15 @@ def test_saved_and_loaded_it_gives_identical_outputs(tmp_path):
     assert not again.training
 
 
+def test_arguments_of_from_pretrained_reach_the_configuration(tiny_folder):
+    model = AbnForImageClassification.from_pretrained(
+        tiny_folder, residual_attention=False, ignore_mismatched_sizes=True
+    )
+    assert model.model.perception_branch.residual is False
+    with pytest.raises(ValueError, match="num_labels=5 contradicts id2label"):
+        AbnForImageClassification.from_pretrained(tiny_folder, num_labels=5)
+
+
 def test_auto_classes_need_no_trust(tiny_folder):
     assert isinstance(AutoConfig.from_pretrained(tiny_folder), AbnConfig)
     assert isinstance(AutoModelForImageClassification.from_pretrained(tiny_folder), AbnForImageClassification)

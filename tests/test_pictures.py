@@ -122,6 +122,12 @@ def test_files(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"^cut\.png is damaged"):
         load_rgb(tmp_path / "cut.png")
+    with pytest.raises(ValueError, match=r"is damaged and cannot be read$") as caught:
+        load_rgb(tmp_path)  # a folder
+    assert str(tmp_path.parent) not in str(caught.value)
+    (tmp_path / "program.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(ValueError, match=r"^program\.eps is not a picture"):
+        load_rgb(tmp_path / "program.eps")
     with pytest.raises(FileNotFoundError):
         load_rgb(tmp_path / "none.png")
     with pytest.raises(TypeError, match="got int"):

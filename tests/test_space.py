@@ -164,12 +164,18 @@ def test_a_local_folder_of_another_kind_is_refused(tiny_folder):
     serving.start()
     wait_for(lambda: serving.state == "refused")
     assert serving.reason == "tiny holds a model of type 'resnet'; expected model_type 'abn'"
+    (tiny_folder / "config.json").write_text("{")
+    for source in (tiny_folder, tiny_folder / "model.safetensors"):
+        serving = Serving(str(source))
+        serving.start()
+        wait_for(lambda serving=serving: serving.state == "refused")
+        assert str(tiny_folder.parent) not in str(serving.status())
 
 
 @pytest.mark.parametrize("wanted", ["nonsense", "../up", "a/b/c", "https://host/a/b", ""])
 def test_what_can_be_no_checkpoint_is_refused_at_once(wanted):
     with pytest.raises(ValueError, match="neither a folder, a file, a Hub id"):
-        Serving(wanted) if wanted else Serving("no such")
+        Serving(wanted)
 
 
 # The page

@@ -109,12 +109,20 @@ def test_a_checkpoint_is_whole_or_not_there(tiny_imagenette, tmp_path, monkeypat
     with pytest.raises(RuntimeError, match="disk full"):
         run_here(tiny_imagenette, out)
     assert list(out.glob("checkpoint-*")) == []
+    assert (out / ".writing").exists()
     monkeypatch.undo()
     run_here(tiny_imagenette, out)
     kept = sorted(out.glob("checkpoint-*"))
     assert len(kept) == 2
     assert all((path / name).is_file() for path in kept for name in ("ema.safetensors", "trainer_state.json"))
     assert not (out / ".writing").exists()
+
+
+def test_a_used_folder_is_not_trained_into(tiny_imagenette, tmp_path, capsys):
+    run_here(tiny_imagenette, tmp_path / "out")
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "out"), *TINY]
+    assert main([*arguments, "--epochs", "1"]) == 2
+    assert "holds an earlier run: go on with --resume" in capsys.readouterr().err
 
 
 def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
@@ -129,7 +137,7 @@ def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--recipe", "nonsense"], "--recipe must be one of compact; got 'nonsense'"),
+        (["--recipe", "nonsense"], "--recipe must be one of compact, compact-remedy; got 'nonsense'"),
         (["--arch", "vgg16"], "arch must be one of 'resnet18'"),
         (["--imagenette-root", "/nowhere", "--evaluate", "--checkpoint", "/nowhere/either"], "nowhere"),
         (["--resume", "--checkpoint", "/nowhere"], "nothing to resume"),

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainingArguments, set_seed
 
 from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, imagenette
 from abn.backbone_resnet import zero_last_norms
-from abn.calibration import Calibration
+from abn.calibration import CALIBRATION_NAME, Calibration
 from abn.checkpoints import load_checkpoint
 from train.data import collate, preprocessed, split_off, squashed
 from train.recipes import Recipe
@@ -28,6 +28,8 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     set_seed(args.seed)
     output = Path(args.checkpoint)
     resume = _resume_from(args.resume, output)
+    if resume is None and checkpoints(output):
+        raise FileExistsError(f"{output} holds an earlier run: go on with --resume, or choose another --checkpoint")
     if recipe.attention_weight and args.initial is None:
         raise ValueError("the attention remedy needs --initial: the trained network whose maps it learns from")
     model = build_model(recipe) if args.initial is None else load_checkpoint(args.initial)[0]
@@ -70,6 +72,7 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
         save_weights(averaged, output, half=recipe.half_precision)
     processor.save_pretrained(output)
     model = AbnForImageClassification.from_pretrained(output)  # what was saved is what is measured
+    (output / CALIBRATION_NAME).unlink(missing_ok=True)
     if len(held_out):
         samples = [train._samples[i] for i in held_out.tolist()]
         kept_out = preprocessed(samples, processor, args.workers)
@@ -92,7 +95,7 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     return metrics
 
 
-def evaluate(args: argparse.Namespace, recipe: Recipe, command: str) -> dict[str, float]:
+def evaluate(args: argparse.Namespace, recipe: Recipe) -> dict[str, float]:
     """Print top-1, top-5 and loss of `args.checkpoint` on the whole validation split, as its own processor sees it."""
     model, processor = load_checkpoint(args.checkpoint)
     val = imagenette.load(args.imagenette_root, "val", args.imagenette_size, download=True)

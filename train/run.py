@@ -56,9 +56,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--attention-weight", type=float, help="weight of the attention remedy's loss")
     fit.add_argument("--teacher-sizes", type=_positive, nargs="+", help="sides at which the remedy's teacher looks")
     fit.add_argument("--teacher-power", type=float, help="sharpens the remedy's maps")
-    fit.add_argument("--max-steps", type=int, default=-1, help="stop after so many steps")
+    fit.add_argument(
+        "--max-steps", type=int, default=-1, help="train for so many steps; the schedule is fitted to them"
+    )
     fit.add_argument("--seed", type=int, default=0)
-    fit.add_argument("--gpu-id", help="CUDA devices to use, as in CUDA_VISIBLE_DEVICES; 'cpu' for none")
+    fit.add_argument("--gpu-id", help="the CUDA device to use (default: 0), or 'cpu'")
     return parser.parse_args(argv)
 
 
@@ -73,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     if args.gpu_id is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "" if args.gpu_id == "cpu" else args.gpu_id
+    else:  # one device: with several, Trainer would silently multiply the batch
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     # Imported here: CUDA reads its devices on import, and --help should not wait for PyTorch.
     from train import fit
     from train.recipes import RECIPES
@@ -88,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     command = " ".join(["python train/run.py", *(sys.argv[1:] if argv is None else argv)])
     try:
         if args.evaluate:
-            fit.evaluate(args, recipe, command)
+            fit.evaluate(args, recipe)
         else:
             fit.fit(args, recipe, command)
     except (ValueError, OSError) as error:

@@ -4,6 +4,7 @@ import gradio as gr
 import numpy as np
 
 from ..image_processing_abn import VIEWS
+from .explain import ONE_QUEUE
 from .picture_input import PictureInput, explain_or_say_why
 from .serving import Serving
 
@@ -51,6 +52,6 @@ def add_api(serving: Serving) -> None:
     overlay = gr.Image(label="overlay", format="png", visible=False)
     attention_map = gr.JSON(label="attention map", visible=False)
     gr.Button(visible=False).click(
-        explain, [picture, alpha, view], [label, overlay, attention_map], api_name="explain", concurrency_limit=2
+        explain, [picture, alpha, view], [label, overlay, attention_map], api_name="explain", **ONE_QUEUE
     )
     gr.api(model, api_name="model")

@@ -16,6 +16,7 @@ VIEWS = [("Whole picture", "whole"), ("Centre crop", "model")]
 ALL = "one of each"
 TOP = 5  # classes listed with their confidence
 START_ALPHA = 0.5
+ONE_QUEUE = {"concurrency_id": "explain", "concurrency_limit": 2}  # page and API share the processor
 
 ABOUT_THE_MAP = (
     "The colours are the network's **attention map**: what its perception branch is given to weigh the picture with, "
@@ -29,7 +30,6 @@ class ExplainPage:
     def __init__(self, serving: Serving, gallery: Gallery):
         self.serving, self.gallery = serving, gallery
         self._build()
-        self._wire()
 
     def _build(self) -> None:
         self.classes = gr.Radio(
@@ -60,17 +60,18 @@ class ExplainPage:
             self.attention = gr.Label(label="Attention branch: its own opinion", elem_id="abn-attention", **scores)
         gr.Markdown(ABOUT_THE_MAP, elem_id="abn-about")
 
-    def _wire(self) -> None:
-        outputs = [self.overlay, self.perception, self.attention, self.verdict]
-        shared = {
-            "inputs": [self.picture, self.view],
-            "outputs": outputs,
-            "show_progress": "hidden",
-            "api_visibility": "private",
-            "concurrency_limit": 2,
-        }
-        gr.on([self.picture.change, self.view.change], self.explain, trigger_mode="always_last", **shared)
-        self.explain_again = shared  # for the page, when the model changes
+    def wire(self, model: gr.State) -> None:
+        """Connect the components. `model` is the name of the model in use: what it says is new when it changes."""
+        gr.on(
+            [self.picture.change, self.view.change, model.change],
+            self.explain,
+            [self.picture, self.view],
+            [self.overlay, self.perception, self.attention, self.verdict],
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
+            **ONE_QUEUE,
+        )
         self.alpha.change(fn=None, inputs=self.alpha, js=SET_ALPHA, api_visibility="private")
         self.alpha.release(fn=None, api_visibility="private")
         self.enlarge.change(fn=None, inputs=self.enlarge, js=SET_ENLARGED, api_visibility="private")

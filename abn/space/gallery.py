@@ -42,9 +42,9 @@ class Gallery:
         self.may_download = may_download and not constants.HF_HUB_OFFLINE
         self.note = ""
         self.settled = False
-        self.examples = self._real() if imagenette.find(self.root) else self._drawn()
-        if self.real:
-            self.settled = True
+        found = self._real() if imagenette.find(self.root) else []
+        self.examples = found or self._drawn()
+        self.settled = bool(found)
 
     @property
     def real(self) -> bool:
@@ -73,7 +73,7 @@ class Gallery:
     def _bring(self) -> None:
         try:
             imagenette.fetch(self.root, "160px", report=self._report)
-            self.examples = self._real()
+            self.examples = self._real() or self.examples
         except Exception as error:  # whatever went wrong, the drawings stay
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             self._settle("These are drawings: Imagenette's pictures could not be downloaded.")

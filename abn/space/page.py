@@ -53,7 +53,7 @@ CSS = (
 
 def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings()`."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as demo:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         gr.HTML(
             "<h1>See what an image classifier looks at</h1>"
             "<p>An Attention Branch Network gives its answer and a map of its attention in one pass.</p>",
@@ -66,14 +66,17 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         add_api(serving)  # before the page: the first function called "explain" gets that name
         page = ExplainPage(serving, gallery)
 
-        model = gr.State(serving.status().model)
+        model = gr.State(None)
         examples = gr.State(gallery.real)
+        built_with = gallery.opening().path
         timer = gr.Timer(1.0, active=True)
 
         def refresh(shown_model: str, shown_real: bool, chosen: str):
             """What has changed behind the page since it was last told; the timer stops when nothing more can."""
+            settled = gallery.settled  # before what it settles
             status, real = serving.status(), gallery.real
-            settled = status.state != "loading" and gallery.settled
+            settled = settled and status.state != "loading"
+            opening = gallery.opening().path
             words = notice_html(status)
             return (
                 gr.update(value=words, visible=bool(words)),
@@ -82,13 +85,14 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
                 real if real != shown_real else gr.skip(),
                 page.chosen(chosen) if real != shown_real else gr.skip(),
                 gallery.note,
+                opening if shown_model is None and opening != built_with else gr.skip(),
                 gr.Timer(active=not settled),
             )
 
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        outputs = [notice, known, model, examples, page.examples, page.examples_note, timer]
+        outputs = [notice, known, model, examples, page.examples, page.examples_note, page.picture, timer]
         gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **quiet)
-        gr.on([demo.load, model.change], page.explain, **page.explain_again)
+        page.wire(model)
     return demo
 
 

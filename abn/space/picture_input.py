@@ -1,8 +1,11 @@
 """The upload box: hands the file over as it came, so that one place decides what is a picture."""
 
+import base64
+import hashlib
+from pathlib import Path
+
 import gradio as gr
 from gradio.data_classes import ImageData
-from gradio.image_utils import decode_base64_to_file
 
 from ..explanation import Explanation
 from .serving import Served, Serving
@@ -29,8 +32,19 @@ class PictureInput(gr.Image):
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):
-            return decode_base64_to_file(payload.url, self.GRADIO_CACHE, "png")
+            return self._written(payload.url)
         return payload.path
+
+    def _written(self, url: str) -> str:
+        """A data URL's bytes as a file, not decoded: `load_rgb` judges them."""
+        try:
+            content = base64.b64decode(url.partition(",")[2], validate=True)
+        except ValueError:
+            raise gr.Error("The picture's data URL is not base64.", print_exception=False) from None
+        folder = Path(self.GRADIO_CACHE) / hashlib.sha256(content).hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "picture").write_bytes(content)
+        return str(folder / "picture")
 
 
 def explain_or_say_why(serving: Serving, picture: str, view: str) -> tuple[Explanation, Served, float]:

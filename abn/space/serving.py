@@ -13,6 +13,7 @@ import torch
 
 from .. import hub
 from ..explanation import Explainer, Explanation, Picture
+from ..pictures import load_rgb
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
 BUNDLED = "compact"
@@ -71,7 +72,8 @@ class Serving:
         Raises:
             ValueError: `wanted` is none of these.
         """
-        if wanted != BUNDLED and not Path(wanted).exists() and not HUB_ID.match(wanted):
+        self.local = bool(wanted) and Path(wanted).exists()
+        if wanted != BUNDLED and not self.local and not HUB_ID.match(wanted):
             raise ValueError(
                 f"--checkpoint {wanted!r} is neither a folder, a file, a Hub id (owner/name) nor 'compact'"
             )
@@ -92,12 +94,19 @@ class Serving:
             threading.Thread(target=self._bring, name="model", daemon=True).start()
 
     def status(self) -> Status:
+        state = self.state  # before `current`: who reads "ready" must see the model that is
         served = self.current
-        return Status(served.name, served.description, self.state, self.wanted, self.share, self.reason)
+        return Status(served.name, served.description, state, self.shown_name, self.share, self.reason)
+
+    @property
+    def shown_name(self) -> str:
+        """What the page calls the wanted model: no path of this machine."""
+        return Path(self.wanted).resolve().name if self.local else self.wanted
 
     def explain(self, picture: Picture, view: str) -> tuple[Explanation, Served, float]:
         """The explanation, the model that gave it, and the seconds it took. Errors as `Explainer`'s."""
         served = self.current
+        picture = load_rgb(picture)  # here: an error raised on ZeroGPU would lose its words, and cost a loan
         started = time.perf_counter()
         if ZERO_GPU and served.explainer.device.type == "cuda":
             explanation = _explain_on_zero_gpu(picture, view)
@@ -108,7 +117,7 @@ class Serving:
     def _bring(self) -> None:
         source = Path(self.wanted)
         try:
-            if not source.exists():
+            if not self.local:
                 print(f"Fetching {self.wanted} from the Hub; the bundled network answers meanwhile.", flush=True)
                 source = hub.fetch(self.wanted, report=self._report)
             explainer = Explainer.from_pretrained(source)
@@ -119,7 +128,7 @@ class Serving:
             return
         global _on_zero_gpu
         _on_zero_gpu = explainer
-        self.current = Served(source.name if Path(self.wanted).exists() else self.wanted, explainer)
+        self.current = Served(self.shown_name, explainer)
         self.state = "ready"
         print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
 
@@ -130,7 +139,8 @@ class Serving:
         if isinstance(error, torch.cuda.OutOfMemoryError):
             reason = "the GPU's memory does not hold it"
         elif isinstance(error, (ValueError, OSError)):
-            reason = str(error).strip().split("\n")[0].replace(str(source), source.name)  # no paths on the page
+            reason = str(error).strip().split("\n")[0].replace(str(source), self.shown_name)
+            reason = reason.replace(f"{source.parent}/", "")  # no paths on the page
         else:
             reason = type(error).__name__
         self.reason = reason if len(reason) <= 300 else reason[:299] + "…"
