@@ -13,11 +13,11 @@ from torch import Tensor
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
 from .image_processing_abn import AbnImageProcessor
+from .methods import Method, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
 from .overlay import jet, overlay
 from .pictures import load_rgb
 
-METHODS = ("attention",)
 LONGEST_VIEW = 1024  # pixels
 BATCH = 32  # pictures a forward
 
@@ -33,7 +33,9 @@ class Explanation:
     attention_probabilities: the attention branch's own opinion, likewise.
     attention_map: (h, w) float32 in [0, 1], as the model gave it.
     view: (H, W, 3) uint8 RGB: the picture's own pixels of what was looked at, the longest side at most 1024.
-    heatmap: (H, W) float32 in [0, 1]: the map laid over `view`.
+    heatmap: (H, W) float32 in [0, 1]: the map laid over `view`; the attention map, or what `method` gave.
+    method: the name of the method the heatmap comes from, see `abn.methods`.
+    target: the class it explains; None for methods that are the same for every class.
     energy: log sum exp of the logits; low where the network has seen nothing alike.
     unfamiliar: whether `energy` lies below the calibration's threshold: probably none of the classes.
     """
@@ -46,6 +48,8 @@ class Explanation:
     heatmap: np.ndarray = field(repr=False)
     energy: float
     unfamiliar: bool
+    method: str = "attention"
+    target: str | None = None
 
     def overlay(self, alpha: float = 1.0, stretch: bool = False) -> np.ndarray:
         """(H, W, 3) uint8 RGB: `view` with the heatmap added in JET colours; see `abn.overlay.overlay`."""
@@ -107,8 +111,9 @@ class Explainer:
 
         Args:
             pictures: PIL pictures, arrays (`pictures.from_array`) or paths.
-            method: "attention", the attention map.
-            target: the class to explain, a name or an index. The attention map is the same for every class.
+            method: "attention", the attention map, or another of `abn.methods.METHODS`.
+            target: the class to explain, a name or an index; each picture's predicted class if None. The attention map,
+                EigenCAM and the baselines are the same for every class (`METHODS[name].uses_target` is False).
             view: "model" (the processor's own resize and crop) or "whole" (aspect kept, nothing cropped).
 
         Raises:
@@ -116,19 +121,19 @@ class Explainer:
             TypeError: a picture of another type.
             FileNotFoundError: a path that does not exist.
         """
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}; got {method!r}")
-        self._check_target(target)
+        how, index = method_named(method), self._target_index(target)
         if not isinstance(pictures, (list, tuple)):
-            return self._explain([load_rgb(pictures)], view)[0]
-        return self._explain([load_rgb(picture) for picture in pictures], view)
+            return self._explain([load_rgb(pictures)], how, index, view)[0]
+        return self._explain([load_rgb(picture) for picture in pictures], how, index, view)
 
-    def _check_target(self, target: str | int | None) -> None:
-        known = target is None or target in self.labels
-        if not known and not (isinstance(target, int) and 0 <= target < len(self.labels)):
-            raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
+    def _target_index(self, target: str | int | None) -> int | None:
+        if target in self.labels:
+            return self.labels.index(target)
+        if target is None or (isinstance(target, int) and 0 <= target < len(self.labels)):
+            return target
+        raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
 
-    def _explain(self, pictures: list[Image.Image], view: str) -> list[Explanation]:
+    def _explain(self, pictures: list[Image.Image], method: Method, target: int | None, view: str) -> list[Explanation]:
         """Pictures of equal input shape share a forward."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
@@ -137,16 +142,20 @@ class Explainer:
         for members in groups.values():
             for start in range(0, len(members), BATCH):
                 chosen = members[start : start + BATCH]
-                explanations.update(zip(chosen, self._forward([pictures[i] for i in chosen], view), strict=True))
+                made = self._forward([pictures[i] for i in chosen], method, target, view)
+                explanations.update(zip(chosen, made, strict=True))
         return [explanations[index] for index in range(len(pictures))]
 
-    @torch.inference_mode()
-    def _forward(self, pictures: list[Image.Image], view: str) -> list[Explanation]:
+    @torch.no_grad()
+    def _forward(self, pictures: list[Image.Image], method: Method, target: int | None, view: str) -> list[Explanation]:
         pixels = self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
-        outputs = self.model(pixel_values=pixels.to(self.device, memory_format=torch.channels_last))
-        logits, attention_logits = outputs.logits.float().cpu(), outputs.attention_logits.float().cpu()
+        pixels = pixels.to(self.device, memory_format=torch.channels_last)
+        parts = forward_parts(self.model, pixels)
+        targets = parts.logits.argmax(1) if target is None else torch.full_like(parts.logits.argmax(1), target)
+        maps = method.compute(self.model, pixels, parts, targets)[:, None].cpu()
+        logits, attention_logits = parts.logits.float().cpu(), parts.attention_logits.float().cpu()
+        attention_maps = parts.attention_map.float().cpu()
         energies = energy_score(logits).tolist()
-        maps = outputs.attention_map.float().cpu()
         sizes = [(picture.height, picture.width) for picture in pictures]
         views = [self._view(picture, view) for picture in pictures]
         heatmaps = self.processor.post_process_attention(maps, sizes, view, [seen.shape[:2] for seen in views])
@@ -160,11 +169,13 @@ class Explainer:
                     attention_probabilities=self._probabilities(
                         attention_logits[i] / self.calibration.attention_temperature
                     ),
-                    attention_map=maps[i, 0].numpy(),
+                    attention_map=attention_maps[i, 0].numpy(),
                     view=views[i],
                     heatmap=heatmaps[i].clamp(0, 1).numpy(),
                     energy=energies[i],
                     unfamiliar=self.calibration.is_unfamiliar(energies[i]),
+                    method=method.name,
+                    target=self.labels[targets[i]] if method.uses_target else None,
                 )
             )
         return explanations

@@ -28,6 +28,12 @@ FORWARD = 128  # pictures a forward
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as fractions of the picture's width and height
 
 
+def quick_arithmetic(device: torch.device) -> torch.autocast:
+    """bfloat16 where the processor has it: twice as fast, probabilities to about 0.01. A curve needs 21 forwards."""
+    able = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=able)
+
+
 def blurred(pixel_values: Tensor, side: int = BLUR) -> Tensor:
     """(B, 3, H, W) -> the mean over side x side pixels around each; the border repeats."""
     reach = side // 2
@@ -59,11 +65,12 @@ def curve(
     rank = rank.view(count, 1, height, width)
     changed = torch.linspace(0, height * width, steps).round().long().tolist()
     pictures = torch.cat([torch.where(rank < n, end, start) for n in changed])
-    probabilities = [
-        model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float().softmax(1)
-        for chunk in pictures.split(FORWARD)
-    ]
-    probabilities = torch.cat(probabilities).view(steps, count, -1)
+    with quick_arithmetic(start.device):
+        logits = [
+            model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
+            for chunk in pictures.split(FORWARD)
+        ]
+    probabilities = torch.cat(logits).softmax(1).view(steps, count, -1)
     return probabilities.gather(2, targets.view(1, count, 1).expand(steps, -1, 1))[..., 0].T
 
 
@@ -131,8 +138,14 @@ def shuffled(model: AbnForImageClassification, seed: int = 0) -> AbnForImageClas
 
 def similarity(one: Tensor, other: Tensor) -> Tensor:
     """(B, H, W) twice -> (B,) rank correlation (Spearman) of each pair of maps; 0 where a map is constant."""
-    ranks = [maps.flatten(1).argsort(1, stable=True).argsort(1, stable=True).double() for maps in (one, other)]
+    ranks = [maps.flatten(1).argsort(dim=1, stable=True).argsort(dim=1).double() for maps in (one, other)]
     ranks = [rank - rank.mean(1, keepdim=True) for rank in ranks]
     correlation = F.cosine_similarity(*ranks, dim=1)
     constant = [maps.flatten(1).amax(1) == maps.flatten(1).amin(1) for maps in (one, other)]
     return torch.where(constant[0] | constant[1], torch.zeros_like(correlation), correlation)
+
+
+if __name__ == "__main__":
+    from .faithfulness_run import main
+
+    main()

@@ -116,7 +116,7 @@ def eigen_cam(model, pixel_values, parts, targets) -> Tensor:
 @torch.no_grad()
 def score_cam(model, pixel_values, parts, targets) -> Tensor:
     """Score-CAM (Wang et al. 2020, arXiv:1910.01279): a channel weighs the softmax over channels of the target's
-    probability on the picture masked by that channel's activation, spread to [0, 1]. One forward a channel."""
+    logit on the picture masked by that channel's activation, spread to [0, 1]. One forward a channel."""
     maps = []
     for pixels, features, target in zip(pixel_values, parts.last_features.float(), targets.tolist(), strict=True):
         low, high = features.amin((1, 2), keepdim=True), features.amax((1, 2), keepdim=True)
@@ -125,7 +125,7 @@ def score_cam(model, pixel_values, parts, targets) -> Tensor:
         scores = []
         for chunk in masks.split(SCORE_CAM_BATCH):
             masked = (chunk * pixels).contiguous(memory_format=torch.channels_last)
-            scores.append(model(pixel_values=masked).logits.float().softmax(1)[:, target])
+            scores.append(model(pixel_values=masked).logits.float()[:, target])
         maps.append(torch.einsum("chw,c->hw", features, torch.cat(scores).softmax(0)))
     return scaled(torch.stack(maps))
 

@@ -9,6 +9,7 @@ import torch
 from conftest import made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Calibration, Explainer
+from abn.methods import forward_parts
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,9 @@ def test_a_list_keeps_its_order_and_agrees_with_one_at_a_time(explainer):
 
 def test_pictures_of_equal_shape_share_a_forward(explainer, monkeypatch):
     batches = []
-    forward = explainer.model.forward
     monkeypatch.setattr(
-        explainer.model, "forward", lambda pixel_values: batches.append(len(pixel_values)) or forward(pixel_values)
+        "abn.explanation.forward_parts",
+        lambda model, pixels: batches.append(len(pixels)) or forward_parts(model, pixels),
     )
     sizes = [(96, 72), (72, 96), (96, 72), (100, 75)]
     explainer([made_up_picture(*size) for size in sizes], view="whole")
@@ -100,7 +101,7 @@ def test_arrays_and_paths(explainer, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"method": "guess"}, "'attention'; got 'guess'"),
+        ({"method": "guess"}, "'attention'.*'grad-cam'.*got 'guess'"),
         ({"view": "half"}, "'model', 'whole'; got 'half'"),
         ({"target": "unicorn"}, "target must be a class.*'unicorn'.*class 0"),
         ({"target": 10}, "got 10"),

@@ -1,0 +1,179 @@
+"""The measures of faithfulness, on cases whose answer is known by hand, and the benchmark's command."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_model
+from torch import nn
+
+from abn import Explainer, imagenette
+from abn.faithfulness import (
+    blurred,
+    curve,
+    deletion,
+    energy_in_boxes,
+    insertion,
+    pointing_game,
+    shuffled,
+    similarity,
+)
+from abn.faithfulness_run import main, randomisation, read_boxes
+from abn.methods import method_named
+
+
+class Weighing(nn.Module):
+    """logit 0 = the sum of the picture's weighed pixels, logit 1 = 0: each pixel's worth is known."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, pixel_values):
+        seen = (pixel_values[:, 0] * self.weights).sum((1, 2))
+        return type("Output", (), {"logits": torch.stack([seen, torch.zeros_like(seen)], 1)})
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_a_curve_changes_the_pixels_in_the_maps_order():
+    weights = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    ones, zeros = torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
+    heat = torch.tensor([[[0.1, 0.9], [0.2, 0.5]]])  # worth 2, then 4, then 3, then 1
+    found = curve(Weighing(weights), zeros, ones, heat, torch.tensor([0]), steps=5)[0].numpy()
+    assert found == pytest.approx(sigmoid(np.array([0, 2, 6, 9, 10])), abs=1e-6)
+    found = curve(Weighing(weights), ones, zeros, heat, torch.tensor([0]), steps=5)[0].numpy()
+    assert found == pytest.approx(sigmoid(np.array([10, 8, 4, 1, 0])), abs=1e-6)
+    other = curve(Weighing(weights), zeros, ones, heat, torch.tensor([1]), steps=5)[0].numpy()
+    assert other == pytest.approx(1 - sigmoid(np.array([0, 2, 6, 9, 10])), abs=1e-6)
+
+
+def test_the_best_order_has_the_highest_insertion_and_the_lowest_deletion():
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(20, 20, generator=generator) * 0.02
+    model, pictures = Weighing(weights), torch.ones(1, 3, 20, 20)
+    target = torch.tensor([0])
+    best, worst = weights[None], -weights[None]
+    random = torch.rand(1, 20, 20, generator=generator)
+    inserted = [insertion(model, pictures, maps, target, "zero").mean() for maps in (best, random, worst)]
+    deleted = [deletion(model, pictures, maps, target, "zero").mean() for maps in (best, random, worst)]
+    assert inserted[0] > inserted[1] > inserted[2]
+    assert deleted[0] < deleted[1] < deleted[2]
+
+
+def test_both_ends_of_the_curves():
+    model, pixels = tiny_model(), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        whole = model(pixel_values=pixels).logits.softmax(1)
+        faded = model(pixel_values=blurred(pixels)).logits.softmax(1)
+        empty = model(pixel_values=torch.zeros_like(pixels)).logits.softmax(1)
+    targets, heat = torch.tensor([3, 5]), torch.rand(2, 64, 64)
+    rows = torch.arange(2)
+    found = insertion(model, pixels, heat, targets)
+    assert found.shape == (2, 21)
+    torch.testing.assert_close(found[:, 0], faded[rows, targets], rtol=0.05, atol=0.02)
+    torch.testing.assert_close(found[:, -1], whole[rows, targets], rtol=0.05, atol=0.02)
+    found = deletion(model, pixels, heat, targets)
+    torch.testing.assert_close(found[:, 0], whole[rows, targets], rtol=0.05, atol=0.02)
+    torch.testing.assert_close(found[:, -1], empty[rows, targets], rtol=0.05, atol=0.02)
+    with pytest.raises(ValueError, match="'blur' or 'zero'; got 'black'"):
+        insertion(model, pixels, heat, targets, "black")
+
+
+def test_the_blur_is_a_mean():
+    spot = torch.zeros(1, 3, 63, 63)
+    spot[..., 31, 31] = 1
+    out = blurred(spot)
+    assert out[0, 0, 31, 31].item() == pytest.approx(1 / 31**2)
+    assert out[0, 0, 31 - 15, 31 + 15].item() == pytest.approx(1 / 31**2)
+    assert out[0, 0, 31 - 16, 31] == 0
+    assert torch.allclose(blurred(torch.full((1, 3, 40, 40), 0.7)), torch.full((1, 3, 40, 40), 0.7))
+
+
+def test_pointing_game():
+    heat = torch.zeros(10, 20)
+    heat[2, 15] = 1  # centre at (15.5, 2.5)
+    assert pointing_game(heat, [(0.7, 0.1, 0.9, 0.4)])
+    assert not pointing_game(heat, [(0.0, 0.0, 0.7, 1.0)])
+    assert pointing_game(heat, [(0.0, 0.0, 0.1, 0.1), (0.7, 0.1, 0.9, 0.4)])
+    assert not pointing_game(heat, [(0.0, 0.0, 0.7, 1.0)], tolerance=1)
+    assert pointing_game(heat, [(0.0, 0.0, 0.7, 1.0)], tolerance=2)  # 14 + 2 >= 15.5
+    heat[6:9, 1:4] = 1  # a plateau of nine and a single one: the place nearest to their mean
+    assert pointing_game(heat, [(0.05, 0.6, 0.2, 0.9)])
+
+
+def test_energy_in_boxes():
+    heat = torch.zeros(10, 10)
+    heat[:, :5] = 1
+    assert energy_in_boxes(heat, [(0.0, 0.0, 0.5, 1.0)]) == 1
+    assert energy_in_boxes(heat, [(0.0, 0.0, 0.5, 0.5)]) == pytest.approx(0.5)
+    assert energy_in_boxes(heat + 3, [(0.0, 0.0, 0.5, 0.5)]) == pytest.approx(0.5)  # minus its minimum
+    assert energy_in_boxes(heat, [(0.0, 0.0, 0.5, 0.5), (0.0, 0.0, 0.5, 0.5)]) == pytest.approx(0.5)  # the union
+    assert energy_in_boxes(torch.full((10, 10), 0.3), [(0.0, 0.0, 0.5, 0.4)]) == pytest.approx(0.2)
+
+
+def test_shuffling_keeps_the_values_and_leaves_the_model():
+    model = tiny_model()
+    before = model.model.features.layer1[0].conv1.weight.clone()
+    other = shuffled(model, 1)
+    assert torch.equal(model.model.features.layer1[0].conv1.weight, before)
+    mixed = other.model.features.layer1[0].conv1.weight
+    assert torch.equal(mixed.flatten().sort().values, before.flatten().sort().values)
+    assert not torch.equal(mixed, before)
+    assert torch.equal(shuffled(model, 1).model.features.layer1[0].conv1.weight, mixed)
+
+
+def test_similarity_is_spearmans():
+    one = torch.rand(2, 8, 8)
+    assert similarity(one, one**3).tolist() == pytest.approx([1, 1])
+    assert similarity(one, -one).tolist() == pytest.approx([-1, -1])
+    assert similarity(one, torch.full((2, 8, 8), 0.5)).tolist() == [0, 0]
+
+
+def test_shuffled_weights_turn_the_bundled_networks_maps_to_noise(imagenette_root):
+    samples = imagenette.load(imagenette_root, "val")._samples[::60]
+    methods = [method_named(name) for name in ("attention", "attention-cam", "grad-cam", "centre")]
+    results = {method.name: {} for method in methods}
+    randomisation(Explainer.from_pretrained("compact", device="cpu"), samples, methods, results, seed=0)
+    found = {name: row["similarity_to_shuffled"] for name, row in results.items()}
+    assert all(abs(found[name]) < 0.5 for name in ("attention", "attention-cam", "grad-cam")), found
+    assert found["centre"] == pytest.approx(1)
+
+
+def test_the_benchmark_writes_the_same_table_twice(tiny_imagenette, tmp_path, capsys):
+    boxes = tmp_path / "boxes.csv"
+    lines = ["path,x0,y0,x1,y1"]
+    lines += [f"train/{wnid}/{wnid}_0.JPEG,0.0,0.0,0.5,1.0" for wnid in imagenette.WNIDS]
+    boxes.write_text("\n".join(lines))
+    tables = []
+    for run in ("one", "two"):
+        arguments = ["--imagenette-root", str(tiny_imagenette), "--boxes", str(boxes), "--limit", "6"]
+        arguments += ["--out", str(tmp_path / run), "--methods", "attention", "grad-cam", "uniform"]
+        report = main(arguments)
+        assert (tmp_path / run / "faithfulness.png").stat().st_size > 10_000
+        stored = json.loads((tmp_path / run / "faithfulness.json").read_text())
+        assert stored == json.loads(json.dumps(report))
+        for row in stored["methods"].values():
+            row.pop("milliseconds")
+        tables.append(stored)
+    assert tables[0] == tables[1]
+    rows = tables[0]["methods"]
+    assert rows["uniform"]["energy"] == pytest.approx(0.5, abs=0.02)
+    assert rows["uniform"]["pointing"] is None
+    assert rows["grad-cam"]["boxed_pictures"] == 10
+    assert rows["grad-cam"]["difference"] == pytest.approx(rows["grad-cam"]["insertion"] - rows["grad-cam"]["deletion"])
+    assert len(rows["attention"]["curves"]["insertion"]) == 21
+    assert "| Grad-CAM |" in capsys.readouterr().out
+
+
+def test_boxes_without_their_columns(tmp_path):
+    (tmp_path / "boxes.csv").write_text("path,x0\na,1\n")
+    with pytest.raises(ValueError, match="lacks the columns x1, y0, y1"):
+        read_boxes(tmp_path / "boxes.csv")
+
+
+def test_the_bundled_networks_checkpoint_is_the_default():
+    assert Explainer.from_pretrained("compact").labels == list(imagenette.CLASSES)
