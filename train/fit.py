@@ -67,15 +67,50 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     result = trainer.train(
         resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=["attention_map"]
     )
-    device = trainer.args.device
     with trainer.averaged() as averaged:
         save_weights(averaged, output, half=recipe.half_precision)
     processor.save_pretrained(output)
-    model = AbnForImageClassification.from_pretrained(output)  # what was saved is what is measured
+    training = {
+        "epochs": round(trainer.state.epoch or 0, 3),
+        "training_seconds": round(result.metrics["train_runtime"]),
+        "seconds": round(time.time() - started),
+    }
+    samples = [train._samples[i] for i in held_out.tolist()]
+    return _finish(args, recipe, command, samples, validation, training)
+
+
+def average(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
+    """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482), finished as a run is.
+
+    They must come from one another by fine-tuning; `recipe` and `args.seed` say what was held out of their training.
+    """
+    output = Path(args.checkpoint)
+    models = [load_checkpoint(source)[0] for source in args.average]
+    processor = load_checkpoint(args.average[0])[1]
+    states = [model.state_dict() for model in models]
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
+        for name, tensor in states[0].items()
+    }
+    models[0].load_state_dict(mean)
+    save_weights(models[0], output, half=recipe.half_precision)
+    processor.save_pretrained(output)
+    train = imagenette.load(args.imagenette_root, "train", args.imagenette_size, download=True)
+    val = imagenette.load(args.imagenette_root, "val", args.imagenette_size, download=True)
+    _, held_out = split_off(torch.tensor([label for _, label in train._samples]), recipe.holdout, args.seed)
+    samples = [train._samples[i] for i in held_out.tolist()]
+    validation = preprocessed(val._samples, processor, args.workers)
+    return _finish(args, recipe, command, samples, validation, {"averaged": list(args.average)})
+
+
+def _finish(args, recipe: Recipe, command: str, held_out: list, validation, more: dict) -> dict:
+    """Calibrate and measure what was saved, write metrics.json, and push if asked."""
+    output = Path(args.checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, processor = load_checkpoint(output)
     (output / CALIBRATION_NAME).unlink(missing_ok=True)
-    if len(held_out):
-        samples = [train._samples[i] for i in held_out.tolist()]
-        kept_out = preprocessed(samples, processor, args.workers)
+    if held_out:
+        kept_out = preprocessed(held_out, processor, args.workers)
         Calibration.fit(*predict(model, kept_out, processor, recipe.test_batch, device), kept_out.labels).save(output)
     measured = scores(*predict(model, validation, processor, recipe.test_batch, device), validation.labels)
     metrics = {
@@ -83,9 +118,7 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
         "pictures": len(validation),
         "parameters": model.num_parameters(),
         "recipe": args.recipe,
-        "epochs": round(trainer.state.epoch or 0, 3),
-        "training_seconds": round(result.metrics["train_runtime"]),
-        "seconds": round(time.time() - started),
+        **more,
         **circumstances(command, args.seed),
     }
     write_metrics(output, metrics)

@@ -81,6 +81,5 @@ RECIPES = {
         warmup_epochs=0.5,
         crop_area=(0.5, 1.0),
         attention_weight=1.0,
-        eval_every=1,
     ),
 }

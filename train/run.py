@@ -27,6 +27,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="go on from this checkpoint-N folder; without a value from the newest in --checkpoint",
     )
     what.add_argument("--evaluate", action="store_true", help="only evaluate --checkpoint on the validation split")
+    what.add_argument("--average", nargs="+", metavar="CHECKPOINT", help="no training: the mean of these weights")
     what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
     data = parser.add_argument_group("data")
     data.add_argument("--imagenette-root", default="data", help="folder that holds imagenette2, -320 or -160")
@@ -93,6 +94,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.evaluate:
             fit.evaluate(args, recipe)
+        elif args.average:
+            fit.average(args, recipe, command)
         else:
             fit.fit(args, recipe, command)
     except (ValueError, OSError) as error:

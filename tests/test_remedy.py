@@ -1,0 +1,110 @@
+"""The attention remedy: its loss, its targets, and that they move with their pictures."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import made_up_picture, tiny_model
+from safetensors.torch import load_file
+from test_train import coordinates
+from test_train_run import TINY, main, run_here
+from torch.nn import functional as F
+
+from abn import Explainer
+from abn.methods import forward_parts, grad_cam
+from train.augment import draw_crops, resize_crops
+from train.data import PictureDataset
+from train.remedy import GRID, map_loss, teacher_maps
+
+STATISTICS = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "device": torch.device("cpu")}
+
+
+def test_the_loss_is_the_binary_cross_entropy():
+    ours, target = torch.tensor([[[[0.9, 0.2]]]]), torch.tensor([[[[1.0, 0.5]]]])
+    expected = (-np.log(0.9) - 0.5 * np.log(0.2) - 0.5 * np.log(0.8)) / 2
+    assert map_loss(ours, target).item() == pytest.approx(expected, rel=1e-5)
+    assert torch.isfinite(map_loss(torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([[[[1.0, 0.0]]]])))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert map_loss(ours.bfloat16(), target).item() == pytest.approx(expected, rel=0.02)
+
+
+@pytest.fixture
+def pictures():
+    stack = np.stack([np.asarray(made_up_picture(64, 64, seed)).transpose(2, 0, 1) for seed in range(3)])
+    return PictureDataset(torch.from_numpy(stack), torch.tensor([1, 5, 7]), torch.ones(3))
+
+
+def test_the_targets_are_the_true_classs_cams_over_sizes_and_mirror_images(pictures):
+    model = tiny_model()
+    maps = teacher_maps(model, pictures, sizes=(64,), power=1.0, **STATISTICS)
+    assert maps.shape == (3, 1, GRID, GRID)
+    assert 0 <= maps.min() <= maps.max() == 1
+    flipped = PictureDataset(pictures.pictures.flip(-1), pictures.labels, pictures.aspects)
+    mirrored = teacher_maps(model, flipped, sizes=(64,), power=1.0, **STATISTICS)
+    assert (maps.flip(-1) - mirrored).abs().max() < 0.05  # bfloat16
+    squared = teacher_maps(model, pictures, sizes=(64,), power=2.0, **STATISTICS)
+    assert (squared.float() - maps.float() ** 2).abs().max() < 1e-2
+    pixels = pictures.pictures.float() / 255
+    pixels = (pixels - torch.tensor(STATISTICS["image_mean"])[:, None, None]) / torch.tensor(STATISTICS["image_std"])[
+        :, None, None
+    ]
+    total = torch.zeros(3, GRID, GRID)
+    for mirror in (False, True):
+        seen = pixels.flip(-1) if mirror else pixels
+        cam = grad_cam(model, seen, forward_parts(model, seen), pictures.labels)
+        cam = F.interpolate(cam[:, None], (GRID, GRID), mode="bilinear", align_corners=False)[:, 0]
+        total += cam.flip(-1) if mirror else cam
+    expected = total / total.amax((1, 2), keepdim=True)
+    assert (maps[:, 0].float() - expected).abs().max() < 0.05
+
+
+def test_a_map_is_cropped_and_mirrored_with_its_picture():
+    """The picture's own coordinates as its map: after the same crop they still agree."""
+    picture = coordinates(64)[None].repeat(20, 1, 1, 1)
+    torch.manual_seed(0)
+    crops = draw_crops(torch.ones(20), area=(0.3, 1.0), aspect=(0.75, 1.33))
+    fine = resize_crops(picture, crops, 48)
+    coarse_map = F.avg_pool2d(picture[:, :1].float(), 2)
+    moved = resize_crops(coarse_map, crops, 12)
+    expected = F.avg_pool2d(fine[:, :1], 4)
+    assert (moved - expected)[..., 1:-1, 1:-1].abs().max() < 6  # of 255
+
+
+def test_it_needs_a_teacher(tiny_imagenette, tmp_path, capsys):
+    arguments = ["--recipe", "compact-remedy", "--imagenette-root", str(tiny_imagenette)]
+    assert main([*arguments, "--checkpoint", str(tmp_path / "out"), *TINY]) == 2
+    assert "the attention remedy needs --initial" in capsys.readouterr().err
+
+
+def test_averaging_weights(tiny_imagenette, tmp_path):
+    run_here(tiny_imagenette, tmp_path / "one")
+    run_here(tiny_imagenette, tmp_path / "two", "--initial", str(tmp_path / "one"))
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "mean"), *TINY]
+    assert main([*arguments, "--holdout", "0.25", "--average", str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+    one, two, mean = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two", "mean"))
+    for name, tensor in mean.items():
+        if tensor.is_floating_point():
+            assert torch.allclose(tensor.float(), (one[name].float() + two[name].float()) / 2, rtol=2e-3, atol=1e-4)
+    assert json.loads((tmp_path / "mean" / "metrics.json").read_text())["pictures"] == 20
+    assert (tmp_path / "mean" / "calibration.json").is_file()
+
+
+def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
+    run_here(tiny_imagenette, tmp_path / "plain")
+    more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "plain"), "--attention-weight", "20"]
+    more += ["--teacher-sizes", "48", "--teacher-power", "1", "--epochs", "30"]
+    run_here(tiny_imagenette, tmp_path / "mended", *more)
+    folder = tiny_imagenette / "imagenette2-160" / "train"
+    files = sorted(folder.glob("*/*"))[::4]
+    labels = torch.arange(10)
+    teacher, before, after = (
+        Explainer.from_pretrained(tmp_path / name, device="cpu") for name in ("plain", "plain", "mended")
+    )
+    distances = []
+    for explainer in (before, after):
+        pixels = explainer.processor(files, return_tensors="pt")["pixel_values"]
+        target = grad_cam(teacher.model, pixels, forward_parts(teacher.model, pixels), labels)
+        target = F.interpolate(target[:, None], (3, 3), mode="bilinear", align_corners=False)
+        distances.append(map_loss(forward_parts(explainer.model, pixels).attention_map, target).item())
+    assert distances[1] < distances[0]
