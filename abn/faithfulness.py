@@ -48,6 +48,7 @@ def curve(
     heatmaps: Tensor,
     targets: Tensor,
     steps: int = STEPS,
+    ends: Tensor | None = None,
 ) -> Tensor:
     """The target's probability on the way from `start` to `end`, pixels changing in the order of the heatmaps.
 
@@ -55,6 +56,7 @@ def curve(
         start, end: (B, 3, H, W), normalised.
         heatmaps: (B, H, W); the highest pixels change first, equal ones in reading order.
         targets: (B,) class indices.
+        ends: (B, 2) the probabilities at `start` and `end`, where they are known: the same for every map.
 
     Returns:
         (B, steps): the first column is `start`'s, the last `end`'s.
@@ -64,27 +66,38 @@ def curve(
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(height * width).expand(count, -1).to(order))
     rank = rank.view(count, 1, height, width)
     changed = torch.linspace(0, height * width, steps).round().long().tolist()
-    pictures = torch.cat([torch.where(rank < n, end, start) for n in changed])
-    with quick_arithmetic(start.device):
+    if ends is None:
+        ends = torch.stack([probability(model, pictures, targets) for pictures in (start, end)], 1)
+    pictures = torch.cat([torch.where(rank < n, end, start) for n in changed[1:-1]])
+    between = probability(model, pictures, targets.repeat(steps - 2)).view(steps - 2, count).T
+    return torch.cat([ends[:, :1], between, ends[:, 1:]], 1)
+
+
+@torch.inference_mode()
+def probability(model: AbnForImageClassification, pixel_values: Tensor, targets: Tensor) -> Tensor:
+    """(N,) probability of each picture's target."""
+    with quick_arithmetic(pixel_values.device):
         logits = [
             model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
-            for chunk in pictures.split(FORWARD)
+            for chunk in pixel_values.split(FORWARD)
         ]
-    probabilities = torch.cat(logits).softmax(1).view(steps, count, -1)
-    return probabilities.gather(2, targets.view(1, count, 1).expand(steps, -1, 1))[..., 0].T
+    return torch.cat(logits).softmax(1).gather(1, targets[:, None])[:, 0]
 
 
-def insertion(model, pixel_values: Tensor, heatmaps: Tensor, targets: Tensor, baseline: str = "blur") -> Tensor:
+def insertion(
+    model, pixel_values: Tensor, heatmaps: Tensor, targets: Tensor, baseline: str = "blur", **known
+) -> Tensor:
     """(B, STEPS) curve from a blurred ("blur") or mean-coloured ("zero") picture to itself; its mean is the score."""
-    return curve(model, _baseline(pixel_values, baseline), pixel_values, heatmaps, targets)
+    return curve(model, baseline_of(pixel_values, baseline), pixel_values, heatmaps, targets, **known)
 
 
-def deletion(model, pixel_values: Tensor, heatmaps: Tensor, targets: Tensor, baseline: str = "zero") -> Tensor:
+def deletion(model, pixel_values: Tensor, heatmaps: Tensor, targets: Tensor, baseline: str = "zero", **known) -> Tensor:
     """(B, STEPS) curve from the picture to a mean-coloured ("zero") or blurred ("blur") one; its mean is the score."""
-    return curve(model, pixel_values, _baseline(pixel_values, baseline), heatmaps, targets)
+    return curve(model, pixel_values, baseline_of(pixel_values, baseline), heatmaps, targets, **known)
 
 
-def _baseline(pixel_values: Tensor, baseline: str) -> Tensor:
+def baseline_of(pixel_values: Tensor, baseline: str) -> Tensor:
+    """What a curve starts from or ends at: "blur" or "zero"."""
     if baseline == "blur":
         return blurred(pixel_values)
     if baseline == "zero":

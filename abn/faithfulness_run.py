@@ -20,7 +20,17 @@ from tqdm import tqdm
 
 from . import imagenette
 from .explanation import Explainer
-from .faithfulness import Box, deletion, energy_in_boxes, insertion, pointing_game, shuffled, similarity
+from .faithfulness import (
+    Box,
+    baseline_of,
+    deletion,
+    energy_in_boxes,
+    insertion,
+    pointing_game,
+    probability,
+    shuffled,
+    similarity,
+)
 from .methods import METHODS, Method, forward_parts, method_named
 from .pictures import load_rgb
 
@@ -101,12 +111,20 @@ def _curves(explainer, samples, methods, results) -> None:
     with tqdm(total=len(samples) * len(methods), desc="insertion and deletion", mininterval=1) as bar:
         for start in range(0, len(samples), BATCH):
             for pixels, _ in _pixels(explainer, [path for path, _ in samples[start : start + BATCH]]):
+                model = explainer.model
+                targets = forward_parts(model, pixels).logits.argmax(1)
+                blur, whole, zero = (
+                    probability(model, pictures, targets)
+                    for pictures in (baseline_of(pixels, "blur"), pixels, baseline_of(pixels, "zero"))
+                )
                 for method in methods:
                     began = time.perf_counter()
-                    maps, targets = heatmaps_of(explainer, method, pixels, None)
+                    maps, _ = heatmaps_of(explainer, method, pixels, targets)
                     seconds[method.name] += time.perf_counter() - began
-                    curves[method.name]["insertion"].append(insertion(explainer.model, pixels, maps, targets).cpu())
-                    curves[method.name]["deletion"].append(deletion(explainer.model, pixels, maps, targets).cpu())
+                    found = curves[method.name]
+                    ends = torch.stack([blur, whole], 1), torch.stack([whole, zero], 1)
+                    found["insertion"].append(insertion(model, pixels, maps, targets, ends=ends[0]).cpu())
+                    found["deletion"].append(deletion(model, pixels, maps, targets, ends=ends[1]).cpu())
                     bar.update(len(pixels))
     for method in methods:
         found = {kind: torch.cat(parts) for kind, parts in curves[method.name].items()}
