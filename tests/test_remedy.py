@@ -11,13 +11,14 @@ from test_train import coordinates
 from test_train_run import TINY, main, run_here
 from torch.nn import functional as F
 
-from abn import Explainer
+from abn import AbnImageProcessor, Explainer
 from abn.methods import forward_parts, grad_cam
 from train.augment import draw_crops, resize_crops
 from train.data import PictureDataset
 from train.remedy import GRID, map_loss, teacher_maps
 
-STATISTICS = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "device": torch.device("cpu")}
+CPU = torch.device("cpu")
+PROCESSOR = AbnImageProcessor()
 
 
 def test_the_loss_is_the_binary_cross_entropy():
@@ -37,16 +38,16 @@ def pictures():
 
 def test_the_targets_are_the_true_classs_cams_over_sizes_and_mirror_images(pictures):
     model = tiny_model()
-    maps = teacher_maps(model, pictures, sizes=(64,), power=1.0, **STATISTICS)
+    maps = teacher_maps(model, pictures, PROCESSOR, sizes=(64,), power=1.0, device=CPU)
     assert maps.shape == (3, 1, GRID, GRID)
     assert 0 <= maps.min() <= maps.max() == 1
     flipped = PictureDataset(pictures.pictures.flip(-1), pictures.labels, pictures.aspects)
-    mirrored = teacher_maps(model, flipped, sizes=(64,), power=1.0, **STATISTICS)
+    mirrored = teacher_maps(model, flipped, PROCESSOR, sizes=(64,), power=1.0, device=CPU)
     assert (maps.flip(-1) - mirrored).abs().max() < 0.05  # bfloat16
-    squared = teacher_maps(model, pictures, sizes=(64,), power=2.0, **STATISTICS)
+    squared = teacher_maps(model, pictures, PROCESSOR, sizes=(64,), power=2.0, device=CPU)
     assert (squared.float() - maps.float() ** 2).abs().max() < 1e-2
     pixels = pictures.pictures.float() / 255
-    pixels = (pixels - torch.tensor(STATISTICS["image_mean"])[:, None, None]) / torch.tensor(STATISTICS["image_std"])[
+    pixels = (pixels - torch.tensor(PROCESSOR.image_mean)[:, None, None]) / torch.tensor(PROCESSOR.image_std)[
         :, None, None
     ]
     total = torch.zeros(3, GRID, GRID)

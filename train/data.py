@@ -32,6 +32,17 @@ class PictureDataset(Dataset):
         """A whole batch at once; `collate` passes it on."""
         return self[torch.as_tensor(indices)]
 
+    def pixel_values(self, part: slice, processor: AbnImageProcessor, device: torch.device) -> Tensor:
+        """(B, 3, S, S) float32: some of the pictures, scaled and normalised as `processor` does it."""
+        return processor.rescale_and_normalize(
+            self.pictures[part].to(device).float(),
+            processor.do_rescale,
+            processor.rescale_factor,
+            processor.do_normalize,
+            tuple(processor.image_mean),
+            tuple(processor.image_std),
+        )
+
     def subset(self, indices: Tensor) -> "PictureDataset":
         maps = None if self.maps is None else self.maps[indices]
         return PictureDataset(self.pictures[indices], self.labels[indices], self.aspects[indices], maps)

@@ -45,11 +45,10 @@ def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
         learned.maps = teacher_maps(
             model,
             learned,
+            processor,
             sizes=recipe.teacher_sizes,
             power=recipe.teacher_power,
-            image_mean=processor.image_mean,
-            image_std=processor.image_std,
-            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            device=_device(),
         )
 
     trainer = AbnTrainer(
@@ -85,15 +84,15 @@ def average(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     They must come from one another by fine-tuning; `recipe` and `args.seed` say what was held out of their training.
     """
     output = Path(args.checkpoint)
-    models = [load_checkpoint(source)[0] for source in args.average]
-    processor = load_checkpoint(args.average[0])[1]
-    states = [model.state_dict() for model in models]
+    loaded = [load_checkpoint(source) for source in args.average]
+    model, processor = loaded[0]
+    states = [other.state_dict() for other, _ in loaded]
     mean = {
         name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
         for name, tensor in states[0].items()
     }
-    models[0].load_state_dict(mean)
-    save_weights(models[0], output, half=recipe.half_precision)
+    model.load_state_dict(mean)
+    save_weights(model, output, half=recipe.half_precision)
     processor.save_pretrained(output)
     train = imagenette.load(args.imagenette_root, "train", args.imagenette_size, download=True)
     val = imagenette.load(args.imagenette_root, "val", args.imagenette_size, download=True)
@@ -106,7 +105,7 @@ def average(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
 def _finish(args, recipe: Recipe, command: str, held_out: list, validation, more: dict) -> dict:
     """Calibrate and measure what was saved, write metrics.json, and push if asked."""
     output = Path(args.checkpoint)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     model, processor = load_checkpoint(output)
     (output / CALIBRATION_NAME).unlink(missing_ok=True)
     if held_out:
@@ -135,7 +134,7 @@ def evaluate(args: argparse.Namespace, recipe: Recipe) -> dict[str, float]:
     if model.config.num_labels != len(imagenette.CLASSES):
         raise ValueError(f"{args.checkpoint} knows {model.config.num_labels} classes; Imagenette has 10")
     data = preprocessed(val._samples, processor, args.workers)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     measured = scores(*predict(model, data, processor, recipe.test_batch, device), data.labels)
     _print(measured, len(data))
     return measured
@@ -203,6 +202,10 @@ def _metrics(prediction) -> dict[str, float]:
     logits, attention_logits = (torch.from_numpy(p) for p in prediction.predictions[:2])
     measured = scores(logits, attention_logits, torch.from_numpy(prediction.label_ids))
     return {name: round(value, 4) for name, value in measured.items()}
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _resume_from(resume: str | None, output: Path) -> Path | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from abn.image_processing_abn import AbnImageProcessor
 from abn.methods import forward_parts, grad_cam, scaled
 from abn.modeling_abn import AbnForImageClassification
 from train.data import PictureDataset
@@ -31,11 +32,10 @@ def map_loss(attention_map: Tensor, target: Tensor) -> Tensor:
 def teacher_maps(
     model: AbnForImageClassification,
     data: PictureDataset,
+    processor: AbnImageProcessor,
     *,
     sizes: tuple[int, ...],
     power: float,
-    image_mean: list[float],
-    image_std: list[float],
     device: torch.device,
 ) -> Tensor:
     """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class.
@@ -45,11 +45,9 @@ def teacher_maps(
         power: above 1 sharpens.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
-    mean = torch.tensor(image_mean, device=device).view(3, 1, 1) * 255
-    std = torch.tensor(image_std, device=device).view(3, 1, 1) * 255
     maps = torch.empty(len(data), 1, GRID, GRID, dtype=torch.float16)
     for start in tqdm(range(0, len(data), BATCH), "teacher's maps", mininterval=1):
-        pictures = (data.pictures[start : start + BATCH].to(device).float() - mean) / std
+        pictures = data.pixel_values(slice(start, start + BATCH), processor, device)
         labels = data.labels[start : start + BATCH].to(device)
         total = torch.zeros(len(labels), GRID, GRID, device=device)
         for size in sizes:

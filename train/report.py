@@ -29,11 +29,9 @@ def predict(
 ) -> tuple[Tensor, Tensor]:
     """(N, K) float32 logits of the perception and of the attention branch, on the CPU."""
     model = model.to(device, torch.float32, memory_format=torch.channels_last).eval()
-    normalise = (processor.do_rescale, processor.rescale_factor, processor.do_normalize)
-    normalise += (tuple(processor.image_mean), tuple(processor.image_std))
     logits, attention_logits = [], []
     for start in tqdm(range(0, len(data), batch), "evaluating", mininterval=1):
-        pixels = processor.rescale_and_normalize(data.pictures[start : start + batch].to(device).float(), *normalise)
+        pixels = data.pixel_values(slice(start, start + batch), processor, device)
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
         logits.append(outputs.logits.cpu())
         attention_logits.append(outputs.attention_logits.cpu())

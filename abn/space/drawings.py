@@ -9,7 +9,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from .canvas import HEIGHT, WIDTH, Canvas
+from .canvas import WIDTH, Canvas
 
 
 def tench() -> Image.Image:
@@ -376,5 +376,3 @@ DRAWINGS = {
     "golf ball": golf_ball,
     "parachute": parachute,
 }
-
-__all__ = ["DRAWINGS", "HEIGHT", "WIDTH"]

@@ -41,7 +41,6 @@ class Gallery:
         self.folder = Path(tempfile.mkdtemp(prefix="abn-examples-"))
         self.may_download = may_download and not constants.HF_HUB_OFFLINE
         self.note = ""
-        self.settled = False
         found = self._real() if imagenette.find(self.root) else []
         self.examples = found or self._drawn()
         self.settled = bool(found)
