@@ -1,6 +1,7 @@
 """The page in Chromium, as a visitor sees it."""
 
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -188,39 +189,34 @@ def test_a_phone_shows_everything_without_sideways_scrolling(browser, url):
     page.close()
 
 
-def test_the_page_says_why_the_wanted_model_is_not_there(browser, tiny_folder, tiny_imagenette, tmp_path):
-    with (
-        hub(tiny_folder, "someone/abn", "missing") as endpoint,
-        app(
-            tmp_path, "--imagenette-root", str(tiny_imagenette), "--checkpoint", "someone/abn", HF_ENDPOINT=endpoint
-        ) as (
-            url,
-            _,
-        ),
-    ):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(url)
+@pytest.fixture
+def visit(browser, tiny_folder, tiny_imagenette, tmp_path):
+    """Open the page of an app that wants `someone/abn` from a Hub that serves in the given mode."""
+
+    @contextmanager
+    def visit(mode):
+        with hub(tiny_folder, "someone/abn", mode) as endpoint:
+            arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", "someone/abn"]
+            with app(tmp_path, *arguments, HF_ENDPOINT=endpoint) as (url, _):
+                page = browser.new_page(viewport={"width": 1280, "height": 900})
+                page.goto(url)
+                yield page
+                page.close()
+
+    return visit
+
+
+def test_the_page_says_why_the_wanted_model_is_not_there(visit):
+    with visit("missing") as page:
         page.wait_for_selector("#abn-notice .refused", timeout=30000)
         words = page.inner_text("#abn-notice")
-        page.close()
     assert words == (
         "someone/abn is not in use: the Hub answered 404 (not found). The bundled compact network answers instead."
     )
 
 
-def test_the_page_changes_to_the_wanted_model(browser, tiny_folder, tiny_imagenette, tmp_path):
-    with (
-        hub(tiny_folder, "someone/abn") as endpoint,
-        app(
-            tmp_path, "--imagenette-root", str(tiny_imagenette), "--checkpoint", "someone/abn", HF_ENDPOINT=endpoint
-        ) as (
-            url,
-            _,
-        ),
-    ):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(url)
+def test_the_page_changes_to_the_wanted_model(visit):
+    with visit("ok") as page:
         page.wait_for_selector("#abn-verdict >> text=someone/abn", timeout=30000)
         assert "This model knows 10 things" in page.inner_text("#abn-known")
         assert page.locator("#abn-notice").count() == 0 or not page.locator("#abn-notice").is_visible()
-        page.close()
