@@ -62,11 +62,9 @@ def main(argv: list[str] | None = None) -> dict:
     methods = [method_named(name) for name in args.methods]
     explainer = Explainer.from_pretrained(args.checkpoint)
     data = imagenette.load(args.imagenette_root, args.split)
-    samples = _spread(data._samples, args.limit)
-    results = {method.name: {} for method in methods}
-    _curves(explainer, samples, methods, results)
-    if args.boxes:
-        _boxes(explainer, read_boxes(args.boxes), Path(data._size_root), methods, results, args.tolerance)
+    samples = spread(data._samples, args.limit)
+    boxes = read_boxes(args.boxes) if args.boxes else None
+    results = measure(explainer, samples, methods, boxes=boxes, folder=Path(data._size_root), tolerance=args.tolerance)
     randomisation(explainer, samples[:BATCH], methods, results, args.seed)
     report = {"checkpoint": args.checkpoint, "split": args.split, "pictures": len(samples), "methods": results}
     out = Path(args.out)
@@ -77,7 +75,30 @@ def main(argv: list[str] | None = None) -> dict:
     return report
 
 
-def _spread(samples: list, limit: int) -> list:
+def measure(
+    explainer: Explainer,
+    samples: list,
+    methods: list[Method],
+    *,
+    boxes: dict[str, list[Box]] | None = None,
+    folder: Path | None = None,
+    tolerance: int = 0,
+) -> dict[str, dict]:
+    """Method's name -> its figures: insertion, deletion, their difference, curves, milliseconds, and, with `boxes`,
+    pointing and energy.
+
+    Args:
+        samples: (path, label) pairs, for insertion and deletion of the predicted class.
+        boxes: path below `folder` -> boxes of the true class, which the folder holding the picture names.
+    """
+    results = {method.name: {} for method in methods}
+    _curves(explainer, samples, methods, results)
+    if boxes:
+        _boxes(explainer, boxes, folder, methods, results, tolerance)
+    return results
+
+
+def spread(samples: list, limit: int) -> list:
     """`limit` of the samples at even distances, so that every class has its share."""
     count = min(limit, len(samples))
     return [samples[i * len(samples) // count] for i in range(count)]

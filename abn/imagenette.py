@@ -48,7 +48,10 @@ def load(root: str | Path, split: str, size: str | None = None, download: bool =
         raise ValueError(f"Imagenette's size must be one of {', '.join(SIZES)}; got {size!r}")
     found = find(root, size)
     if found is None and download:
-        fetch(root, size or "full")
+        try:
+            fetch(root, size or "full")
+        except OSError as error:
+            raise OSError(f"no Imagenette under {root}, and it cannot be downloaded: {error}") from error
         found = find(root, size)
     if found is None:
         looked_for = " or ".join(FOLDERS[s] for s in (SIZES if size is None else (size,)))

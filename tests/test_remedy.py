@@ -26,6 +26,11 @@ def test_the_loss_is_the_binary_cross_entropy():
     expected = (-np.log(0.9) - 0.5 * np.log(0.2) - 0.5 * np.log(0.8)) / 2
     assert map_loss(ours, target).item() == pytest.approx(expected, rel=1e-5)
     assert torch.isfinite(map_loss(torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([[[[1.0, 0.0]]]])))
+    logits = [np.log(9), np.log(0.25)]
+    places = [2 / 3, 1 / 3]
+    log_sum = np.log(np.exp(logits).sum())
+    peak = -sum(place * (logit - log_sum) for place, logit in zip(places, logits, strict=True))
+    assert map_loss(ours, target, 0.5).item() == pytest.approx(expected + 0.5 * peak, rel=1e-5)
     with torch.autocast("cpu", torch.bfloat16):
         assert map_loss(ours.bfloat16(), target).item() == pytest.approx(expected, rel=0.02)
 
@@ -36,28 +41,54 @@ def pictures():
     return PictureDataset(torch.from_numpy(stack), torch.tensor([1, 5, 7]), torch.ones(3))
 
 
-def test_the_targets_are_the_true_classs_cams_over_sizes_and_mirror_images(pictures):
+def maps_of(model, data, **changes):
+    how = {"crop": 1.0, "crops": 1, "size": 64, "power": 1.0, "device": CPU, **changes}
+    return teacher_maps(model, data, PROCESSOR, **how)
+
+
+def evidence(model, pixels, labels):
+    """relu(sum_c w_kc A_c) by hand."""
+    with torch.autocast("cpu", torch.bfloat16):
+        features = forward_parts(model, pixels.contiguous(memory_format=torch.channels_last)).last_features.float()
+    weights = model.model.perception_branch.fc.weight.detach()[labels]
+    return torch.relu((features * weights[:, :, None, None]).sum(1))
+
+
+def resized(maps, shape):
+    return F.interpolate(maps[:, None], shape, mode="bilinear", align_corners=False)[:, 0]
+
+
+def test_the_targets_are_the_true_classs_cams_and_those_of_mirror_images(pictures):
     model = tiny_model()
-    maps = teacher_maps(model, pictures, PROCESSOR, sizes=(64,), power=1.0, device=CPU)
+    maps = maps_of(model, pictures)
     assert maps.shape == (3, 1, GRID, GRID)
     assert 0 <= maps.min() <= maps.max() == 1
     flipped = PictureDataset(pictures.pictures.flip(-1), pictures.labels, pictures.aspects)
-    mirrored = teacher_maps(model, flipped, PROCESSOR, sizes=(64,), power=1.0, device=CPU)
-    assert (maps.flip(-1) - mirrored).abs().max() < 0.05  # bfloat16
-    squared = teacher_maps(model, pictures, PROCESSOR, sizes=(64,), power=2.0, device=CPU)
+    assert (maps.flip(-1) - maps_of(model, flipped)).abs().max() < 0.05  # bfloat16
+    squared = maps_of(model, pictures, power=2.0)
     assert (squared.float() - maps.float() ** 2).abs().max() < 1e-2
-    pixels = pictures.pictures.float() / 255
-    pixels = (pixels - torch.tensor(PROCESSOR.image_mean)[:, None, None]) / torch.tensor(PROCESSOR.image_std)[
-        :, None, None
-    ]
-    total = torch.zeros(3, GRID, GRID)
-    for mirror in (False, True):
-        seen = pixels.flip(-1) if mirror else pixels
-        cam = grad_cam(model, seen, forward_parts(model, seen), pictures.labels)
-        cam = F.interpolate(cam[:, None], (GRID, GRID), mode="bilinear", align_corners=False)[:, 0]
-        total += cam.flip(-1) if mirror else cam
+    pixels = pictures.pixel_values(slice(None), PROCESSOR, CPU)
+    total = resized(evidence(model, pixels, pictures.labels), (GRID, GRID))
+    total += resized(evidence(model, pixels.flip(-1), pictures.labels), (GRID, GRID)).flip(-1)
     expected = total / total.amax((1, 2), keepdim=True)
-    assert (maps[:, 0].float() - expected).abs().max() < 0.05
+    assert (maps[:, 0].float() - expected).abs().max() < 2e-3
+
+
+def test_crops_are_averaged_where_they_lie(pictures):
+    """Two crops a side, each half of it: four quarters that do not overlap."""
+    model = tiny_model()
+    maps = maps_of(model, pictures, crop=0.5, crops=2, size=32)
+    pixels = pictures.pixel_values(slice(None), PROCESSOR, CPU)
+    half = GRID // 2
+    expected = torch.zeros(3, GRID, GRID)
+    for row in range(2):
+        for column in range(2):
+            part = pixels[:, :, 32 * row : 32 * row + 32, 32 * column : 32 * column + 32]
+            total = resized(evidence(model, part, pictures.labels), (half, half))
+            total += resized(evidence(model, part.flip(-1), pictures.labels), (half, half)).flip(-1)
+            expected[:, half * row : half * row + half, half * column : half * column + half] = total
+    expected = expected / expected.amax((1, 2), keepdim=True).clamp(min=1e-9)
+    assert (maps[:, 0].float() - expected).abs().max() < 2e-3  # float16
 
 
 def test_a_map_is_cropped_and_mirrored_with_its_picture():
@@ -72,10 +103,10 @@ def test_a_map_is_cropped_and_mirrored_with_its_picture():
     assert (moved - expected)[..., 1:-1, 1:-1].abs().max() < 6  # of 255
 
 
-def test_it_needs_a_teacher(tiny_imagenette, tmp_path, capsys):
+def test_without_class_training_it_needs_a_network(tiny_imagenette, tmp_path, capsys):
     arguments = ["--recipe", "compact-remedy", "--imagenette-root", str(tiny_imagenette)]
     assert main([*arguments, "--checkpoint", str(tmp_path / "out"), *TINY]) == 2
-    assert "the attention remedy needs --initial" in capsys.readouterr().err
+    assert "a recipe without class training needs --initial" in capsys.readouterr().err
 
 
 def test_averaging_weights(tiny_imagenette, tmp_path):
@@ -94,7 +125,22 @@ def test_averaging_weights(tiny_imagenette, tmp_path):
 def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
     run_here(tiny_imagenette, tmp_path / "plain")
     more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "plain"), "--attention-weight", "20"]
-    more += ["--teacher-sizes", "48", "--teacher-power", "1", "--epochs", "30"]
+    more += [
+        "--teacher-crop",
+        "1",
+        "--teacher-crops",
+        "1",
+        "--teacher-size",
+        "48",
+        "--teacher-power",
+        "1",
+        "--epochs",
+        "0",
+        "--tune-epochs",
+        "20",
+        "10",
+    ]
+    more += ["--tune-size", "48", "--tune-lr", "0.05", "--peak-weight", "0.1"]
     run_here(tiny_imagenette, tmp_path / "mended", *more)
     folder = tiny_imagenette / "imagenette2-160" / "train"
     files = sorted(folder.glob("*/*"))[::4]

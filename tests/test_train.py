@@ -1,16 +1,14 @@
 """The training package's parts: augmentation, data, schedule, averaging, scores."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from abn import AbnImageProcessor, imagenette
-from train.augment import draw_crops, resize_crops
-from train.data import preprocessed, split_off, squashed
+from abn import imagenette
+from train.augment import draw_crops, draw_cutmix, resize_crops
+from train.ema import ExponentialAverage
 from train.recipes import RECIPES, Recipe
-from train.report import scores
-from train.trainer import ExponentialAverage, rate_factor
+from train.schedule import cutmix_share, picture_size, place, rate_factor
 
 
 def random_resized_crop(pictures, aspects, size, *, area, aspect, dtype=torch.float32):
@@ -78,36 +76,6 @@ def test_bfloat16_is_close():
     assert (outs[0] - outs[1]).abs().max() < 6
 
 
-def test_data_is_decoded_as_it_should(tiny_imagenette):
-    data = imagenette.load(tiny_imagenette, "train")
-    pictures = squashed(data._samples, 24, workers=2)
-    assert pictures.pictures.shape == (40, 3, 24, 24)
-    assert pictures.labels.tolist() == [label for _, label in data._samples]
-    assert torch.allclose(pictures.aspects, torch.tensor(60 / 48))
-    expected = np.asarray(data[17][0].resize((24, 24), 3)).transpose(2, 0, 1)
-    assert np.array_equal(pictures.pictures[17].numpy(), expected)
-    processor = AbnImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    evaluated = preprocessed(data._samples, processor, workers=2)
-    normal = (evaluated.pictures[5].float() / 255 - torch.tensor(processor.image_mean)[:, None, None]) / torch.tensor(
-        processor.image_std
-    )[:, None, None]
-    assert torch.allclose(normal, processor(data[5][0], return_tensors="pt")["pixel_values"][0], atol=1e-5)
-    batch = pictures.__getitems__([3, 1])
-    assert torch.equal(batch["pixel_values"], pictures.pictures[[3, 1]])
-    with pytest.raises(ValueError, match="no pictures"):
-        squashed([], 24, workers=1)
-
-
-def test_split_off_is_stratified_and_repeatable():
-    labels = torch.arange(10).repeat(50)
-    rest, part = split_off(labels, 0.1, seed=0)
-    assert labels[part].bincount().tolist() == [5] * 10
-    assert sorted(rest.tolist() + part.tolist()) == list(range(500))
-    assert torch.equal(part, split_off(labels, 0.1, seed=0)[1])
-    assert not torch.equal(part, split_off(labels, 0.1, seed=1)[1])
-    assert len(split_off(labels, 0.0, seed=0)[1]) == 0
-
-
 def test_the_rate_warms_up_and_follows_the_cosine():
     factor = rate_factor(Recipe(arch="resnet18", epochs=10, warmup_epochs=2), 100)
     assert factor(0) == pytest.approx(1 / 21)
@@ -115,6 +83,53 @@ def test_the_rate_warms_up_and_follows_the_cosine():
     assert factor(20) == pytest.approx(1.0)
     assert factor(60) == pytest.approx(0.5)
     assert factor(100) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_fine_tuning_follows_the_class_training():
+    recipe = Recipe(
+        arch="resnet18", epochs=6, sizes=(8, 16), lr=0.2, cutmix=0.5, tune_epochs=(1, 3), tune_size=24, tune_lr=0.02
+    )
+    steps = 100
+    assert [place(recipe, step, steps).round for step in (0, 59, 60, 69, 70, 99)] == [0, 0, 1, 1, 2, 2]
+    assert [step for step in range(steps) if place(recipe, step, steps).first] == [0, 60, 70]
+    assert place(recipe, 85, steps).done == pytest.approx(0.5)
+    assert [picture_size(recipe, place(recipe, step, steps)) for step in (0, 29, 30, 60)] == [8, 8, 16, 24]
+    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (53, 54, 60)] == [0.5, 0, 0]
+    factor = rate_factor(recipe, steps)
+    assert factor(59) < 0.001
+    assert factor(65) == pytest.approx(0.1)  # warmed up to tune_lr
+    assert factor(69) < factor(75) == pytest.approx(0.1)
+    assert factor(99) < 0.001
+    only_rounds = Recipe(arch="resnet18", epochs=0, tune_epochs=(2, 2))
+    assert [place(only_rounds, step, 10).round for step in (0, 4, 5, 9)] == [1, 1, 2, 2]
+    assert place(only_rounds, 0, 10).first
+
+
+def test_every_step_count_has_its_rounds():
+    recipe = Recipe(arch="resnet18", epochs=7, tune_epochs=(2, 3))
+    for steps in (3, 10, 37, 1000):
+        rounds = [place(recipe, step, steps).round for step in range(steps)]
+        assert rounds == sorted(rounds)
+        assert [rounds.index(number) for number in set(rounds)] == [
+            step for step in range(steps) if place(recipe, step, steps).first
+        ]
+        assert all(0 <= place(recipe, step, steps).done < 1 for step in range(steps))
+
+
+def test_cutmix_replaces_a_box_by_the_partners():
+    pictures = torch.arange(6).float().view(6, 1, 1, 1).expand(6, 3, 20, 20)
+    shares = []
+    for seed in range(300):
+        mix = draw_cutmix(6, 20, torch.Generator().manual_seed(seed))
+        mixed = mix.pictures(pictures)
+        own = (mixed == pictures).float().mean((1, 2, 3))
+        for one, partner in enumerate(mix.partners.tolist()):
+            assert own[one].item() == pytest.approx(1 if partner == one else mix.share, abs=1e-6)
+            assert set(mixed[one].unique().tolist()) <= {float(one), float(partner)}
+        shares.append(mix.share)
+    assert min(shares) < 0.2
+    assert max(shares) > 0.97
+    assert 0.5 < sum(shares) / 300 < 0.7  # half, and more where the box is clipped
 
 
 def test_a_schedule_replaces_the_cosine():
@@ -149,22 +164,11 @@ def test_the_average_survives_saving(tmp_path):
     assert all(torch.equal(other.average[name], tensor) for name, tensor in average.average.items())
 
 
-def test_scores():
-    logits = torch.tensor([[9.0, 1, 0, 0, 0, 0], [0, 9, 8, 7, 6, 5], [1, 2, 3, 4, 5, 9], [0, 9, 8, 7, 6, 5]])
-    labels = torch.tensor([0, 1, 0, 5])
-    found = scores(logits, torch.zeros_like(logits), labels)
-    assert found["top1"] == 50
-    assert found["top5"] == 75
-    assert found["attention_top1"] == 50  # argmax of a tie is class 0
-    assert found["attention_loss"] == pytest.approx(np.log(6))
-    assert found["loss"] == pytest.approx(found["perception_loss"] + found["attention_loss"])
-
-
 def test_the_compact_recipe_is_at_most_five_million_parameters():
     from train.fit import build_model, build_processor
 
-    model = build_model(RECIPES["compact"])
+    model = build_model(RECIPES["compact"], imagenette.CLASSES)
     assert model.num_parameters() == 4_907_150
     assert model.model.perception_branch.stage[1].bn2.weight.abs().max() == 0
-    assert build_processor(RECIPES["compact"]).geometry((224, 224)).crop == (160, 160)
+    assert build_processor(RECIPES["compact"]).geometry((224, 224)).crop == (192, 192)
     assert tuple(model.config.id2label.values()) == imagenette.CLASSES

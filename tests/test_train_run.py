@@ -2,29 +2,44 @@
 
 import json
 import os
-import shutil
+import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
-from abn import Calibration, Explainer
+from abn import Calibration, Explainer, imagenette
 from train import fit
 from train.run import main
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--width", "8", "--sizes", "32", "48", "--test-size", "48", "--resize", "48", "--train-batch", "8"]
 TINY += ["--test-batch", "16", "--workers", "1", "--lr", "0.05", "--gpu-id", "cpu"]
+TINY += ["--tune-epochs", "--tune-size", "48", "--explain", "4"]
 
 
-def command(*arguments, **options):
+def start(*arguments):
+    """The command as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "train/run.py", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def command(*arguments, launcher=(sys.executable,), **options):
     """`python train/run.py …` from the project's root, as README has it."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
-        [sys.executable, "train/run.py", *map(str, arguments)],
+        [*launcher, "train/run.py", *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -35,25 +50,106 @@ def command(*arguments, **options):
     )
 
 
+OUTPUTS = {"model.safetensors", "config.json", "preprocessor_config.json", "metrics.json", "calibration.json"}
+OUTPUTS |= {"confusion_matrix.png", "curves.png", "README.md", "best", "modeling_abn.py"}
+
+
 def test_trains_saves_and_evaluates(tiny_imagenette, tmp_path):
     out = tmp_path / "out"
     arguments = ["--imagenette-root", tiny_imagenette, "--checkpoint", out, "--holdout", "0.25"]
     run = command(*arguments, *TINY, "--epochs", "2", "--eval-every", "1")
     assert run.returncode == 0, run.stderr[-3000:]
-    names = {file.name for file in out.iterdir()}
-    assert names >= {"model.safetensors", "config.json", "preprocessor_config.json", "metrics.json", "calibration.json"}
+    assert {file.name for file in out.iterdir()} >= OUTPUTS
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["command"].startswith(f"python train/run.py --imagenette-root {tiny_imagenette}")
     assert metrics["pictures"] == 20
-    assert metrics["epochs"] == 2
+    assert (metrics["epochs"], metrics["training_pictures"], metrics["recipe"]) == (2, 30, "compact")
     assert 0 <= metrics["top1"] <= metrics["top5"] <= 100
+    assert sum(map(sum, metrics["confusion_matrix"])) == 20
+    right = sum(metrics["confusion_matrix"][i][i] for i in range(10))
+    assert metrics["top1"] == pytest.approx(5 * right)
+    assert sum(metrics["per_class"].values()) == pytest.approx(50 * right)  # two pictures a class
+    figures = metrics["explanation"]
+    assert figures["difference"] == pytest.approx(figures["insertion"] - figures["deletion"], abs=1e-4)
+    assert metrics["training_seconds"] <= metrics["seconds"]
+    assert metrics["pictures_per_second"] > 0
     assert Calibration.load(out).pictures == 10
-    evaluated = command("--evaluate", "--imagenette-root", tiny_imagenette, "--checkpoint", out)
+    evaluated = command("--evaluate", "--imagenette-root", tiny_imagenette, "--checkpoint", out, "--explain", "4")
     assert evaluated.returncode == 0, evaluated.stderr[-3000:]
     line = f"top-1 {metrics['top1']:.2f} %  top-5 {metrics['top5']:.2f} %  loss {metrics['loss']:.4f}"
-    assert line in run.stdout
-    assert line in evaluated.stdout
+    map_line = "attention map: " + "  ".join(
+        f"{key} {figures[key]:.3f}" for key in ("insertion", "deletion", "difference")
+    )
+    for output in (run.stdout, evaluated.stdout):
+        assert line in output
+        assert map_line in output
     assert Explainer.from_pretrained(out, device="cpu").labels[0] == "tench"
+    best = json.loads((out / "best" / "top1.json").read_text())
+    assert Explainer.from_pretrained(out / "best", device="cpu").labels[0] == "tench"
+    newest = max(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    history = json.loads((newest / "trainer_state.json").read_text())["log_history"]
+    assert best["top1"] == max(entry["eval_top1"] for entry in history if "eval_top1" in entry)
+    assert Explainer.from_pretrained(newest, device="cpu").processor.crop_size["height"] == 48
+
+
+def folder_of_colours(root, classes=("dark", "light"), count=8):
+    for split, share in (("train", count), ("val", 4)):
+        for place, name in enumerate(classes):
+            (root / split / name).mkdir(parents=True)
+            for number in range(share):
+                level = 40 + 170 * place
+                pixels = np.random.default_rng(number).integers(level - 30, level + 30, (40, 50, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(root / split / name / f"{number}.png")
+    return root
+
+
+def test_any_folder_of_class_folders(tmp_path):
+    data = folder_of_colours(tmp_path / "shades")
+    out = tmp_path / "out"
+    arguments = ["--data", str(data), "--checkpoint", str(out), *TINY, "--holdout", "0", "--cache", str(tmp_path / "c")]
+    assert main([*arguments, "--epochs", "10", "--eval-every", "20"]) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["dataset"], metrics["top1"], list(metrics["per_class"])) == ("shades", 100, ["dark", "light"])
+    assert Explainer.from_pretrained(out, device="cpu").labels == ["dark", "light"]
+    assert len(list((tmp_path / "c").glob("*.npy"))) == 2
+
+
+def test_without_the_attention_branch(tiny_imagenette, tmp_path, capsys):
+    out = tmp_path / "plain"
+    run_here(tiny_imagenette, out, "--plain", "--tune-epochs", "1")
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["attention"] is False
+    assert "attention_top1" not in metrics
+    with_branch = tmp_path / "abn"
+    run_here(tiny_imagenette, with_branch)
+    assert metrics["parameters"] < json.loads((with_branch / "metrics.json").read_text())["parameters"]
+    capsys.readouterr()
+    assert main(["--evaluate", "--checkpoint", str(out), "--imagenette-root", str(tiny_imagenette)]) == 0
+    assert f"top-1 {metrics['top1']:.2f} %" in capsys.readouterr().out
+
+
+def test_folds(tiny_imagenette, tmp_path, capsys):
+    out = tmp_path / "folds"
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), *TINY, "--holdout", "0"]
+    arguments += ["--folds", "4", "--epochs", "1", "--explain", "0"]
+    assert main(arguments) == 0
+    summary = json.loads((out / "folds.json").read_text())
+    values = [fold["top1"] for fold in summary["per_fold"]]
+    assert summary["mean"]["top1"] == pytest.approx(np.mean(values))
+    assert summary["std"]["top1"] == pytest.approx(np.std(values, ddof=1))
+    assert sum(fold["pictures"] for fold in summary["per_fold"]) == 40
+    assert all((out / f"fold-{number}" / "confusion_matrix.png").is_file() for number in (1, 2, 3, 4))
+    assert main(arguments) == 2
+    assert "holds an earlier run" in capsys.readouterr().err
+    (out / "fold-3" / "metrics.json").unlink()  # as if stopped in the third fold
+    times = {number: (out / f"fold-{number}" / "model.safetensors").stat().st_mtime_ns for number in (1, 2, 3, 4)}
+    weights = load_file(out / "fold-3" / "model.safetensors")
+    assert main([*arguments, "--resume"]) == 0
+    again = {number: (out / f"fold-{number}" / "model.safetensors").stat().st_mtime_ns for number in (1, 2, 3, 4)}
+    assert [number for number in times if times[number] != again[number]] == [3]
+    resumed = load_file(out / "fold-3" / "model.safetensors")
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+    assert json.loads((out / "folds.json").read_text())["mean"] == summary["mean"]
 
 
 def test_the_loss_falls(tiny_imagenette, tmp_path):
@@ -72,8 +168,8 @@ def test_the_loss_falls(tiny_imagenette, tmp_path):
 
 def run_here(root, out, *more):
     arguments = ["--imagenette-root", str(root), "--checkpoint", str(out), "--holdout", "0", *TINY]
-    assert main([*arguments, "--epochs", "3", "--eval-every", "5", *more]) == 0
-    return {name: load_file(out / name) for name in ("model.safetensors",)}["model.safetensors"]
+    assert main([*arguments, "--epochs", "3", "--eval-every", "5", "--explain", "0", *more]) == 0
+    return load_file(out / "model.safetensors")
 
 
 def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypatch):
@@ -98,6 +194,90 @@ def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypa
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
+ROUNDS = ["--tune-epochs", "1", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_path):
+    """SIGKILL at moments that differ, among them while a checkpoint is written and in the remedy's rounds."""
+    arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, *ROUNDS, "--explain", "0"]
+    arguments += ["--epochs", "3", "--cutmix", "0.5"]
+    whole = command(*arguments, "--checkpoint", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr[-3000:]
+    out = tmp_path / "killed"
+    killed = 0
+    for awaited in ("checkpoint-5", ".writing", "teacher-maps-2.safetensors", None):
+        resume = ["--resume"] if list(out.glob("checkpoint-*")) else []
+        process = start(*arguments, "--checkpoint", out, *resume)
+        while awaited is not None and process.poll() is None:
+            if (out / awaited).exists():
+                process.kill()
+                killed += 1
+                break
+            time.sleep(0.002)
+        assert process.wait() in (0, -9)
+        for folder in out.glob("checkpoint-*"):  # whatever there is, is whole
+            assert {"ema.safetensors", "optimizer.pt", "trainer_state.json"} <= {file.name for file in folder.iterdir()}
+        if awaited is None:
+            break
+    assert killed == 3
+    one, other = (load_file(folder / "model.safetensors") for folder in (tmp_path / "whole", out))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("fails", ["model.safetensors", "ema.safetensors"])
+def test_a_full_disk_is_one_line_and_harms_nothing(fails, tiny_imagenette, tmp_path):
+    """No file may grow beyond a limit: what a full disk does to a checkpoint, at two of its files."""
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--holdout", "0", *TINY, "--epochs", "1"]
+    assert main([*arguments, "--checkpoint", str(tmp_path / "whole"), "--explain", "0"]) == 0
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / "whole" / "checkpoint-5").iterdir()}
+    assert sizes["ema.safetensors"] > sizes["model.safetensors"]
+    limit = sizes[fails] - 10
+    out = tmp_path / "out"
+
+    def little_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    run = command(*arguments, "--checkpoint", out, preexec_fn=little_room)
+    assert run.returncode == 2, run.stderr[-3000:]
+    assert run.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in run.stderr
+    assert not list(out.glob("checkpoint-*"))
+    assert not (out / "model.safetensors").exists()
+
+
+def test_a_failing_optimizer_file_is_one_line(tiny_imagenette, tmp_path, monkeypatch, capsys):
+    def save(*arguments, **options):
+        raise RuntimeError("[enforce fail at inline_container.cc:659] . PytorchStreamWriter failed writing file data/3")
+
+    monkeypatch.setattr(torch, "save", save)
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "out"), *TINY]
+    assert main([*arguments, "--epochs", "1", "--holdout", "0"]) == 2
+    assert "PytorchStreamWriter failed writing file" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_two_processes_train_as_one(tiny_imagenette, tmp_path):
+    """Gloo on the CPU; the same global batch. Batch norm sees halves of it, so the figures are near, not equal."""
+    arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, "--epochs", "6", "--explain", "0"]
+    arguments += ["--train-batch", "20", "--eval-every", "3"]
+    one = command(*arguments, "--checkpoint", tmp_path / "one")
+    assert one.returncode == 0, one.stderr[-3000:]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    two = command(*arguments, "--checkpoint", tmp_path / "two", launcher=launcher)
+    assert two.returncode == 0, two.stderr[-3000:]
+    found = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")]
+    assert [metrics["processes"] for metrics in found] == [1, 2]
+    assert found[0]["epochs"] == found[1]["epochs"] == 6
+    losses = []
+    for name in ("one", "two"):
+        newest = max((tmp_path / name).glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+        history = json.loads((newest / "trainer_state.json").read_text())["log_history"]
+        losses.append([entry["loss"] for entry in history if "loss" in entry])
+    assert len(losses[0]) == len(losses[1]) == 6
+    assert losses[1][-1] < 0.9 * losses[1][0]
+    assert losses[1][-1] == pytest.approx(losses[0][-1], rel=0.15)
+
+
 def test_a_checkpoint_is_whole_or_not_there(tiny_imagenette, tmp_path, monkeypatch):
     """Stopped in the middle of writing, a run leaves no checkpoint-N that is not whole."""
     out = tmp_path / "out"
@@ -105,7 +285,7 @@ def test_a_checkpoint_is_whole_or_not_there(tiny_imagenette, tmp_path, monkeypat
     def broken(self, file):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr("train.trainer.ExponentialAverage.save", broken)
+    monkeypatch.setattr("train.ema.ExponentialAverage.save", broken)
     with pytest.raises(RuntimeError, match="disk full"):
         run_here(tiny_imagenette, out)
     assert list(out.glob("checkpoint-*")) == []
@@ -137,11 +317,19 @@ def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--recipe", "nonsense"], "--recipe must be one of compact, compact-remedy; got 'nonsense'"),
+        (["--recipe", "nonsense"], "--recipe must be one of compact, compact-remedy, resnet18,"),
         (["--arch", "vgg16"], "arch must be one of 'resnet18'"),
         (["--imagenette-root", "/nowhere", "--evaluate", "--checkpoint", "/nowhere/either"], "nowhere"),
+        (["--data", "/nowhere"], "there is no folder /nowhere"),
         (["--resume", "--checkpoint", "/nowhere"], "nothing to resume"),
         (["--resume", "/nowhere/checkpoint-3"], "not a checkpoint-N folder"),
+        (["--epochs", "0"], "needs --initial"),
+        (["--epochs", "0", "--initial", "x", "--tune-epochs"], "nothing to train"),
+        (["--plain", "--initial", "compact"], "--plain trains from scratch"),
+        (["--schedule", "31", "61", "--epochs", "60"], "--schedule 61 lies behind the last of 60 epochs"),
+        (["--holdout", "1.5"], "--holdout must be between 0 and 0.9; got 1.5"),
+        (["--test-size", "256", "--resize", "224"], "--test-size 256 cannot be cropped from a short side of 224"),
+        (["--lr", "-1"], "--lr must be above 0"),
     ],
 )
 def test_faults_are_one_clear_line(arguments, words, capsys):
@@ -151,32 +339,45 @@ def test_faults_are_one_clear_line(arguments, words, capsys):
     assert words in error
 
 
-@pytest.mark.parametrize("arguments", [["--epochs", "0"], ["--workers", "many"], ["--stem", "9x9"]])
-def test_argparse_refuses(arguments, capsys):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--train-batch", "0"],
+        ["--workers", "many"],
+        ["--stem", "9x9"],
+        ["--folds", "1"],
+        ["--evaluate", "--resume"],
+        ["--plain", "--attention-weight", "1"],
+        ["--average", "one", "--initial", "other"],
+        ["--no-such-argument"],
+    ],
+)
+def test_argparse_refuses_in_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert arguments[0] in error
 
 
-def test_push_uploads_weights_and_code_and_no_checkpoints(tiny_folder, monkeypatch):
-    calls = {}
-
-    class Api:
-        def create_repo(self, repo_id, exist_ok):
-            calls["repo"] = (repo_id, exist_ok)
-
-        def upload_folder(self, **arguments):
-            calls["upload"] = arguments
-            return "https://hub/commit"
-
-    monkeypatch.setattr(fit, "HfApi", Api)
-    shutil.copytree(tiny_folder, tiny_folder / "checkpoint-7")
-    fit.push(tiny_folder, "someone/abn")
-    assert calls["repo"] == ("someone/abn", True)
-    assert calls["upload"]["folder_path"] == tiny_folder
-    assert "checkpoint-*" in calls["upload"]["ignore_patterns"]
-    assert {"modeling_abn.py", "layouts.py", "pictures.py"} <= {file.name for file in tiny_folder.iterdir()}
+def test_faults_of_the_data_are_named(tiny_imagenette, tmp_path, capsys):
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "out"), *TINY]
+    folder = tiny_imagenette / "imagenette2-160" / "train" / imagenette.WNIDS[4]
+    broken = sorted(folder.iterdir())[1]
+    broken.write_bytes(broken.read_bytes()[:200])
+    assert main([*arguments, "--epochs", "1"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: 1 of ")
+    assert str(broken) in error
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+    assert main([*arguments, "--epochs", "1", "--corrupt", "skip", "--holdout", "0", "--explain", "0"]) == 0
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["training_pictures"] == 39
+    for path in folder.iterdir():
+        path.unlink()
+    assert main([*arguments, "--checkpoint", str(tmp_path / "other")]) == 2
+    assert f"no valid file for the classes {imagenette.WNIDS[4]}" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,4 +1,7 @@
-"""Training augmentation, batched and on the device: crop, resize and flip as two matrix products a picture."""
+"""Training augmentation, batched and on the device: crop, resize and flip as two matrix products a picture; CutMix.
+
+Every draw comes from a generator on the CPU that the step seeds, so that a run resumes the same on every device.
+"""
 
 from dataclasses import dataclass
 
@@ -17,17 +20,52 @@ class Crops:
     mirrored: Tensor
 
 
-def draw_crops(aspects: Tensor, *, area: tuple[float, float], aspect: tuple[float, float]) -> Crops:
+@dataclass(frozen=True)
+class Mix:
+    """A part of every picture of a batch that comes from another one. Pixels [top, bottom) x [left, right);
+    `partners`: (B,) whose; `share`: how much of a picture stays its own, 0 to 1."""
+
+    partners: Tensor
+    top: int
+    left: int
+    bottom: int
+    right: int
+    share: float
+
+    def pictures(self, pictures: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same, with the part replaced."""
+        mixed = pictures.clone()
+        rows, columns = slice(self.top, self.bottom), slice(self.left, self.right)
+        mixed[..., rows, columns] = pictures[self.partners][..., rows, columns]
+        return mixed
+
+
+def draw_cutmix(batch: int, size: int, generator: torch.Generator | None = None) -> Mix:
+    """CutMix (Yun et al. 2019, arXiv:1905.04899) with alpha 1: a box of uniform area at a uniform place, clipped."""
+    area, x, y = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+    half = size * area**0.5 / 2
+    left, right = (min(max(round(x * size + side), 0), size) for side in (-half, half))
+    top, bottom = (min(max(round(y * size + side), 0), size) for side in (-half, half))
+    share = 1 - (right - left) * (bottom - top) / size**2
+    return Mix(torch.randperm(batch, generator=generator), top, left, bottom, right, share)
+
+
+def draw_crops(
+    aspects: Tensor,
+    *,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    generator: torch.Generator | None = None,
+) -> Crops:
     """Random parts, half of them mirrored.
 
     Inception-style (Szegedy et al. 2015, arXiv:1409.4842): the share of the picture's area is uniform in `area`, the
     logarithm of the part's width over height uniform in `aspect`; a part that would stick out is clipped.
-    Drawn from PyTorch's global generator, on the CPU, so that a run resumes the same on every device.
 
     Args:
         aspects: (B,) width over height that the squashed pictures had before; parts are drawn in those proportions.
     """
-    draws = torch.rand(5, len(aspects))
+    draws = torch.rand(5, len(aspects), generator=generator)
     share = area[0] + (area[1] - area[0]) * draws[0]
     low, high = torch.log(torch.tensor(aspect))
     # In a squashed picture a part of ratio r has fractions fw / fh = r * height / width.

@@ -1,7 +1,12 @@
-"""Imagenette in memory, decoded once."""
+"""Pictures decoded once, into memory or into a memory-mapped cache."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,22 +16,35 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from abn.image_processing_abn import AbnImageProcessor
-from abn.pictures import to_rgb
+from abn.pictures import load_rgb
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How pictures are read. workers: decoding threads; corrupt: "refuse" or "skip" pictures that cannot be read;
+    cache: folder of decoded pictures, memory-mapped, for data sets larger than memory and quicker starts."""
+
+    workers: int = 1
+    corrupt: str = "refuse"
+    cache: Path | None = None
 
 
 class PictureDataset(Dataset):
-    """(N, 3, S, S) uint8 pictures, (N,) labels, (N,) aspects (width over height before squashing), and, for the
-    attention remedy, (N, 1, G, G) maps that lie on the pictures."""
+    """(N, 3, S, S) uint8 pictures, (N,) labels, (N,) aspects (width over height before squashing)."""
 
-    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor, maps: Tensor | None = None):
-        self.pictures, self.labels, self.aspects, self.maps = pictures, labels, aspects, maps
+    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor):
+        self.pictures, self.labels, self.aspects = pictures, labels, aspects
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        item = {"pixel_values": self.pictures[index], "labels": self.labels[index], "aspects": self.aspects[index]}
-        return item if self.maps is None else {**item, "maps": self.maps[index]}
+        return {
+            "pixel_values": self.pictures[index],
+            "labels": self.labels[index],
+            "aspects": self.aspects[index],
+            "index": torch.as_tensor(index),
+        }
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         """A whole batch at once; `collate` passes it on."""
@@ -44,49 +62,108 @@ class PictureDataset(Dataset):
         )
 
     def subset(self, indices: Tensor) -> "PictureDataset":
-        maps = None if self.maps is None else self.maps[indices]
-        return PictureDataset(self.pictures[indices], self.labels[indices], self.aspects[indices], maps)
+        return PictureDataset(self.pictures[indices], self.labels[indices], self.aspects[indices])
 
 
 def collate(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return batch
 
 
-def squashed(samples: Sequence[tuple[str, int]], side: int, workers: int) -> PictureDataset:
+def squashed(samples: Sequence[tuple[str, int]], side: int, how: Reading) -> PictureDataset:
     """Decode (path, label) samples to side x side squares, aspect not kept but remembered."""
 
-    def decode(sample):
-        with Image.open(sample[0]) as picture:
-            picture = to_rgb(picture)
-            aspect = picture.width / picture.height
-            return np.array(picture.resize((side, side), Image.Resampling.BICUBIC)), aspect
+    def decode(path):
+        picture = load_rgb(path)
+        pixels = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+        return pixels, picture.width / picture.height
 
-    return _decoded(samples, decode, workers, f"decoding to {side} px")
+    return _decoded(samples, decode, how, f"decoding to {side} px", f"squashed {side}")
 
 
-def preprocessed(samples: Sequence[tuple[str, int]], processor: AbnImageProcessor, workers: int) -> PictureDataset:
+def preprocessed(samples: Sequence[tuple[str, int]], processor: AbnImageProcessor, how: Reading) -> PictureDataset:
     """Decode (path, label) samples as `processor` resizes and crops them; normalising is left to the batch."""
 
-    def decode(sample):
-        with Image.open(sample[0]) as picture:
-            aspect = picture.width / picture.height
-            pixels = processor(picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
-            return pixels.permute(1, 2, 0).numpy(), aspect
+    def decode(path):
+        picture = load_rgb(path)
+        pixels = processor(picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
+        return pixels.permute(1, 2, 0).numpy(), picture.width / picture.height
 
-    return _decoded(samples, decode, workers, "preprocessing")
+    names = ("size", "crop_size", "resample", "do_resize", "do_center_crop")
+    kind = "preprocessed " + " ".join(f"{name}={getattr(processor, name)}" for name in names)
+    return _decoded(samples, decode, how, "preprocessing", kind)
 
 
-def _decoded(samples, decode, workers: int, words: str) -> PictureDataset:
+def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> PictureDataset:
+    """Raises:
+    ValueError: there are no pictures, or, unless they are to be skipped, some cannot be read: how many, and the first.
+    """
     if not samples:
         raise ValueError("there are no pictures to read")
-    pictures, aspects = None, torch.empty(len(samples))
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        for index, (pixels, aspect) in enumerate(tqdm(pool.map(decode, samples), words, len(samples), mininterval=1)):
+    file = None if how.cache is None else how.cache / f"{_fingerprint(samples, kind)}.npy"
+    if file is not None and file.is_file():
+        about = json.loads(file.with_suffix(".json").read_text())
+        return _dataset(np.load(file, mmap_mode="c"), about)
+    aside = None if file is None else file.with_suffix(f".{os.getpid()}.writing")
+    pictures, labels, aspects, faults = None, [], [], []
+    with ThreadPoolExecutor(max(1, how.workers)) as pool:
+        results = pool.map(lambda sample: _read(decode, sample[0]), samples)
+        for (path, label), result in zip(samples, tqdm(results, words, len(samples), mininterval=1), strict=True):
+            if isinstance(result, Exception):
+                faults.append((path, result))
+                continue
+            pixels, aspect = result
             if pictures is None:
-                pictures = torch.empty(len(samples), 3, *pixels.shape[:2], dtype=torch.uint8)
-            pictures[index] = torch.from_numpy(pixels).permute(2, 0, 1)
-            aspects[index] = aspect
-    return PictureDataset(pictures, torch.tensor([label for _, label in samples]), aspects)
+                pictures = _room((len(samples), 3, *pixels.shape[:2]), aside)
+            pictures[len(labels)] = pixels.transpose(2, 0, 1)
+            labels.append(label)
+            aspects.append(aspect)
+    if faults:
+        _report(faults, len(samples), how.corrupt, aside)
+    about = {"labels": labels, "aspects": aspects}
+    if file is not None:
+        pictures.flush()
+        file.with_suffix(".json").write_text(json.dumps(about))
+        os.replace(aside, file)
+        pictures = np.load(file, mmap_mode="c")
+    return _dataset(pictures, about)
+
+
+def _read(decode: Callable, path: str):
+    try:
+        return decode(path)
+    except (ValueError, OSError) as error:
+        return error
+
+
+def _room(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
+    if file is None:
+        return np.empty(shape, np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+
+
+def _report(faults: list, total: int, corrupt: str, aside: Path | None) -> None:
+    path, error = faults[0]
+    words = f"{len(faults)} of {total} pictures cannot be read, the first {path}: {error}"
+    if corrupt == "refuse" or len(faults) == total:
+        if aside is not None:
+            aside.unlink(missing_ok=True)
+        raise ValueError(f"{words}; --corrupt skip leaves them out" if len(faults) < total else words)
+    tqdm.write(f"left out: {words}")
+
+
+def _dataset(pictures: np.ndarray, about: dict) -> PictureDataset:
+    labels, aspects = torch.tensor(about["labels"]), torch.tensor(about["aspects"], dtype=torch.float32)
+    return PictureDataset(torch.from_numpy(pictures)[: len(labels)], labels, aspects)
+
+
+def _fingerprint(samples, kind: str) -> str:
+    """Names a decoding: another file, size, time, order, label or way of decoding gives another name."""
+    digest = hashlib.sha256(kind.encode())
+    for path, label in samples:
+        status = os.stat(path)
+        digest.update(f"{path}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:24]
 
 
 def split_off(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -1,92 +1,140 @@
-"""A run from start to end: data -> network -> Trainer -> calibration -> evaluation -> output folder."""
+"""A run from start to end: data -> network -> Trainer -> calibration -> figures -> output folder."""
 
 import argparse
-import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from huggingface_hub import HfApi
 from transformers import TrainerCallback, TrainingArguments, set_seed
 
-from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, imagenette
+from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor
 from abn.backbone_resnet import zero_last_norms
-from abn.calibration import CALIBRATION_NAME, Calibration
 from abn.checkpoints import load_checkpoint
-from train.data import collate, preprocessed, split_off, squashed
+from train import measure
+from train.card import CURVES, MATRIX, write_card
+from train.data import Reading, collate, preprocessed, squashed
+from train.figures import confusion_matrix_png, curves_png
+from train.plain import PlainConfig, PlainForImageClassification
+from train.publish import push
 from train.recipes import Recipe
-from train.remedy import teacher_maps
-from train.report import circumstances, predict, save_weights, scores, write_metrics
+from train.report import circumstances, save_weights, scores, write_json
+from train.schedule import total_epochs
+from train.sources import Source
 from train.trainer import AbnTrainer, checkpoints
 
 MARGIN = 1.25  # pictures are kept this much larger than the largest training crop
 
 
-def fit(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
-    """Train by `recipe` and write weights, config, processor, calibration and metrics.json to `args.checkpoint`."""
+def fit(
+    args: argparse.Namespace,
+    recipe: Recipe,
+    source: Source,
+    output: Path,
+    command: str,
+    resume_if_any: bool = False,
+) -> dict:
+    """Train by `recipe` and write weights, config, processor, calibration, metrics.json, pictures and model card.
+
+    Args:
+        resume_if_any: go on from the newest checkpoint where there is one, start anew where there is none.
+
+    Raises:
+        FileExistsError: `output` holds weights or checkpoints and the run is not to be resumed.
+        ValueError: the recipe contradicts itself; pictures cannot be read.
+    """
     started = time.time()
     set_seed(args.seed)
-    output = Path(args.checkpoint)
-    resume = _resume_from(args.resume, output)
-    if resume is None and checkpoints(output):
+    newest = "newest" if resume_if_any and checkpoints(output) else None
+    resume = resume_from(newest if resume_if_any else args.resume, output)
+    if resume is None and (checkpoints(output) or (output / "model.safetensors").exists()):
         raise FileExistsError(f"{output} holds an earlier run: go on with --resume, or choose another --checkpoint")
-    if recipe.attention_weight and args.initial is None:
-        raise ValueError("the attention remedy needs --initial: the trained network whose maps it learns from")
-    model = build_model(recipe) if args.initial is None else load_checkpoint(args.initial)[0]
+    check(recipe, args.initial)
+    if args.initial is None:
+        model = build_model(recipe, source.classes)
+    else:
+        model = measure.load(args.initial)[0]
+        if model.config.num_labels != len(source.classes):
+            raise ValueError(f"--initial knows {model.config.num_labels} classes; the data has {len(source.classes)}")
     processor = build_processor(recipe)
-    download = resume is None
-    train = imagenette.load(args.imagenette_root, "train", args.imagenette_size, download=download)
-    val = imagenette.load(args.imagenette_root, "val", args.imagenette_size, download=download)
-    pictures = squashed(train._samples, round(MARGIN * max(recipe.sizes)), args.workers)
-    rest, held_out = split_off(pictures.labels, recipe.holdout, args.seed)
-    validation = preprocessed(val._samples, processor, args.workers)
-    learned = pictures.subset(rest)
-    if recipe.attention_weight:
-        learned.maps = teacher_maps(
-            model,
-            learned,
-            processor,
-            sizes=recipe.teacher_sizes,
-            power=recipe.teacher_power,
-            device=_device(),
-        )
+    reading = reading_of(args)
+    kept, held_out = source.split(recipe.holdout, args.seed)
+    sizes = [*(recipe.sizes if recipe.epochs else ()), *([recipe.tune_size] if recipe.tune_epochs else ())]
+    learned = squashed(kept, round(MARGIN * max(sizes)), reading)
+    if len(learned) < recipe.train_batch:
+        raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
+    watched = preprocessed(held_out or source.val, processor, reading)
 
+    arguments = training_arguments(args, recipe, output)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
-        args=training_arguments(args, recipe, output),
+        args=arguments,
         recipe=recipe,
-        image_mean=processor.image_mean,
-        image_std=processor.image_std,
+        processing_class=processor,
         train_dataset=learned,
-        eval_dataset=validation,
+        eval_dataset=watched,
         data_collator=collate,
         compute_metrics=_metrics,
     )
     trainer.add_callback(_AfterStep(trainer, recipe.eval_every))
-    result = trainer.train(
-        resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=["attention_map"]
-    )
-    with trainer.averaged() as averaged:
-        save_weights(averaged, output, half=recipe.half_precision)
-    processor.save_pretrained(output)
-    training = {
-        "epochs": round(trainer.state.epoch or 0, 3),
-        "training_seconds": round(result.metrics["train_runtime"]),
-        "seconds": round(time.time() - started),
-    }
-    samples = [train._samples[i] for i in held_out.tolist()]
-    return _finish(args, recipe, command, samples, validation, training)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=["attention_map"])
+    metrics = {}
+    if trainer.is_world_process_zero():
+        with trainer.averaged() as averaged:
+            save_weights(averaged, output, half=recipe.half_precision)
+        processor.save_pretrained(output)
+        curves_png(trainer.state.log_history, output / CURVES)
+        run = {
+            "epochs": round(trainer.state.epoch or 0, 3),
+            "training_pictures": len(learned),
+            "training_seconds": round(trainer.seconds),
+            "pictures_per_second": round(trainer.state.global_step * recipe.train_batch / trainer.seconds, 1),
+            "processes": arguments.world_size,
+            "seconds": round(time.time() - started),
+        }
+        metrics = finish(args, recipe, source, output, command, watched if held_out else None, run)
+    trainer.accelerator.wait_for_everyone()
+    return metrics
 
 
-def average(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
+def check(recipe: Recipe, initial: str | None) -> None:
+    """Raises: ValueError: fields of the recipe contradict each other."""
+    configuration(recipe, ("one", "other"))
+    if not recipe.epochs and initial is None:
+        raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
+    if not recipe.epochs and not recipe.tune_epochs:
+        raise ValueError("nothing to train: --epochs is 0 and there is no --tune-epochs")
+    if recipe.plain and initial is not None:
+        raise ValueError("--plain trains from scratch: it cannot start from --initial")
+    if recipe.schedule and max(recipe.schedule) >= recipe.epochs:
+        raise ValueError(f"--schedule {max(recipe.schedule)} lies behind the last of {recipe.epochs} epochs")
+    for name, value, low, high in (
+        ("--holdout", recipe.holdout, 0, 0.9),
+        ("--cutmix", recipe.cutmix, 0, 1),
+        ("--momentum", recipe.momentum, 0, 1),
+        ("--teacher-crop", recipe.teacher_crop, 0.05, 1),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be between {low} and {high}; got {value}")
+    if recipe.lr <= 0:
+        raise ValueError(f"--lr must be above 0; got {recipe.lr}")
+    if recipe.test_size > recipe.resize:
+        raise ValueError(f"--test-size {recipe.test_size} cannot be cropped from a short side of {recipe.resize}")
+
+
+def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
     """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482), finished as a run is.
 
     They must come from one another by fine-tuning; `recipe` and `args.seed` say what was held out of their training.
     """
-    output = Path(args.checkpoint)
-    loaded = [load_checkpoint(source) for source in args.average]
+    if (output / "model.safetensors").exists():
+        raise FileExistsError(f"{output} holds weights already: choose another --checkpoint")
+    loaded = [load_checkpoint(checkpoint) for checkpoint in args.average]
     model, processor = loaded[0]
     states = [other.state_dict() for other, _ in loaded]
+    shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError("--average needs checkpoints of one network")
     mean = {
         name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
         for name, tensor in states[0].items()
@@ -94,83 +142,90 @@ def average(args: argparse.Namespace, recipe: Recipe, command: str) -> dict:
     model.load_state_dict(mean)
     save_weights(model, output, half=recipe.half_precision)
     processor.save_pretrained(output)
-    train = imagenette.load(args.imagenette_root, "train", args.imagenette_size, download=True)
-    val = imagenette.load(args.imagenette_root, "val", args.imagenette_size, download=True)
-    _, held_out = split_off(torch.tensor([label for _, label in train._samples]), recipe.holdout, args.seed)
-    samples = [train._samples[i] for i in held_out.tolist()]
-    validation = preprocessed(val._samples, processor, args.workers)
-    return _finish(args, recipe, command, samples, validation, {"averaged": list(args.average)})
+    _, held_out = source.split(recipe.holdout, args.seed)
+    watched = preprocessed(held_out, processor, reading_of(args)) if held_out else None
+    return finish(args, recipe, source, output, command, watched, {"averaged": list(args.average)})
 
 
-def _finish(args, recipe: Recipe, command: str, held_out: list, validation, more: dict) -> dict:
-    """Calibrate and measure what was saved, write metrics.json, and push if asked."""
-    output = Path(args.checkpoint)
-    device = _device()
-    model, processor = load_checkpoint(output)
-    (output / CALIBRATION_NAME).unlink(missing_ok=True)
-    if held_out:
-        kept_out = preprocessed(held_out, processor, args.workers)
-        Calibration.fit(*predict(model, kept_out, processor, recipe.test_batch, device), kept_out.labels).save(output)
-    measured = scores(*predict(model, validation, processor, recipe.test_batch, device), validation.labels)
-    metrics = {
-        **measured,
-        "pictures": len(validation),
-        "parameters": model.num_parameters(),
-        "recipe": args.recipe,
-        **more,
-        **circumstances(command, args.seed),
-    }
-    write_metrics(output, metrics)
-    _print(measured, len(validation))
+def finish(args, recipe: Recipe, source: Source, output: Path, command: str, held_out, run: dict) -> dict:
+    """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
+    measure.calibrate(output, held_out, recipe.test_batch)
+    found = measured(args, recipe, source, output)
+    metrics = {**found, "recipe": args.recipe, **run, **circumstances(command, args.seed)}
+    write_json(output / "metrics.json", metrics)
+    title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
+    confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
+    write_card(output, metrics)
+    print(measure.summary(found))
     if args.push_to_hub:
-        push(output, args.push_to_hub)
+        push(output, args.push_to_hub, metrics)
     return metrics
 
 
-def evaluate(args: argparse.Namespace, recipe: Recipe) -> dict[str, float]:
-    """Print top-1, top-5 and loss of `args.checkpoint` on the whole validation split, as its own processor sees it."""
-    model, processor = load_checkpoint(args.checkpoint)
-    val = imagenette.load(args.imagenette_root, "val", args.imagenette_size, download=True)
-    if model.config.num_labels != len(imagenette.CLASSES):
-        raise ValueError(f"{args.checkpoint} knows {model.config.num_labels} classes; Imagenette has 10")
-    data = preprocessed(val._samples, processor, args.workers)
-    device = _device()
-    measured = scores(*predict(model, data, processor, recipe.test_batch, device), data.labels)
-    _print(measured, len(data))
-    return measured
+def evaluate(args: argparse.Namespace, recipe: Recipe, source: Source) -> dict:
+    """Print the figures of `args.checkpoint` on the whole validation split, as its own processor sees it."""
+    found = measured(args, recipe, source, args.checkpoint)
+    print(measure.summary(found))
+    return found
 
 
-def build_model(recipe: Recipe) -> AbnForImageClassification:
-    """A fresh network for Imagenette's classes."""
-    config = AbnConfig(
+def measured(args, recipe: Recipe, source: Source, checkpoint) -> dict:
+    return measure.measured(
+        checkpoint, source, reading_of(args), batch=recipe.test_batch, explain=args.explain, boxes=args.boxes
+    )
+
+
+def reading_of(args: argparse.Namespace) -> Reading:
+    return Reading(args.workers, args.corrupt, Path(args.cache) if args.cache else None)
+
+
+def build_model(recipe: Recipe, classes: tuple[str, ...]) -> AbnForImageClassification | PlainForImageClassification:
+    """A fresh network."""
+    network, kind = (
+        (PlainForImageClassification, PlainConfig) if recipe.plain else (AbnForImageClassification, AbnConfig)
+    )
+    config = kind(
         arch=recipe.arch,
         width=recipe.width,
         stem=recipe.stem,
         shortcut=recipe.shortcut,
         attention_head=recipe.attention_head,
-        id2label=dict(enumerate(imagenette.CLASSES)),
+        id2label=dict(enumerate(classes)),
     )
-    model = AbnForImageClassification(config)
+    model = network(config)
     if recipe.zero_last_norms:
         zero_last_norms(model)
     return model
 
 
+def configuration(recipe: Recipe, classes: tuple[str, ...]) -> AbnConfig:
+    """Raises: ValueError: the network is unknown; names the known ones."""
+    return (PlainConfig if recipe.plain else AbnConfig)(
+        arch=recipe.arch,
+        width=recipe.width,
+        stem=recipe.stem,
+        shortcut=recipe.shortcut,
+        attention_head=recipe.attention_head,
+        id2label=dict(enumerate(classes)),
+    )
+
+
 def build_processor(recipe: Recipe) -> AbnImageProcessor:
     crop = {"height": recipe.test_size, "width": recipe.test_size}
-    return AbnImageProcessor(size={"shortest_edge": max(recipe.resize, recipe.test_size)}, crop_size=crop)
+    return AbnImageProcessor(size={"shortest_edge": recipe.resize}, crop_size=crop)
 
 
 def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(output),
-        num_train_epochs=recipe.epochs,
+        num_train_epochs=total_epochs(recipe),
         max_steps=args.max_steps,
         per_device_train_batch_size=recipe.train_batch,
         per_device_eval_batch_size=recipe.test_batch,
         max_grad_norm=0.0,
         bf16=True,
         use_cpu=not torch.cuda.is_available(),
+        torch_compile=args.compile,
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
@@ -178,14 +233,20 @@ def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
-        disable_tqdm=not sys.stderr.isatty(),
-        report_to="none",
+        disable_tqdm=False,
+        report_to="tensorboard" if find_spec("tensorboard") else "none",
         seed=args.seed,
+        ddp_find_unused_parameters=False,
     )
+    devices = arguments.world_size
+    if recipe.train_batch % devices:
+        raise ValueError(f"--train-batch {recipe.train_batch} cannot be shared evenly by {devices} processes")
+    arguments.per_device_train_batch_size = recipe.train_batch // devices
+    return arguments
 
 
 class _AfterStep(TrainerCallback):
-    """Averages the weights after every step, and evaluates only every so many epochs and at the end."""
+    """Averages the weights after every step, evaluates only every so many epochs and at the end, keeps the best."""
 
     def __init__(self, trainer: AbnTrainer, eval_every: int):
         self.trainer, self.eval_every = trainer, eval_every
@@ -197,18 +258,26 @@ class _AfterStep(TrainerCallback):
         epoch = round(state.epoch)
         control.should_evaluate = epoch % self.eval_every == 0 or state.global_step >= state.max_steps
 
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        self.trainer.keep_best(metrics)
+
 
 def _metrics(prediction) -> dict[str, float]:
-    logits, attention_logits = (torch.from_numpy(p) for p in prediction.predictions[:2])
-    measured = scores(logits, attention_logits, torch.from_numpy(prediction.label_ids))
-    return {name: round(value, 4) for name, value in measured.items()}
+    predictions = prediction.predictions
+    logits, attention_logits = predictions[:2] if isinstance(predictions, tuple) else (predictions, None)
+    labels = torch.from_numpy(prediction.label_ids)
+    measured = scores(
+        torch.from_numpy(logits), None if attention_logits is None else torch.from_numpy(attention_logits), labels
+    )
+    return {("both_loss" if name == "loss" else name): round(value, 4) for name, value in measured.items()}
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def resume_from(resume: str | None, output: Path) -> Path | None:
+    """The checkpoint folder that `--resume` means: "newest" in `output`, or a path.
 
-
-def _resume_from(resume: str | None, output: Path) -> Path | None:
+    Raises:
+        FileNotFoundError: there is none.
+    """
     if resume is None:
         return None
     if resume == "newest":
@@ -219,19 +288,3 @@ def _resume_from(resume: str | None, output: Path) -> Path | None:
     if not (Path(resume) / "trainer_state.json").is_file():
         raise FileNotFoundError(f"{resume} is not a checkpoint-N folder: it holds no trainer_state.json")
     return Path(resume)
-
-
-def push(folder: Path, repo_id: str) -> str:
-    """Upload the output folder, with the code that loads it, to the Hub. Returns the commit's URL."""
-    api = HfApi()
-    api.create_repo(repo_id, exist_ok=True)
-    commit = api.upload_folder(
-        repo_id=repo_id, folder_path=folder, ignore_patterns=["checkpoint-*", ".*"], commit_message="Upload ABN"
-    )
-    print(f"pushed to {commit}")
-    return str(commit)
-
-
-def _print(measured: dict[str, float], pictures: int) -> None:
-    print(f"top-1 {measured['top1']:.2f} %  top-5 {measured['top5']:.2f} %  loss {measured['loss']:.4f}", end="  ")
-    print(f"({pictures} pictures; attention branch alone: top-1 {measured['attention_top1']:.2f} %)")

@@ -5,17 +5,26 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and how it is trained.
+    """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each.
 
-    sizes: training picture sides, each for an equal share of the epochs; test_size: the saved processor's crop.
+    sizes: training picture sides, each for an equal share of `epochs`; test_size: the saved processor's crop.
     resize: the saved processor's short side before that crop.
+    train_batch: of all devices together.
     schedule: epochs at which the rate is multiplied by gamma; empty: warmup_epochs, then a cosine to zero.
     weight_decay is applied to weights of convolutions and linear layers only.
     crop_area, crop_aspect: the random crop's share of the picture and width over height, before resizing.
-    holdout: share of the training split kept out of training, for the calibration.
-    eval_every: epochs between evaluations on the validation split.
-    attention_weight: of the attention remedy's loss (see `remedy`); 0 for none. It needs --initial, the teacher.
-    teacher_sizes, teacher_power: how the teacher's maps are made.
+    cutmix: share of the batches that are mixed, but for the last tenth of `epochs`.
+    tune_size, tune_lr, tune_warmup, tune_crop_area: the fine-tuning rounds' picture side, peak rate, epochs of warm-up,
+    crops. Each round starts from the averaged weights of what came before.
+    attention_weight: of the attention remedy's loss in those rounds (see `remedy`); 0: they only fine-tune.
+    peak_weight: of the part of that loss that places the map's peak, beside the part that fits its values.
+    attention_class_weight: of the attention branch's class loss in those rounds, beside the perception branch's.
+    teacher_crop, teacher_crops, teacher_size, teacher_power: how the teacher's maps are made (see `teacher_maps`); the
+    teacher is the network a round starts from.
+    holdout: share of the training split kept out of training, for choosing recipes and for the calibration.
+    eval_every: epochs between evaluations on what is held out; the validation split is looked at once, at the end
+    (with nothing held out it takes its place).
+    plain: the same backbone without the attention branch, for comparison.
     """
 
     arch: str
@@ -41,12 +50,24 @@ class Recipe:
     label_smoothing: float = 0.0
     crop_area: tuple[float, float] = (0.08, 1.0)
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    cutmix: float = 0.0
     ema_decay: float = 0.0
     holdout: float = 0.04
     eval_every: int = 1
     half_precision: bool = False
+    plain: bool = False
+
+    tune_epochs: tuple[int, ...] = ()
+    tune_size: int = 224
+    tune_lr: float = 0.02
+    tune_warmup: float = 0.5
+    tune_crop_area: tuple[float, float] = (0.5, 1.0)
     attention_weight: float = 0.0
-    teacher_sizes: tuple[int, ...] = (160, 224)
+    peak_weight: float = 0.0
+    attention_class_weight: float = 1.0
+    teacher_crop: float = 0.75
+    teacher_crops: int = 3
+    teacher_size: int = 128
     teacher_power: float = 2.0
 
 
@@ -56,30 +77,62 @@ COMPACT = Recipe(
     stem="3x3x3",
     shortcut="avgpool",
     zero_last_norms=True,
-    epochs=60,
-    sizes=(96, 112, 128),
-    test_size=160,
-    resize=160,
+    epochs=130,
+    sizes=(96, 112, 128, 144),
+    test_size=192,
+    resize=192,
     lr=0.2,
     nesterov=True,
     weight_decay=5e-4,
     warmup_epochs=3,
     label_smoothing=0.1,
     crop_area=(0.35, 1.0),
+    cutmix=0.5,
     ema_decay=0.998,
     eval_every=10,
     half_precision=True,
+    tune_epochs=(5, 5),
+    tune_size=192,
+    tune_lr=0.05,
+    attention_weight=3.0,
+    peak_weight=0.7,
+    attention_class_weight=0.3,
+)
+
+MODERN = Recipe(
+    arch="resnet50",
+    stem="3x3x3",
+    shortcut="avgpool",
+    zero_last_norms=True,
+    epochs=200,
+    sizes=(128, 160, 192, 224),
+    test_size=256,
+    resize=288,
+    train_batch=128,
+    lr=0.4,
+    nesterov=True,
+    weight_decay=5e-4,
+    warmup_epochs=5,
+    label_smoothing=0.1,
+    crop_area=(0.35, 1.0),
+    cutmix=0.5,
+    ema_decay=0.999,
+    eval_every=10,
+    tune_epochs=(5, 5),
+    tune_size=224,
+    tune_lr=0.05,
+    attention_weight=3.0,
+    peak_weight=0.7,
+    attention_class_weight=0.3,
+    teacher_size=160,
 )
 
 RECIPES = {
     "compact": COMPACT,
-    "compact-remedy": replace(
-        COMPACT,
-        epochs=5,
-        sizes=(160,),
-        lr=0.02,
-        warmup_epochs=0.5,
-        crop_area=(0.5, 1.0),
-        attention_weight=1.0,
-    ),
+    "compact-remedy": replace(COMPACT, epochs=0),
+    "resnet18": replace(MODERN, arch="resnet18"),
+    "resnet50": MODERN,
+    "resnet152": replace(MODERN, arch="resnet152"),
+    # The reference's own run: its train.py's defaults, and the network of the 90.47 % checkpoint.
+    "paper": Recipe(arch="resnet152", attention_head="A", schedule=(31, 61), test_batch=100, holdout=0.0),
 }

@@ -1,10 +1,11 @@
 """The attention remedy: teach the attention map to lie where the perception branch's evidence lies.
 
 Trained by the class losses alone, an ABN's attention map drifts off the object (README has the figures). Here a frozen
-teacher, the plainly trained network itself, gives each training picture one map: the class activation map of its true
-class on the perception branch, averaged over sizes and mirror images, sharpened by a power. While training, that map
-is cropped and mirrored with its picture, so that the student's map must move along, and a binary cross-entropy pulls
-the attention map towards it.
+teacher, the network itself as it was, gives each training picture one map: the class activation map of its true class
+on the perception branch, averaged over overlapping crops and their mirror images, sharpened by a power. In a crop the
+object is larger than in the whole picture, and the last stage's coarse grid finer: the average points better than any
+one of its parts. While training, that map is cropped and mirrored with its picture, so that the student's map must move
+along, and a binary cross-entropy pulls the attention map towards it.
 """
 
 import torch
@@ -13,19 +14,29 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from abn.image_processing_abn import AbnImageProcessor
-from abn.methods import forward_parts, grad_cam, scaled
+from abn.methods import class_weights, forward_parts, scaled
 from abn.modeling_abn import AbnForImageClassification
 from train.data import PictureDataset
 
 STRIDE = 16  # pixels a place of the attention map
-GRID = 20  # places a side of the stored maps
+GRID = 28  # places a side of the stored maps
 BATCH = 64
 
 
-def map_loss(attention_map: Tensor, target: Tensor) -> Tensor:
-    """Mean binary cross-entropy of (B, 1, h, w) maps in (0, 1) against targets in [0, 1]."""
+def map_loss(attention_map: Tensor, target: Tensor, peak_weight: float = 0.0) -> Tensor:
+    """How far (B, 1, h, w) maps in (0, 1) are from targets in [0, 1].
+
+    The mean binary cross-entropy fits the values. With `peak_weight` comes the cross-entropy between the target as a
+    distribution over places and the softmax over places of the map's logits: it cares where the peak is.
+    """
     with torch.autocast(attention_map.device.type, enabled=False):
-        return F.binary_cross_entropy(attention_map.float().clamp(1e-6, 1 - 1e-6), target.float().clamp(0, 1))
+        ours = attention_map.float().clamp(1e-6, 1 - 1e-6).flatten(1)
+        target = target.float().clamp(0, 1).flatten(1)
+        loss = F.binary_cross_entropy(ours, target)
+        if peak_weight:
+            places = target / target.sum(1, keepdim=True).clamp(min=1e-3)
+            loss = loss - peak_weight * (places * torch.logit(ours).log_softmax(1)).sum(1).mean()
+        return loss
 
 
 @torch.no_grad()
@@ -34,14 +45,18 @@ def teacher_maps(
     data: PictureDataset,
     processor: AbnImageProcessor,
     *,
-    sizes: tuple[int, ...],
+    crop: float,
+    crops: int,
+    size: int,
     power: float,
     device: torch.device,
 ) -> Tensor:
     """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class.
 
     Args:
-        sizes: sides at which the teacher looks; each also mirrored. Small ones are steady, large ones fine.
+        crop: side of a crop as a share of the picture's; 1 with one crop is the whole picture.
+        crops: how many along each side, evenly spaced.
+        size: pixels a side at which the teacher sees a crop.
         power: above 1 sharpens.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
@@ -49,15 +64,41 @@ def teacher_maps(
     for start in tqdm(range(0, len(data), BATCH), "teacher's maps", mininterval=1):
         pictures = data.pixel_values(slice(start, start + BATCH), processor, device)
         labels = data.labels[start : start + BATCH].to(device)
-        total = torch.zeros(len(labels), GRID, GRID, device=device)
-        for size in sizes:
-            resized = F.interpolate(pictures, (size, size), mode="bilinear", align_corners=False, antialias=True)
-            for mirrored in (False, True):
-                seen = resized.flip(-1) if mirrored else resized
-                with torch.autocast(device.type, torch.bfloat16):
-                    parts = forward_parts(model, seen.contiguous(memory_format=torch.channels_last))
-                cam = grad_cam(model, seen, parts, labels)
-                cam = F.interpolate(cam[:, None], (GRID, GRID), mode="bilinear", align_corners=False)[:, 0]
-                total += cam.flip(-1) if mirrored else cam
-        maps[start : start + BATCH, 0] = (scaled(total) ** power).cpu().half()
+        total, count = torch.zeros(len(labels), GRID, GRID, device=device), torch.zeros(GRID, GRID, device=device)
+        for rows, grid_rows in _spans(pictures.shape[-1], crop, crops):
+            for columns, grid_columns in _spans(pictures.shape[-1], crop, crops):
+                part = pictures[:, :, rows, columns]
+                part = F.interpolate(part, (size, size), mode="bilinear", align_corners=False, antialias=True)
+                shape = (grid_rows.stop - grid_rows.start, grid_columns.stop - grid_columns.start)
+                total[:, grid_rows, grid_columns] += _evidence(model, part, labels, shape)
+                count[grid_rows, grid_columns] += 1
+        maps[start : start + BATCH, 0] = (scaled(total / count) ** power).cpu().half()
     return maps
+
+
+def _spans(side: int, crop: float, crops: int) -> list[tuple[slice, slice]]:
+    """Where the crops lie along a side: in pixels, and in places of the stored maps."""
+    spans = []
+    for i in range(crops):
+        pair = []
+        for length in (side, GRID):
+            part = round(length * crop)
+            first = round((length - part) * (i / (crops - 1) if crops > 1 else 0.5))
+            pair.append(slice(first, first + part))
+        spans.append(tuple(pair))
+    return spans
+
+
+def _evidence(model: AbnForImageClassification, part: Tensor, labels: Tensor, shape: tuple[int, int]) -> Tensor:
+    """(B, *shape): relu(sum_c w_kc A_c) of the part and of its mirror image, in logits, not scaled: a crop without the
+    object adds little."""
+    total = 0
+    weights = class_weights(model, labels)
+    for mirrored in (False, True):
+        seen = (part.flip(-1) if mirrored else part).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(part.device.type, torch.bfloat16):
+            features = forward_parts(model, seen).last_features
+        cam = torch.einsum("bchw,bc->bhw", features.float(), weights).clamp(min=0)
+        cam = F.interpolate(cam[:, None], shape, mode="bilinear", align_corners=False)[:, 0]
+        total = total + (cam.flip(-1) if mirrored else cam)
+    return total

@@ -1,8 +1,11 @@
 """What a run leaves behind: metrics, and the folder that holds everything needed to serve the weights."""
 
 import json
+import os
 import platform
+import re
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
+from transformers import PreTrainedModel
 
 from abn.image_processing_abn import AbnImageProcessor
-from abn.modeling_abn import AbnForImageClassification
 from train.data import PictureDataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,38 +24,74 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @torch.inference_mode()
 def predict(
-    model: AbnForImageClassification,
+    model: PreTrainedModel,
     data: PictureDataset,
     processor: AbnImageProcessor,
     batch: int,
     device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """(N, K) float32 logits of the perception and of the attention branch, on the CPU."""
+) -> tuple[Tensor, Tensor | None]:
+    """(N, K) float32 logits of the perception and of the attention branch (None without one), on the CPU."""
     model = model.to(device, torch.float32, memory_format=torch.channels_last).eval()
     logits, attention_logits = [], []
     for start in tqdm(range(0, len(data), batch), "evaluating", mininterval=1):
         pixels = data.pixel_values(slice(start, start + batch), processor, device)
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
         logits.append(outputs.logits.cpu())
-        attention_logits.append(outputs.attention_logits.cpu())
-    return torch.cat(logits), torch.cat(attention_logits)
+        if "attention_logits" in outputs:
+            attention_logits.append(outputs.attention_logits.cpu())
+    return torch.cat(logits), torch.cat(attention_logits) if attention_logits else None
 
 
-def scores(logits: Tensor, attention_logits: Tensor, labels: Tensor) -> dict[str, float]:
+def scores(logits: Tensor, attention_logits: Tensor | None, labels: Tensor) -> dict[str, float]:
     """Top-1 and top-5 of the perception branch, top-1 of the attention branch (per cent), and both cross-entropies.
 
-    `loss` is their sum, as in training and in the reference.
+    `loss` is their sum, as in training and in the reference. Without an attention branch its entries are missing.
     """
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
     perception = F.cross_entropy(logits, labels).item()
-    attention = F.cross_entropy(attention_logits, labels).item()
-    return {
+    found = {
         "top1": 100 * best[:, 0].float().mean().item(),
         "top5": 100 * best.any(1).float().mean().item(),
-        "attention_top1": 100 * (attention_logits.argmax(1) == labels).float().mean().item(),
-        "loss": perception + attention,
+        "loss": perception,
         "perception_loss": perception,
-        "attention_loss": attention,
+    }
+    if attention_logits is not None:
+        attention = F.cross_entropy(attention_logits, labels).item()
+        found |= {
+            "attention_top1": 100 * (attention_logits.argmax(1) == labels).float().mean().item(),
+            "loss": perception + attention,
+            "attention_loss": attention,
+        }
+    return found
+
+
+def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Guo et al. 2017 (arXiv:1706.04599): sum over equal bins of confidence of |accuracy - mean confidence|, weighted
+    by the bin's share of the pictures."""
+    confidence, predicted = logits.double().softmax(1).max(1)
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    right = (predicted == labels).double()
+    total = sum((right - confidence)[place == i].sum().abs() for i in range(bins))
+    return (total / len(labels)).item()
+
+
+def confusion_matrix(logits: Tensor, labels: Tensor) -> list[list[int]]:
+    """(K, K) counts: rows true, columns predicted."""
+    count = logits.shape[1]
+    return (labels * count + logits.argmax(1)).bincount(minlength=count**2).view(count, count).tolist()
+
+
+def details(logits: Tensor, labels: Tensor, classes: Sequence[str], temperature: float = 1.0) -> dict:
+    """Per-class accuracy (per cent), the expected calibration error as it is and with `temperature`, the confusion
+    matrix."""
+    matrix = confusion_matrix(logits, labels)
+    return {
+        "ece": expected_calibration_error(logits, labels),
+        "ece_calibrated": expected_calibration_error(logits / temperature, labels),
+        "per_class": {
+            name: 100 * row[i] / sum(row) for i, (name, row) in enumerate(zip(classes, matrix, strict=True)) if sum(row)
+        },
+        "confusion_matrix": matrix,
     }
 
 
@@ -69,12 +108,18 @@ def circumstances(command: str, seed: int) -> dict:
     }
 
 
-def write_metrics(folder: Path, metrics: dict) -> None:
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+def write_json(file: Path, content: dict) -> None:
+    """Written aside and renamed: under its name it is always whole. Innermost lists stay on one line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2)
+    text = re.sub(r"\[\n[\s\d.,eE+-]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
+    aside = file.with_suffix(".writing")
+    aside.write_text(text + "\n")
+    os.replace(aside, file)
 
 
-def save_weights(model: AbnForImageClassification, folder: Path, half: bool) -> None:
-    """Weights, config and code. Half precision halves the file; config.json says float32, so that they load as such."""
+def save_weights(model: PreTrainedModel, folder: Path, half: bool) -> None:
+    """Weights, config and, of an ABN, code. In half precision config.json still says float32: they load as such."""
     model.config.dtype = "float32"
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if half:

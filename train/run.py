@@ -1,7 +1,9 @@
-"""Train, resume or evaluate an Attention Branch Network on Imagenette.
+"""Train, resume or evaluate an Attention Branch Network, on Imagenette or on any folder of class folders.
 
 python train/run.py --imagenette-root data                     # the bundled network, on the CPU or CUDA
+python train/run.py --recipe resnet50 --data flowers           # flowers/train/CLASS/*.jpg, flowers/val/CLASS/*.jpg
 python train/run.py --evaluate --checkpoint abn/weights/compact --imagenette-root data
+torchrun --nproc-per-node 2 train/run.py --recipe resnet50     # several devices
 """
 
 import argparse
@@ -15,71 +17,142 @@ if str(ROOT) not in sys.path:
     sys.path[0] = str(ROOT)  # Python put train/ itself there
 
 
+class Parser(argparse.ArgumentParser):
+    """Errors are one line."""
+
+    def error(self, message: str):
+        self.exit(2, f"error: {message}\n")
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     what = parser.add_argument_group("what to do")
     what.add_argument("--recipe", default="compact", help="named recipe; the arguments below override it")
-    what.add_argument("--checkpoint", default="checkpoint", help="output folder; with --evaluate: what to evaluate")
+    what.add_argument(
+        "-c", "--checkpoint", default="checkpoint", help="output folder; with --evaluate: what to evaluate"
+    )
     what.add_argument(
         "--resume",
         nargs="?",
         const="newest",
         help="go on from this checkpoint-N folder; without a value from the newest in --checkpoint",
     )
-    what.add_argument("--evaluate", action="store_true", help="only evaluate --checkpoint on the validation split")
+    what.add_argument(
+        "-e", "--evaluate", action="store_true", help="only evaluate --checkpoint on the validation split"
+    )
     what.add_argument("--average", nargs="+", metavar="CHECKPOINT", help="no training: the mean of these weights")
+    what.add_argument("--folds", type=_several, metavar="K", help="K-fold cross-validation over the training pictures")
     what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
     data = parser.add_argument_group("data")
     data.add_argument("--imagenette-root", default="data", help="folder that holds imagenette2, -320 or -160")
     data.add_argument("--imagenette-size", choices=("full", "320px", "160px"), help="default: any there is, else full")
+    data.add_argument("--data", metavar="DIR", help="train/ and val/, each with a folder of pictures a class")
     data.add_argument("-j", "--workers", type=_positive, default=os.cpu_count() or 1, help="decoding threads")
+    data.add_argument("--corrupt", choices=("refuse", "skip"), default="refuse", help="pictures that cannot be read")
+    data.add_argument("--cache", metavar="DIR", help="keep decoded pictures here, memory-mapped")
+    figures = parser.add_argument_group("figures")
+    figures.add_argument(
+        "--explain", type=_natural, default=100, help="pictures for insertion and deletion; 0: no explanation figures"
+    )
+    figures.add_argument("--boxes", metavar="CSV", help="path,x0,y0,x1,y1: boxes for pointing and energy")
     network = parser.add_argument_group("network")
-    network.add_argument("--arch", help="resnet18, 34, 50, 101 or 152")
+    network.add_argument("-a", "--arch", help="resnet18, 34, 50, 101 or 152")
     network.add_argument("--width", type=_positive)
     network.add_argument("--stem", choices=("7x7", "3x3x3"))
     network.add_argument("--shortcut", choices=("conv", "avgpool"))
     network.add_argument("--attention-head", choices=("A", "B", "C"))
+    network.add_argument("--plain", action="store_true", default=None, help="the backbone without the attention branch")
     fit = parser.add_argument_group("training")
-    fit.add_argument("--epochs", type=_positive)
+    fit.add_argument("--epochs", type=_natural, help="of class training; 0 with --initial: only the fine-tuning rounds")
     fit.add_argument("--sizes", type=_positive, nargs="+", help="sides of the training pictures, in equal shares")
     fit.add_argument("--test-size", type=_positive, help="crop of the saved processor, pixels")
     fit.add_argument("--resize", type=_positive, help="short side before that crop, pixels")
-    fit.add_argument("--train-batch", type=_positive)
+    fit.add_argument("--train-batch", type=_positive, help="of all devices together")
     fit.add_argument("--test-batch", type=_positive)
-    fit.add_argument("--lr", type=float)
+    fit.add_argument("--lr", "--learning-rate", type=float)
     fit.add_argument("--momentum", type=float)
-    fit.add_argument("--wd", dest="weight_decay", type=float)
+    fit.add_argument("--wd", "--weight-decay", dest="weight_decay", type=float)
     fit.add_argument("--schedule", type=int, nargs="+", help="epochs at which the rate falls; replaces the cosine")
     fit.add_argument("--gamma", type=float, help="factor by which it falls")
-    fit.add_argument("--holdout", type=float, help="share of the training split kept for calibration")
+    fit.add_argument("--cutmix", type=float, help="share of the batches that are mixed")
+    fit.add_argument("--holdout", type=float, help="share of the training pictures kept out of training")
     fit.add_argument("--eval-every", type=_positive, help="epochs between evaluations")
-    fit.add_argument("--initial", metavar="CHECKPOINT", help="start from these weights (and learn from their maps)")
-    fit.add_argument("--attention-weight", type=float, help="weight of the attention remedy's loss")
-    fit.add_argument("--teacher-sizes", type=_positive, nargs="+", help="sides at which the remedy's teacher looks")
-    fit.add_argument("--teacher-power", type=float, help="sharpens the remedy's maps")
-    fit.add_argument(
-        "--max-steps", type=int, default=-1, help="train for so many steps; the schedule is fitted to them"
-    )
-    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--initial", metavar="CHECKPOINT", help="start from these weights")
+    fit.add_argument("--max-steps", type=int, default=-1, help="squeeze the run into so many steps")
+    fit.add_argument("--seed", "--manualSeed", type=int, default=0)
     fit.add_argument("--gpu-id", help="the CUDA device to use (default: 0), or 'cpu'")
-    return parser.parse_args(argv)
+    fit.add_argument("--compile", action="store_true", help="torch.compile the network")
+    tune = parser.add_argument_group("fine-tuning rounds and the attention remedy")
+    tune.add_argument("--tune-epochs", type=_positive, nargs="*", help="epochs of each fine-tuning round, or none")
+    tune.add_argument("--tune-size", type=_positive, help="side of the pictures in those rounds")
+    tune.add_argument("--tune-lr", type=float)
+    tune.add_argument("--attention-weight", type=float, help="of the attention remedy's loss; 0: only fine-tune")
+    tune.add_argument("--peak-weight", type=float, help="of the part of that loss that places the map's peak")
+    tune.add_argument("--attention-class-weight", type=float, help="of the attention branch's class loss there")
+    tune.add_argument("--teacher-crop", type=float, help="share of a side that the teacher sees at once")
+    tune.add_argument("--teacher-crops", type=_positive, help="how many such crops along each side")
+    tune.add_argument("--teacher-size", type=_positive, help="pixels a side at which it sees one")
+    tune.add_argument("--teacher-power", type=float, help="sharpens the teacher's maps")
+    args = parser.parse_args(argv)
+    for one, other in CONTRADICTIONS:
+        if given(args, one) and given(args, other):
+            parser.error(f"--{one.replace('_', '-')} and --{other.replace('_', '-')} contradict each other")
+    return args
+
+
+CONTRADICTIONS = (
+    ("evaluate", "resume"),
+    ("evaluate", "average"),
+    ("evaluate", "folds"),
+    ("evaluate", "push_to_hub"),
+    ("average", "resume"),
+    ("average", "folds"),
+    ("average", "initial"),
+    ("folds", "initial"),
+    ("folds", "push_to_hub"),
+    ("plain", "attention_weight"),
+    ("plain", "attention_head"),
+    ("data", "imagenette_size"),
+    ("data", "boxes"),
+)
+
+
+def given(args: argparse.Namespace, name: str) -> bool:
+    return getattr(args, name) not in (None, False)
+
+
+def _number(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number; got {text!r}") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"must be {least} or more; got {text}")
+    return number
+
+
+def _natural(text: str) -> int:
+    return _number(text, 0)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more; got {text}")
-    return number
+    return _number(text, 1)
+
+
+def _several(text: str) -> int:
+    return _number(text, 2)
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     if args.gpu_id is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "" if args.gpu_id == "cpu" else args.gpu_id
-    else:  # one device: with several, Trainer would silently multiply the batch
+    elif "LOCAL_RANK" not in os.environ:  # one device: with several, Trainer would silently multiply the batch
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     # Imported here: CUDA reads its devices on import, and --help should not wait for PyTorch.
-    from train import fit
+    from safetensors import SafetensorError
+    from tqdm import tqdm
+
     from train.recipes import RECIPES
 
     if args.recipe not in RECIPES:
@@ -90,21 +163,50 @@ def main(argv: list[str] | None = None) -> int:
         k: tuple(v) if isinstance(v, list) else v for k, v in vars(args).items() if k in fields and v is not None
     }
     recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
+    if recipe.plain:
+        recipe = dataclasses.replace(recipe, attention_weight=0.0)
     command = " ".join(["python train/run.py", *(sys.argv[1:] if argv is None else argv)])
     try:
-        if args.evaluate:
-            fit.evaluate(args, recipe)
-        elif args.average:
-            fit.average(args, recipe, command)
-        else:
-            fit.fit(args, recipe, command)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        run(args, recipe, command)
+    except (ValueError, OSError, SafetensorError, RuntimeError) as error:
+        if type(error) is RuntimeError and "PytorchStreamWriter" not in str(error):  # torch.save on a full disk
+            raise
+        for bar in list(tqdm._instances):
+            bar.close()  # else the error would stand behind it, on its line
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; go on with --resume", file=sys.stderr)
         return 130
     return 0
+
+
+def run(args: argparse.Namespace, recipe, command: str) -> None:
+    import torch
+    from accelerate import PartialState
+
+    from train import fit
+    from train.folds import cross_validate
+    from train.sources import folder_source, imagenette_source
+
+    output = Path(args.checkpoint)
+    if not (args.evaluate or args.average):
+        fit.check(recipe, args.initial)
+        if args.folds is None:
+            fit.resume_from(args.resume, output)  # its faults are named before anything is downloaded
+    with PartialState(cpu=not torch.cuda.is_available()).local_main_process_first():
+        if args.data:
+            source = folder_source(args.data, folds=bool(args.folds))
+        else:
+            source = imagenette_source(args.imagenette_root, args.imagenette_size, download=args.resume is None)
+    if args.evaluate:
+        fit.evaluate(args, recipe, source)
+    elif args.average:
+        fit.average(args, recipe, source, output, command)
+    elif args.folds:
+        cross_validate(args, recipe, source, fit.fit, command)
+    else:
+        fit.fit(args, recipe, source, output, command)
 
 
 if __name__ == "__main__":

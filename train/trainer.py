@@ -1,10 +1,13 @@
 """What ABN adds to transformers.Trainer: the loss, augmentation in the step, averaged weights, whole checkpoints."""
 
 import contextlib
+import json
 import os
 import shutil
+import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -12,103 +15,131 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 
-from train.augment import draw_crops, resize_crops
+from train.augment import draw_crops, draw_cutmix, resize_crops
+from train.ema import ExponentialAverage
 from train.recipes import Recipe
-from train.remedy import STRIDE, map_loss
+from train.remedy import STRIDE, map_loss, teacher_maps
+from train.report import save_weights, write_json
+from train.schedule import cutmix_share, picture_size, place, rate_factor
 
 EMA_NAME = "ema.safetensors"
+CLOCK_NAME = "clock.json"
 KEEP = 2  # checkpoints on disk
 
 
-class ExponentialAverage:
-    """Exponential moving average of a model's weights and batch-norm statistics.
-
-    The decay grows with the steps, min(decay, (1 + n) / (10 + n)), so that early weights are soon forgotten.
-    """
-
-    def __init__(self, model: nn.Module, decay: float):
-        self.decay = decay
-        self.steps = 0
-        self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, tensor in model.state_dict().items():
-            if tensor.is_floating_point():
-                self.average[name].lerp_(tensor, 1 - decay)
-            else:
-                self.average[name].copy_(tensor)
-
-    @contextlib.contextmanager
-    def applied_to(self, model: nn.Module):
-        """The model carries the averaged weights inside the block and its own again after it."""
-        own = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(self.average)
-        try:
-            yield
-        finally:
-            model.load_state_dict(own)
-
-    def save(self, file: Path) -> None:
-        tensors = {name: tensor.contiguous() for name, tensor in self.average.items()}
-        save_file({**tensors, "steps": torch.tensor(self.steps)}, file)
-
-    def load(self, file: Path) -> None:
-        tensors = load_file(file)
-        self.steps = int(tensors.pop("steps"))
-        for name, tensor in tensors.items():
-            self.average[name].copy_(tensor)
-
-
 class AbnTrainer(Trainer):
-    """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`.
+    """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`. `processing_class`: its processor.
 
-    Augmentation is drawn in the step, after the loader, so that a run resumes in mid-epoch as if never stopped.
+    Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
+    determine, so that a run resumes in mid-epoch as if never stopped.
     """
 
-    def __init__(self, *args, recipe: Recipe, image_mean: list[float], image_std: list[float], **kwargs):
+    def __init__(self, *args, recipe: Recipe, **kwargs):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
-        self.mean = torch.tensor(image_mean).view(3, 1, 1) * 255
-        self.std = torch.tensor(image_std).view(3, 1, 1) * 255
+        self.mean, self.std = (
+            torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
+            for values in (self.processing_class.image_mean, self.processing_class.image_std)
+        )
         self.model_accepts_loss_kwargs = False
         self.ema = ExponentialAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
+        self.maps: Tensor | None = None  # the attention remedy's targets, a map a training picture
+        self._round: int | None = None
+        self.seconds = 0.0  # of training, also before a resumption
         self._aside: str | None = None
+
+    def train(self, *args, **kwargs):
+        self._started = time.monotonic()
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self._tick()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._started = self.seconds + now - self._started, now
 
     # The step
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        now = place(self.recipe, self.state.global_step, self.state.max_steps)
+        if now.round != self._round:
+            self._enter(now.round, new=now.first)
         inputs = self._prepare_inputs(inputs)
-        size = self.current_size()
-        crops = draw_crops(inputs.pop("aspects"), area=self.recipe.crop_area, aspect=self.recipe.crop_aspect)
+        size, generator = picture_size(self.recipe, now), self._generator()
+        area = self.recipe.tune_crop_area if now.round else self.recipe.crop_area
+        crops = draw_crops(inputs.pop("aspects"), area=area, aspect=self.recipe.crop_aspect, generator=generator)
         dtype = torch.bfloat16 if self.args.bf16 else torch.float32
         inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
-        if "maps" in inputs:  # cropped and mirrored with their pictures: the attention map is to move along
-            inputs["maps"] = resize_crops(inputs["maps"], crops, -(-size // STRIDE))
+        index = inputs.pop("index").to("cpu")
+        if self.maps is not None:  # cropped and mirrored with their pictures: the attention map is to move along
+            inputs["maps"] = resize_crops(self.maps[index].to(self.args.device), crops, -(-size // STRIDE))
+        if torch.rand((), generator=generator) < cutmix_share(self.recipe, now):
+            mix = draw_cutmix(len(index), size, generator)
+            inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
+            inputs["other_labels"], inputs["share"] = inputs["labels"][mix.partners], mix.share
         return super().training_step(model, inputs, num_items_in_batch)
 
-    def current_size(self) -> int:
-        """Side of the training pictures at this step: `recipe.sizes`, each for an equal share of the run."""
-        sizes = self.recipe.sizes
-        share = self.state.global_step / max(1, self.state.max_steps)
-        return sizes[min(int(share * len(sizes)), len(sizes) - 1)]
+    def _generator(self) -> torch.Generator:
+        entropy = [self.args.seed, self.state.global_step, self.args.process_index]
+        return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
+
+    def _enter(self, number: int, new: bool) -> None:
+        """Begin or resume a round. A fine-tuning round begins from the averaged weights; they are its teacher."""
+        self._round = number
+        file = Path(self.args.output_dir) / f"teacher-maps-{number}.safetensors"
+        if number and new:
+            model = self.accelerator.unwrap_model(self.model)
+            if self.ema is not None:
+                model.load_state_dict(self.ema.average)
+                self.ema.steps = 0
+            self.optimizer.state.clear()
+            if self.recipe.attention_weight and self.is_world_process_zero():
+                save_whole({"maps": self._teacher_maps(model)}, file)
+            self.accelerator.wait_for_everyone()
+        if number and self.recipe.attention_weight:
+            if not file.is_file():
+                raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
+            self.maps = load_file(file)["maps"]
+
+    def _teacher_maps(self, model: nn.Module) -> Tensor:
+        recipe = self.recipe
+        maps = teacher_maps(
+            model,
+            self.train_dataset,
+            self.processing_class,
+            crop=recipe.teacher_crop,
+            crops=recipe.teacher_crops,
+            size=recipe.teacher_size,
+            power=recipe.teacher_power,
+            device=self.args.device,
+        )
+        model.train()
+        return maps
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        pixels = (inputs["pixel_values"].float() - self.mean.to(self.args.device)) / self.std.to(self.args.device)
+        pixels = (inputs["pixel_values"].float() - self.mean) / self.std
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
-        labels = inputs.get("labels")
         loss = None
-        if labels is not None:
-            smoothing = self.recipe.label_smoothing if model.training else 0.0
-            loss = sum(
-                F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-                for logits in (outputs.logits, outputs.attention_logits)
-            )
+        if "labels" in inputs:
+            loss = self._class_loss(outputs, inputs["labels"], model.training)
+            if "share" in inputs:
+                other = self._class_loss(outputs, inputs["other_labels"], model.training)
+                loss = inputs["share"] * loss + (1 - inputs["share"]) * other
             if "maps" in inputs:
-                loss = loss + self.recipe.attention_weight * map_loss(outputs.attention_map, inputs["maps"])
+                loss = loss + self.recipe.attention_weight * map_loss(
+                    outputs.attention_map, inputs["maps"], self.recipe.peak_weight
+                )
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
+
+    def _class_loss(self, outputs, labels: Tensor, training: bool) -> Tensor:
+        smoothing = self.recipe.label_smoothing if training else 0.0
+        loss = F.cross_entropy(outputs.logits.float(), labels, label_smoothing=smoothing)
+        if "attention_logits" not in outputs:
+            return loss
+        weight = self.recipe.attention_class_weight if training and self._round else 1.0
+        other = F.cross_entropy(outputs.attention_logits.float(), labels, label_smoothing=smoothing)
+        return loss + weight * other
 
     def optimizer_stepped(self) -> None:
         if self.ema is not None:
@@ -165,51 +196,75 @@ class AbnTrainer(Trainer):
         """Write a checkpoint aside and rename it: a folder named checkpoint-N is always whole."""
         final = Path(super()._get_output_dir(trial))
         aside = final / ".writing"
-        shutil.rmtree(aside, ignore_errors=True)
+        first = self.is_world_process_zero()
+        if first:
+            shutil.rmtree(aside, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
         self._aside = str(aside)
         try:
             super()._save_checkpoint(model, trial)
         finally:
             self._aside = None
-        written = aside / f"checkpoint-{self.state.global_step}"
+        self.accelerator.wait_for_everyone()  # each process writes the state of its random numbers
+        if first:
+            self._finish_checkpoint(aside / f"checkpoint-{self.state.global_step}", final)
+        self.accelerator.wait_for_everyone()
+
+    def _finish_checkpoint(self, written: Path, final: Path) -> None:
         if self.ema is not None:
             self.ema.save(written / EMA_NAME)
+        self._tick()
+        (written / CLOCK_NAME).write_text(json.dumps({"seconds": self.seconds}))
         for file in written.iterdir():
             _sync(file)
         target = final / written.name
         shutil.rmtree(target, ignore_errors=True)
         os.replace(written, target)
         _sync(final)
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(written.parent, ignore_errors=True)
         for old in checkpoints(final)[:-KEEP]:
             shutil.rmtree(old, ignore_errors=True)
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
+        folder = Path(resume_from_checkpoint)
         if self.ema is not None:
-            self.ema.load(Path(resume_from_checkpoint) / EMA_NAME)
+            self.ema.load(folder / EMA_NAME)
+        if (folder / CLOCK_NAME).is_file():
+            self.seconds = json.loads((folder / CLOCK_NAME).read_text())["seconds"]
 
-
-def rate_factor(recipe: Recipe, steps: int):
-    """step -> share of `recipe.lr`: the schedule's steps (the reference's way), or warm-up and a cosine to zero."""
-    per_epoch = steps / recipe.epochs
-    warmup = recipe.warmup_epochs * per_epoch
-
-    def factor(step: int) -> float:
-        if recipe.schedule:
-            return recipe.gamma ** sum(step >= epoch * per_epoch for epoch in recipe.schedule)
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        share = (step - warmup) / max(1, steps - warmup)
-        return 0.5 * (1 + torch.cos(torch.tensor(torch.pi * share)).item())
-
-    return factor
+    def keep_best(self, metrics: dict) -> None:
+        """Keep the averaged weights in OUT/best if their top-1 on what is held out is the highest so far."""
+        folder = Path(self.args.output_dir) / "best"
+        about = folder / "top1.json"
+        top1 = metrics.get("eval_top1")
+        if top1 is None or not self.is_world_process_zero():
+            return
+        if about.is_file() and json.loads(about.read_text())["top1"] >= top1:
+            return
+        aside = folder.with_name(".best")
+        shutil.rmtree(aside, ignore_errors=True)
+        with self.averaged() as averaged:
+            save_weights(self.accelerator.unwrap_model(averaged), aside, half=self.recipe.half_precision)
+        self.processing_class.save_pretrained(aside)
+        write_json(aside / about.name, {"top1": top1, "epoch": self.state.epoch})
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(aside, folder)
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """The checkpoint-N folders in `folder`, oldest first."""
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[-1].isdigit()]
     return sorted(found, key=lambda path: int(path.name.split("-")[-1]))
+
+
+def save_whole(tensors: dict[str, Tensor], file: Path) -> None:
+    """Write a safetensors file aside and rename it: under its name it is always whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".writing")
+    save_file(tensors, aside)
+    _sync(aside)
+    os.replace(aside, file)
 
 
 def _sync(path: Path) -> None:

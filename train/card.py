@@ -1,0 +1,115 @@
+"""The model card of an output folder: README.md with metrics that the Hub reads (model-index), and how it was made."""
+
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCardData
+
+CURVES, MATRIX = "curves.png", "confusion_matrix.png"
+
+
+def write_card(folder: Path, metrics: dict, *, name: str | None = None) -> None:
+    """Write `folder`/README.md from what metrics.json holds.
+
+    Args:
+        name: the model's name in the model-index, and the Hub repository of the example; the folder's if None.
+    """
+    (folder / "README.md").write_text(card(folder, metrics, name or folder.resolve().name))
+
+
+def card(folder: Path, metrics: dict, name: str) -> str:
+    dataset = metrics["dataset"]
+    data = ModelCardData(
+        license="mit",
+        library_name="transformers",
+        pipeline_tag="image-classification",
+        tags=["abn", "attention", "explainable-ai"] if metrics["attention"] else ["resnet"],
+        datasets=["frgfm/imagenette"] if dataset == "Imagenette" else None,
+        model_name=name,
+        eval_results=[
+            EvalResult(
+                task_type="image-classification",
+                dataset_type="frgfm/imagenette" if dataset == "Imagenette" else "imagefolder",
+                dataset_name=dataset,
+                dataset_split="validation",
+                metric_type="accuracy",
+                metric_name=label,
+                metric_value=round(metrics[key] / 100, 4),
+            )
+            for key, label in (("top1", "top-1 accuracy"), ("top5", "top-5 accuracy"))
+        ],
+    )
+    parts = [f"---\n{data.to_yaml()}\n---", f"# {name}", _what(metrics), _table(metrics)]
+    if metrics.get("per_class"):
+        rows = "\n".join(f"| {label} | {value:.1f} |" for label, value in metrics["per_class"].items())
+        parts.append(f"| class | accuracy, % |\n|---|---|\n{rows}")
+    parts += [f"![{file}]({file})" for file in (CURVES, MATRIX) if (folder / file).is_file()]
+    parts += [_use(metrics, name), _making(metrics)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(metrics: dict) -> str:
+    size = f"{metrics['parameters'] / 1e6:.1f} M parameters"
+    if not metrics["attention"]:
+        return (
+            f"A {metrics['network']} without an attention branch ({size}), trained by the same recipe as the Attention "
+            "Branch Network it is to be compared with."
+        )
+    return (
+        "An Attention Branch Network ([Fukui et al., CVPR 2019](https://arxiv.org/abs/1812.10025)): "
+        f"{metrics['network']}, {size}. One forward pass gives class scores and an attention map. "
+        "The map is one factor inside the computation, not a proof of why the network decided."
+    )
+
+
+def _table(metrics: dict) -> str:
+    rows = {
+        "top-1, %": f"{metrics['top1']:.2f}",
+        "top-5, %": f"{metrics['top5']:.2f}",
+        "loss": f"{metrics['loss']:.4f}",
+        "expected calibration error": f"{metrics['ece']:.4f}",
+    }
+    if metrics["attention"]:
+        rows["attention branch alone, top-1, %"] = f"{metrics['attention_top1']:.2f}"
+    for key, label in (
+        ("pointing", "attention map: pointing game"),
+        ("energy", "attention map: energy in the box"),
+        ("difference", "attention map: insertion - deletion"),
+    ):
+        if metrics.get("explanation", {}).get(key) is not None:
+            rows[label] = f"{metrics['explanation'][key]:.3f}"
+    lines = "\n".join(f"| {label} | {value} |" for label, value in rows.items())
+    return f"On {metrics['pictures']} validation pictures of {metrics['dataset']}:\n\n| measure | |\n|---|---|\n{lines}"
+
+
+def _use(metrics: dict, name: str) -> str:
+    if not metrics["attention"]:
+        return ""
+    return f"""## Use
+
+```python
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+processor = AutoImageProcessor.from_pretrained("{name}", trust_remote_code=True)
+model = AutoModelForImageClassification.from_pretrained("{name}", trust_remote_code=True)
+with torch.no_grad():
+    outputs = model(**processor(Image.open("picture.jpg"), return_tensors="pt"))
+model.config.id2label[outputs.logits.argmax(-1).item()], outputs.attention_map  # (1, 1, h, w) in (0, 1)
+```"""
+
+
+def _making(metrics: dict) -> str:
+    lines = [
+        f"recipe `{metrics['recipe']}`: `{metrics['command']}`",
+        f"commit {metrics['commit'] or 'unknown'}, seed {metrics['seed']}, {metrics['date']}",
+        f"{metrics['hardware']}, Python {metrics['python']}, "
+        + ", ".join(f"{package} {version}" for package, version in metrics["versions"].items()),
+    ]
+    if metrics.get("training_seconds"):
+        speed = metrics.get("pictures_per_second")
+        lines.append(
+            f"{metrics['epochs']:g} epochs in {metrics['training_seconds'] / 60:.0f} minutes"
+            + (f", {speed:.0f} pictures/s" if speed else "")
+        )
+    return "## How it was made\n\n" + "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,48 @@
+"""Stratified K-fold cross-validation: the same recipe on each fold, then mean and spread.
+
+K networks in OUT/fold-1 ... OUT/fold-K, each as a run leaves them, and OUT/folds.json. A fold that is done is not run
+again on --resume.
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+from train.recipes import Recipe
+from train.report import write_json
+from train.sources import Source
+
+FIGURES = ("top1", "top5", "attention_top1", "loss", "ece")
+
+
+def cross_validate(args, recipe: Recipe, source: Source, fit, command: str) -> dict:
+    """Run `fit(args, recipe, source, output, command, resume)` a fold; return and write folds.json.
+
+    Raises:
+        FileExistsError: folds are there already, and it is not to be resumed.
+    """
+    output = Path(args.checkpoint)
+    if args.resume is None and list(output.glob("fold-*")):
+        raise FileExistsError(f"{output} holds an earlier run: go on with --resume, or choose another --checkpoint")
+    found = []
+    for number in range(args.folds):
+        folder = output / f"fold-{number + 1}"
+        done = folder / "metrics.json"
+        if not done.is_file():
+            print(f"fold {number + 1} of {args.folds}", flush=True)
+            fit(args, recipe, source.fold(number, args.folds, args.seed), folder, command, resume_if_any=True)
+        found.append(json.loads(done.read_text()))
+    summary = {"folds": args.folds, "mean": {}, "std": {}, "per_fold": []}
+    for figure in FIGURES:
+        values = [metrics[figure] for metrics in found if figure in metrics]
+        if values:
+            summary["mean"][figure], summary["std"][figure] = statistics.fmean(values), statistics.stdev(values)
+    summary["per_fold"] = [
+        {key: metrics[key] for key in (*FIGURES, "pictures", "confusion_matrix") if key in metrics} for metrics in found
+    ]
+    write_json(output / "folds.json", summary)
+    for number, metrics in enumerate(found, 1):
+        print(f"fold {number}: top-1 {metrics['top1']:.2f} %  loss {metrics['loss']:.4f}")
+    mean, std = summary["mean"], summary["std"]
+    print(f"mean of {args.folds} folds: top-1 {mean['top1']:.2f} ± {std['top1']:.2f} %  loss {mean['loss']:.4f}")
+    return summary

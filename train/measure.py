@@ -1,0 +1,109 @@
+"""What a checkpoint is worth: accuracy, calibration, and how far its attention map can be believed."""
+
+from pathlib import Path
+
+import torch
+
+from abn import Calibration, Explainer
+from abn.calibration import CALIBRATION_NAME
+from abn.checkpoints import load_checkpoint
+from abn.faithfulness_run import measure as explanation_figures
+from abn.faithfulness_run import read_boxes, spread
+from abn.methods import METHODS
+from train.data import PictureDataset, Reading, preprocessed
+from train.plain import PlainForImageClassification, is_plain
+from train.report import details, predict, scores
+from train.sources import Source
+
+FIGURES = ("insertion", "deletion", "difference", "pointing", "energy")
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load(folder: str | Path):
+    """The model and the processor of an output folder, an ABN's or one trained with --plain."""
+    if is_plain(folder):
+        return PlainForImageClassification.load(folder)
+    return load_checkpoint(folder)
+
+
+def calibrate(folder: Path, held_out: PictureDataset | None, batch: int) -> None:
+    """Fit and write calibration.json on held-out pictures; without any, remove it."""
+    (folder / CALIBRATION_NAME).unlink(missing_ok=True)
+    if held_out is None or is_plain(folder):
+        return
+    model, processor = load(folder)
+    Calibration.fit(*predict(model, held_out, processor, batch, device()), held_out.labels).save(folder)
+
+
+def measured(
+    folder: str | Path, source: Source, reading: Reading, *, batch: int, explain: int, boxes: str | None
+) -> dict:
+    """The figures of metrics.json: of the validation split, as the checkpoint's own processor sees it.
+
+    Args:
+        explain: pictures for insertion and deletion; 0: none of the explanation figures.
+        boxes: CSV of boxed pictures below the source's root, for pointing and energy.
+
+    Raises:
+        ValueError: the checkpoint knows other classes than the data set has.
+    """
+    model, processor = load(folder)
+    if model.config.num_labels != len(source.classes):
+        raise ValueError(f"{folder} knows {model.config.num_labels} classes; {source.name} has {len(source.classes)}")
+    data = preprocessed(source.val, processor, reading)
+    logits, attention_logits = predict(model, data, processor, batch, device())
+    temperature = Calibration() if attention_logits is None else Calibration.load(folder_of(folder))
+    found = {
+        "dataset": source.name,
+        "pictures": len(data),
+        **scores(logits, attention_logits, data.labels),
+        **details(logits, data.labels, source.classes, temperature.temperature),
+        "parameters": model.num_parameters(),
+        "attention": attention_logits is not None,
+        "network": f"{model.config.arch} of width {model.config.width}",
+        "test_size": processor.crop_size["height"],
+    }
+    if explain and attention_logits is not None:
+        explainer = Explainer(model, processor, device=device())
+        found["explanation"] = explanation(explainer, source, explain, boxes)
+    return found
+
+
+def folder_of(checkpoint: str | Path) -> Path:
+    from abn.checkpoints import BUNDLED
+
+    return BUNDLED if str(checkpoint) == "compact" else Path(checkpoint)
+
+
+def explanation(explainer: Explainer, source: Source, pictures: int, boxes: str | None) -> dict:
+    """The attention map's figures, and Grad-CAM's on the same network beside them."""
+    samples = spread(source.val, pictures)
+    results = explanation_figures(
+        explainer,
+        samples,
+        [METHODS["attention"], METHODS["grad-cam"]],
+        boxes=read_boxes(boxes) if boxes else None,
+        folder=source.root,
+    )
+    kept = {
+        name: {key: round(row[key], 4) for key in FIGURES if row.get(key) is not None} for name, row in results.items()
+    }
+    return {"pictures": len(samples), **kept["attention"], "grad-cam": kept["grad-cam"]}
+
+
+def summary(found: dict) -> str:
+    """The figures as lines to read."""
+    lines = [
+        f"top-1 {found['top1']:.2f} %  top-5 {found['top5']:.2f} %  loss {found['loss']:.4f}  "
+        f"({found['pictures']} pictures; ece {found['ece']:.4f}, calibrated {found['ece_calibrated']:.4f})"
+    ]
+    if found["attention"]:
+        lines.append(f"attention branch alone: top-1 {found['attention_top1']:.2f} %")
+    lines.append("  ".join(f"{name} {value:.1f}" for name, value in found["per_class"].items()))
+    if figures := found.get("explanation"):
+        for name, row in (("attention map", figures), ("grad-cam", figures["grad-cam"])):
+            lines.append(f"{name}: " + "  ".join(f"{key} {row[key]:.3f}" for key in FIGURES if key in row))
+    return "\n".join(lines)

@@ -1,0 +1,54 @@
+"""The same backbone without the attention branch: what `--plain` trains, to tell what the branch adds."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+from transformers.utils import ModelOutput
+
+from abn.backbone_resnet import ResNetBackbone
+from abn.configuration_abn import AbnConfig
+from abn.image_processing_abn import AbnImageProcessor
+from abn.modeling_abn import AbnPreTrainedModel
+
+
+class PlainConfig(AbnConfig):
+    """An `AbnConfig`; what it says of attention has no meaning here."""
+
+    model_type = "abn-plain"
+    _auto_class = None  # its folders carry no code
+
+
+@dataclass
+class PlainOutput(ModelOutput):
+    logits: Tensor | None = None
+
+
+class PlainForImageClassification(AbnPreTrainedModel):
+    """features -> last stage at stride 2 -> mean -> linear: an ABN whose map is zero everywhere."""
+
+    config_class = PlainConfig
+
+    def __init__(self, config: PlainConfig):
+        super().__init__(config)
+        backbone = ResNetBackbone(config)
+        self.features = backbone.features()
+        self.stage = backbone.last_stage(stride=2)
+        self.fc = nn.Linear(backbone.channels, config.num_labels)
+        self.post_init()
+
+    def forward(self, pixel_values: Tensor, **kwargs) -> PlainOutput:
+        """(B, 3, H, W) normalised pictures -> (B, K) logits."""
+        return PlainOutput(logits=self.fc(self.stage(self.features(pixel_values)).mean((2, 3))))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "tuple[PlainForImageClassification, AbnImageProcessor]":
+        model = cls.from_pretrained(folder, dtype="float32")
+        return model, AbnImageProcessor.from_pretrained(folder)
+
+
+def is_plain(folder: str | Path) -> bool:
+    """Whether an output folder holds a network trained with --plain."""
+    file = Path(folder) / "config.json"
+    return file.is_file() and json.loads(file.read_text()).get("model_type") == PlainConfig.model_type

@@ -1,0 +1,73 @@
+"""Which part of a run a step belongs to, and what that makes of the rate, the picture size and CutMix.
+
+A run is `recipe.epochs` of class training and then fine-tuning rounds of `recipe.tune_epochs` each. `--max-steps`
+squeezes the whole of it into fewer steps.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from train.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Place:
+    """round: 0 for the class training, 1, 2, ... for fine-tuning; done: share of the round, in [0, 1), 0 at its start;
+    first: whether this is the round's first step; epoch: epochs since the round began."""
+
+    round: int
+    done: float
+    first: bool
+    epoch: float
+
+
+def place(recipe: Recipe, step: int, steps: int) -> Place:
+    """Where `step` of `steps` (0, 1, ...) lies. Steps past the end count as the last round's."""
+    lengths = [recipe.epochs, *recipe.tune_epochs]
+    total = sum(lengths)
+    starts = [-(-sum(lengths[:i]) * steps // total) for i in range(len(lengths) + 1)]
+    current = max(i for i, start in enumerate(starts[:-1]) if start <= step and (lengths[i] or i == len(lengths) - 1))
+    length = max(1, starts[current + 1] - starts[current])
+    done = min((step - starts[current]) / length, 1.0)
+    return Place(current, done, step == starts[current], done * lengths[current])
+
+
+def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """step -> share of `recipe.lr`.
+
+    Class training: the schedule's steps (the reference's way), or a linear warm-up and a cosine to zero (Loshchilov &
+    Hutter 2017, arXiv:1608.03983). Each fine-tuning round: half an epoch of warm-up to `tune_lr`, and a cosine.
+    """
+
+    def factor(step: int) -> float:
+        now = place(recipe, step, steps)
+        if now.round == 0 and recipe.schedule:
+            return recipe.gamma ** sum(now.epoch + 1e-6 >= epoch for epoch in recipe.schedule)
+        per_epoch = steps / total_epochs(recipe)
+        epochs = recipe.tune_epochs[now.round - 1] if now.round else recipe.epochs
+        warmup = (recipe.tune_warmup if now.round else recipe.warmup_epochs) * per_epoch
+        peak = recipe.tune_lr / recipe.lr if now.round else 1.0
+        done = now.done * epochs * per_epoch
+        if done < warmup:
+            return peak * (done + 1) / (warmup + 1)
+        share = (done - warmup) / max(1.0, epochs * per_epoch - warmup)
+        return peak * 0.5 * (1 + math.cos(math.pi * share))
+
+    return factor
+
+
+def total_epochs(recipe: Recipe) -> int:
+    return recipe.epochs + sum(recipe.tune_epochs)
+
+
+def picture_size(recipe: Recipe, now: Place) -> int:
+    """Side of the training pictures: `recipe.sizes`, each for an equal share of that; then `tune_size`."""
+    if now.round:
+        return recipe.tune_size
+    return recipe.sizes[min(int(now.done * len(recipe.sizes)), len(recipe.sizes) - 1)]
+
+
+def cutmix_share(recipe: Recipe, now: Place) -> float:
+    """How often a batch is mixed: never in the class training's last tenth nor in fine-tuning."""
+    return recipe.cutmix if now.round == 0 and now.done < 0.9 else 0.0

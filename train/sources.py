@@ -1,0 +1,92 @@
+"""Where the pictures come from: Imagenette or any folder of class folders, as lists of (path, class index)."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from abn import imagenette
+from train.data import split_off
+
+Samples = list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set. name: as it appears in metrics and model card; classes: names by index; root: what the paths of box
+    files are relative to."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Samples
+    val: Samples
+    root: Path
+
+    def split(self, holdout: float, seed: int) -> tuple[Samples, Samples]:
+        """(rest, held out) of the training pictures: `holdout` of each class, the same for the same seed."""
+        rest, part = split_off(torch.tensor([label for _, label in self.train]), holdout, seed)
+        return [self.train[i] for i in rest.tolist()], [self.train[i] for i in part.tolist()]
+
+    def fold(self, number: int, count: int, seed: int) -> "Source":
+        """Fold `number` of `count` of the training pictures as validation, the others as training; stratified.
+
+        Raises:
+            ValueError: a class has fewer pictures than there are folds.
+        """
+        train, val = [], []
+        generator = torch.Generator().manual_seed(seed)
+        for label, name in enumerate(self.classes):
+            members = [sample for sample in self.train if sample[1] == label]
+            if len(members) < count:
+                raise ValueError(f"--folds {count} needs {count} pictures a class; {name!r} has {len(members)}")
+            for place, i in enumerate(torch.randperm(len(members), generator=generator).tolist()):
+                (val if place % count == number else train).append(members[i])
+        return replace(self, train=sorted(train), val=sorted(val))
+
+
+def imagenette_source(root: str | Path, size: str | None, download: bool) -> Source:
+    """Imagenette, downloaded to `root` where it is missing and `download` is True. Raises as `imagenette.load`."""
+    train = imagenette.load(root, "train", size, download=download)
+    val = imagenette.load(root, "val", size)
+    samples = [[(str(path), label) for path, label in data._samples] for data in (train, val)]
+    return Source("Imagenette", imagenette.CLASSES, *samples, root=Path(train._size_root))
+
+
+def folder_source(root: str | Path, folds: bool = False) -> Source:
+    """A folder with train/ and val/, each with a folder of pictures a class (torchvision's ImageFolder).
+
+    Args:
+        folds: val/ is not needed, nor is train/: the class folders may lie in `root` itself.
+
+    Raises:
+        FileNotFoundError: `root`, train/ or val/ is missing.
+        ValueError: fewer than two classes, a class folder without pictures, or val/ with other classes than train/.
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}")
+    inside = folds and not (root / "train").is_dir()
+    classes, train = _class_folders(root if inside else root / "train")
+    if folds:
+        return Source(root.name, classes, train, [], root)
+    others, val = _class_folders(root / "val")
+    if others != classes:
+        odd = sorted(set(classes) ^ set(others))
+        raise ValueError(f"{root}: train/ and val/ must have the same class folders; only one has {', '.join(odd)}")
+    return Source(root.name, classes, train, val, root)
+
+
+def _class_folders(folder: Path) -> tuple[tuple[str, ...], Samples]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; expected one with a folder of pictures a class")
+    classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    if len(classes) < 2:
+        raise ValueError(f"{folder} must hold a folder a class, two or more; it holds {len(classes)}")
+    samples = []
+    for label, name in enumerate(classes):
+        files = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
+        if not files:
+            raise ValueError(f"the class folder {folder / name} holds no picture")
+        samples += [(str(path), label) for path in files]
+    return classes, samples
