@@ -126,6 +126,20 @@ class Explainer:
             return self._explain([load_rgb(pictures)], how, index, view)[0]
         return self._explain([load_rgb(picture) for picture in pictures], how, index, view)
 
+    @torch.no_grad()
+    def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
+        """Explain one picture by its attention map, and give the (1, C, h, w) features that `perceive` takes."""
+        picture = load_rgb(picture)
+        explanation = self._explain([picture], method_named("attention"), None, view)[0]
+        pixels = self.processor(picture, view=view, return_tensors="pt")["pixel_values"]
+        return explanation, self.model.model.features(pixels.to(self.device, memory_format=torch.channels_last))
+
+    @torch.no_grad()
+    def perceive(self, features: Tensor, attention_map: Tensor) -> dict[str, float]:
+        """The perception branch alone: (1, C, h, w) features and a (1, 1, h, w) map -> class -> probability."""
+        logits = self.model.model.perception_branch(features, attention_map.to(features))
+        return self._probabilities(logits[0].float().cpu() / self.calibration.temperature)
+
     def _target_index(self, target: str | int | None) -> int | None:
         if target in self.labels:
             return self.labels.index(target)
