@@ -1,5 +1,6 @@
 """The page in Chromium, as a visitor sees it."""
 
+import re
 import shutil
 from contextlib import contextmanager
 
@@ -11,7 +12,9 @@ from hub_stand_in import hub
 from PIL import Image
 from server import app
 
-from abn import imagenette
+from abn import Explainer, imagenette
+from abn.editing import Editing
+from abn.space.drawings import DRAWINGS
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -178,6 +181,89 @@ def test_enlarging_fills_the_stage(page, tmp_path):
     assert page.locator(LAYERS).bounding_box()["width"] == pytest.approx(96, abs=1)
     page.locator("#abn-enlarge input").check()
     assert page.locator(LAYERS).bounding_box()["width"] > 500
+
+
+def open_editor(page):
+    page.get_by_role("tab", name="Edit").click()
+    page.wait_for_selector("#abn-editor canvas.abn-marks", timeout=30000)
+    page.wait_for_selector("#abn-edit-result .abn-bars")
+
+
+def percent(page) -> tuple[str, int, int]:
+    """ "chain saw 97% → 40%" -> ("chain saw", 97, 40)."""
+    found = re.match(r"(.+) (\d+)% → (\d+)%", page.inner_text("#abn-edit-result .abn-change"))
+    return found[1], int(found[2]), int(found[3])
+
+
+def stroke(page, *places):
+    """Draw through places given as shares of the map's width and height."""
+    box = page.locator("#abn-editor canvas.abn-marks").bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=4)
+    page.mouse.up()
+
+
+def test_erasing_and_hiding_the_object_makes_its_class_fall(page):
+    open_editor(page)
+    assert "as the model gave it" in page.inner_text("#abn-edit-result")
+    assert page.locator("#abn-editor button[data-do=undo]").is_disabled()
+    page.locator("#abn-editor button[data-do=clear]").click()
+    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
+    label, before, cleared = percent(page)
+    assert label == "chain saw"
+    assert cleared < before
+    page.locator("#abn-editor button[data-do=reset]").click()
+    page.locator("#abn-editor label", has_text="Hide").click()
+    page.locator("#abn-editor input[type=range]").fill("5")
+    stroke(page, (0.25, 0.5), (0.8, 0.5), (0.8, 0.6), (0.25, 0.65))
+    page.wait_for_function(
+        """(cleared) => { const found = / → (\\d+)%/.exec(document.querySelector('.abn-change').innerText);
+                          return found && Number(found[1]) < cleared - 10; }""",
+        arg=cleared,
+    )
+    for _ in range(3):
+        page.locator("#abn-editor button[data-do=undo]").click()
+    page.wait_for_function(
+        "(before) => document.querySelector('.abn-change').innerText.includes('→ ' + before + '%')", arg=before
+    )
+    assert page.locator("#abn-editor button[data-do=undo]").is_disabled()
+
+
+def test_the_map_is_edited_with_the_keyboard_alone(page):
+    open_editor(page)
+    page.locator("#abn-editor canvas.abn-marks").focus()
+    for key in ("ArrowLeft", "ArrowUp", " "):
+        page.keyboard.press(key)
+    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
+    assert page.locator("#abn-editor button[data-do=undo]").is_enabled()
+
+
+def test_the_bars_are_what_the_library_says(page, bundled):
+    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"]())
+    open_editor(page)
+    page.locator("#abn-editor button[data-do=invert]").click()
+    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
+    expected = editing(1 - editing.explanation.attention_map).probabilities["chain saw"]
+    row = page.inner_text("#abn-edit-result li:has(strong:text-is('chain saw'))")
+    shown = [float(value) for value in re.findall(r"([\d.]+)%", row)]
+    assert shown == pytest.approx([100 * editing.explanation.probabilities["chain saw"], 100 * expected], abs=0.11)
+
+
+def test_a_japanese_browser_reads_japanese(browser, url):
+    context = browser.new_context(locale="ja-JP", viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    page.get_by_role("tab", name="編集").click()
+    page.wait_for_selector("#abn-edit-result .abn-bars")
+    words = page.inner_text("#abn-editor .abn-tools")
+    assert "隠す" in words
+    assert "Hide" not in words
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
 
 
 def test_a_phone_shows_everything_without_sideways_scrolling(browser, url):

@@ -6,11 +6,14 @@ import gradio as gr
 
 from .. import imagenette
 from .api import add_api
+from .edit import CSS as EDIT_CSS
+from .edit import EditPage
 from .examples_view import CSS as EXAMPLES_CSS
 from .explain import ExplainPage
 from .gallery import Gallery
 from .overlay_view import CSS as OVERLAY_CSS
 from .serving import Serving, Status
+from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
@@ -18,6 +21,8 @@ LISTED = 20  # class names shown at most
 CSS = (
     OVERLAY_CSS
     + EXAMPLES_CSS
+    + EDIT_CSS
+    + LANGUAGE_CSS
     + """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
 #abn-head h1 { margin: 0 0 4px; font-size: 1.6rem; line-height: 1.25; }
@@ -64,7 +69,11 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         words = notice_html(serving.status())
         notice = gr.HTML(words, visible=bool(words), elem_id="abn-notice", js_on_load=None)
         add_api(serving)  # before the page: the first function called "explain" gets that name
-        page = ExplainPage(serving, gallery)
+        with gr.Tabs(elem_id="abn-tabs"):
+            with gr.Tab(label("tab_explain"), id="explain"):
+                page = ExplainPage(serving, gallery)
+            with gr.Tab(label("tab_edit"), id="edit") as edit_tab:
+                edit = EditPage(serving)
 
         model = gr.State(None)
         examples = gr.State(gallery.real)
@@ -93,6 +102,7 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         outputs = [notice, known, model, examples, page.examples, page.examples_note, page.picture, timer]
         gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **quiet)
         page.wire(model)
+        edit.wire(edit_tab, page.picture)
     return demo
 
 
@@ -127,6 +137,8 @@ def launch_settings() -> dict:
     return {
         "theme": gr.themes.Soft(primary_hue="indigo", font=fonts, font_mono=mono),
         "css": CSS,
+        "head": LANGUAGE_HEAD,
+        "i18n": I18N,
         "max_file_size": "20mb",
         "enable_monitoring": False,
         "footer_links": ["api", "gradio", "settings"],

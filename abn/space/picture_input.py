@@ -1,6 +1,7 @@
 """The upload box: hands the file over as it came, so that one place decides what is a picture."""
 
 import base64
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -47,16 +48,23 @@ class PictureInput(gr.Image):
         return str(folder / "picture")
 
 
-def explain_or_say_why(serving: Serving, picture: str, view: str) -> tuple[Explanation, Served, float]:
-    """`serving.explain`, with what is wrong with the picture in words for the page.
+@contextlib.contextmanager
+def or_say_why():
+    """What is wrong with a picture, or with what is asked about it, in words for the page.
 
     Raises:
-        gr.Error: the file is no picture, or the view is unknown; the page keeps what it shows.
+        gr.Error: in place of ValueError, TypeError and FileNotFoundError; the page keeps what it shows.
     """
     try:
-        return serving.explain(picture, view)
+        yield
     except (ValueError, TypeError) as error:
         words = f"{str(error).strip().rstrip('.')}. {ALLOWED}"
         raise gr.Error(words, title="This cannot be explained", print_exception=False) from None
     except FileNotFoundError:
         raise gr.Error("The picture is gone; please upload it again.", print_exception=False) from None
+
+
+def explain_or_say_why(serving: Serving, picture: str, view: str) -> tuple[Explanation, Served, float]:
+    """`serving.explain`, with faults in words for the page (`or_say_why`)."""
+    with or_say_why():
+        return serving.explain(picture, view)

@@ -1,0 +1,116 @@
+"""The Edit tab: paint on the attention map, and see what the perception branch makes of it."""
+
+import html
+
+import gradio as gr
+
+from ..editing import Edited, Editing, change
+from ..explanation import Explanation
+from .explain import ONE_QUEUE
+from .map_editor import CSS as EDITOR_CSS
+from .map_editor import Editable, MapEditor
+from .picture_input import or_say_why
+from .serving import Serving
+from .words import both, say
+
+SHOWN = 5  # classes
+HELD = 3600  # seconds a visitor's features are kept
+
+CSS = (
+    EDITOR_CSS
+    + """
+#abn-edit-result .abn-change { font-size: 1.25rem; margin: 0 0 12px; font-variant-numeric: tabular-nums; }
+#abn-edit-result .abn-bars { display: grid; gap: 10px; margin: 0; padding: 0; list-style: none; }
+#abn-edit-result li { display: grid; grid-template-columns: 4.2em 1fr 3.4em; gap: 2px 8px; align-items: center;
+  font-size: .875rem; margin: 0; }
+#abn-edit-result li strong { grid-column: 1 / -1; font-weight: 600; }
+#abn-edit-result .abn-bar { height: 10px; border-radius: 5px; background: var(--background-fill-secondary);
+  overflow: hidden; }
+#abn-edit-result .abn-bar i { display: block; height: 100%; border-radius: 5px; background: var(--color-accent); }
+#abn-edit-result .abn-bar.abn-was i { opacity: .45; }
+#abn-edit-result li b { font-weight: 400; text-align: right; font-variant-numeric: tabular-nums; }
+#abn-edit-about p { margin: 0 0 10px; }
+#abn-edit-hints { font-size: .85rem; opacity: .8; }
+#abn-edit-hints p { margin: 12px 0 0; }
+"""
+)
+
+HINTS = (
+    "<p>"
+    + "<br>".join(f"<strong>{both(f'edit_{k}')}</strong>: {both(f'edit_{k}_hint')}" for k in ("add", "erase", "hide"))
+    + "</p>"
+)
+
+
+class EditPage:
+    """The components of the tab and their handlers. Call inside `gr.Blocks`."""
+
+    def __init__(self, serving: Serving):
+        self.serving = serving
+        gr.HTML(f"<p>{both('edit_about')}</p>", elem_id="abn-edit-about", js_on_load=None)
+        self.held = gr.State(None, time_to_live=HELD)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=7, min_width=320):
+                self.editor = MapEditor()
+            with gr.Column(scale=5, min_width=300):
+                self.result = gr.HTML(elem_id="abn-edit-result", js_on_load=None)
+                gr.HTML(HINTS, elem_id="abn-edit-hints", js_on_load=None)
+
+    def wire(self, tab: gr.Tab, picture: gr.Image) -> None:
+        """Take up the page's picture when the tab is opened."""
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        tab.select(self.take_up, [picture, self.held], [self.held, self.editor, self.result], **quiet, **ONE_QUEUE)
+        self.editor.release(self.edit, self.held, self.result, trigger_mode="always_last", **quiet, concurrency_limit=2)
+
+    def take_up(self, picture: str | None, held: tuple[str, Editing] | None):
+        """The picture's map as the model gave it; what is on the tab already stays, with its edits."""
+        if picture is None:
+            return None, None, ""
+        served = self.serving.current
+        if held is not None and held[0] == picture and held[1].explainer is served.explainer:
+            return gr.skip(), gr.skip(), gr.skip()
+        with or_say_why():
+            editing = Editing(served.explainer, picture, "whole")
+        explanation = editing.explanation
+        return (picture, editing), Editable(explanation.view, explanation.attention_map), unchanged(explanation)
+
+    def edit(self, held: tuple[str, Editing] | None, event: gr.EventData, request: gr.Request) -> str:
+        """A stroke is done: the perception branch under the new map."""
+        if held is None:
+            raise gr.Error(say("edit_gone", request), print_exception=False)
+        with or_say_why():
+            edited = held[1](event.map)
+        return result(held[1].explanation, edited)
+
+
+def unchanged(explanation: Explanation) -> str:
+    label = html.escape(explanation.label)
+    sentence = f"<strong>{label}</strong> {explanation.probabilities[explanation.label]:.0%} "
+    return f'<p class="abn-change">{sentence}<small>{both("edit_unchanged")}</small></p>' + bars(
+        explanation.probabilities, explanation.probabilities
+    )
+
+
+def result(before: Explanation, after: Edited) -> str:
+    """The change in words, and the classes' bars before and after."""
+    label, was, now = change(before, after)
+    sentence = f"<strong>{html.escape(label)}</strong> {was:.0%} → {now:.0%}"
+    if after.label != label:
+        sentence += f" · <strong>{html.escape(after.label)}</strong> {after.probabilities[after.label]:.0%}"
+    return f'<p class="abn-change" aria-live="polite">{sentence}</p>' + bars(before.probabilities, after.probabilities)
+
+
+def bars(before: dict[str, float], after: dict[str, float]) -> str:
+    order = sorted(before, key=lambda label: -max(before[label], after[label]))[:SHOWN]
+    rows = "".join(
+        f"<li><strong>{html.escape(label)}</strong>"
+        + _bar("edit_before", before[label], "abn-bar abn-was")
+        + _bar("edit_after", after[label], "abn-bar")
+        + "</li>"
+        for label in order
+    )
+    return f'<ul class="abn-bars">{rows}</ul>'
+
+
+def _bar(words: str, share: float, kind: str) -> str:
+    return f'{both(words)}<span class="{kind}"><i style="width: {share:.1%}"></i></span><b>{share:.1%}</b>'

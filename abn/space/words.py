@@ -1,0 +1,82 @@
+"""Every word the page says, in English and Japanese.
+
+What is fixed stands on the page in both languages, and the browser's own language decides which is seen (`both`, and
+`LANGUAGE_HEAD` sets the document's language before anything is painted). Labels of Gradio's components go through its
+i18n (`label`). Errors are one language: the visitor's, from the request (`say`).
+"""
+
+import html
+
+import gradio as gr
+
+LANGUAGES = ("en", "ja")
+
+WORDS: dict[str, dict[str, str]] = {
+    "tab_explain": {"en": "Explain", "ja": "説明"},
+    "tab_edit": {"en": "Edit", "ja": "編集"},
+    "edit_about": {
+        "en": "Paint on the map and see what the network makes of it: only the perception branch is asked again. "
+        "It shows how the computation depends on the map; it does not make the answer truer.",
+        "ja": "マップに描くと、知覚ブランチだけを計算し直した結果が見られます。"
+        "計算がマップにどう依存するかを示すもので、答えが正しくなるわけではありません。",
+    },
+    "edit_empty": {
+        "en": "Choose or upload a picture under Explain: its attention map can be edited here.",
+        "ja": "「説明」で画像を選ぶかアップロードすると、その注意マップをここで編集できます。",
+    },
+    "edit_add": {"en": "Add", "ja": "強める"},
+    "edit_erase": {"en": "Erase", "ja": "消す"},
+    "edit_hide": {"en": "Hide", "ja": "隠す"},
+    "edit_add_hint": {"en": "attention 1", "ja": "注意を1に"},
+    "edit_erase_hint": {"en": "attention 0: not stressed, but still seen", "ja": "注意を0に(強調しないが見えている)"},
+    "edit_hide_hint": {"en": "features taken away: not seen at all", "ja": "特徴を取り除く(まったく見えない)"},
+    "edit_brush": {"en": "Brush", "ja": "ブラシ"},
+    "edit_undo": {"en": "Undo", "ja": "元に戻す"},
+    "edit_invert": {"en": "Invert", "ja": "反転"},
+    "edit_clear": {"en": "Clear", "ja": "すべて消す"},
+    "edit_reset": {"en": "Reset", "ja": "リセット"},
+    "edit_canvas": {
+        "en": "Attention map. Arrow keys move the brush, the space bar paints.",
+        "ja": "注意マップ。矢印キーでブラシを動かし、スペースキーで描きます。",
+    },
+    "edit_before": {"en": "before", "ja": "編集前"},
+    "edit_after": {"en": "after", "ja": "編集後"},
+    "edit_unchanged": {"en": "as the model gave it", "ja": "モデルの出力のまま"},
+    "edit_only_abn": {
+        "en": "This network has no attention map of its own to edit.",
+        "ja": "このネットワークには編集できる注意マップがありません。",
+    },
+    "edit_gone": {
+        "en": "The picture is no longer held; choose it again under Explain.",
+        "ja": "画像はもう保持されていません。「説明」で選び直してください。",
+    },
+}
+
+LANGUAGE_CSS = """
+:root:not(:lang(ja)) .abn-ja, :root:lang(ja) .abn-en { display: none !important; }
+"""
+
+LANGUAGE_HEAD = "<script>document.documentElement.lang = (navigator.language || 'en');</script>"
+
+I18N = gr.I18n(**{language: {key: words[language] for key, words in WORDS.items()} for language in LANGUAGES})
+
+
+def label(key: str):
+    """For a label of a Gradio component."""
+    return I18N(key)
+
+
+def both(key: str, **values: str) -> str:
+    """HTML that reads in the browser's language. `values` fill the words' {fields}; they are escaped."""
+    escaped = {name: html.escape(str(value)) for name, value in values.items()}
+    return "".join(
+        f'<span class="abn-{language}" lang="{language}">{WORDS[key][language].format(**escaped)}</span>'
+        for language in LANGUAGES
+    )
+
+
+def say(key: str, request: gr.Request | None, **values: str) -> str:
+    """Plain words in the visitor's language, by the request's Accept-Language; English where there is none."""
+    wanted = (request.headers.get("accept-language") or "") if request is not None and request.headers else ""
+    language = "ja" if wanted.strip().lower().startswith("ja") else "en"
+    return WORDS[key][language].format(**values)
