@@ -121,7 +121,7 @@ class Explainer:
             TypeError: a picture of another type.
             FileNotFoundError: a path that does not exist.
         """
-        how, index = method_named(method), self._target_index(target)
+        how, index = method_named(method), self.target_index(target)
         if not isinstance(pictures, (list, tuple)):
             return self._explain([load_rgb(pictures)], how, index, view)[0]
         return self._explain([load_rgb(picture) for picture in pictures], how, index, view)
@@ -140,7 +140,8 @@ class Explainer:
         logits = self.model.model.perception_branch(features, attention_map.to(features))
         return self._probabilities(logits[0].float().cpu() / self.calibration.temperature)
 
-    def _target_index(self, target: str | int | None) -> int | None:
+    def target_index(self, target: str | int | None) -> int | None:
+        """A class's name or index as its index; None stays None. Raises: ValueError: there is no such class."""
         if target in self.labels:
             return self.labels.index(target)
         if target is None or (isinstance(target, int) and 0 <= target < len(self.labels)):
@@ -171,7 +172,7 @@ class Explainer:
         attention_maps = parts.attention_map.float().cpu()
         energies = energy_score(logits).tolist()
         sizes = [(picture.height, picture.width) for picture in pictures]
-        views = [self._view(picture, view) for picture in pictures]
+        views = [self.seen(picture, view) for picture in pictures]
         heatmaps = self.processor.post_process_attention(maps, sizes, view, [seen.shape[:2] for seen in views])
         explanations = []
         for i in range(len(pictures)):
@@ -194,7 +195,8 @@ class Explainer:
             )
         return explanations
 
-    def _view(self, picture: Image.Image, view: str) -> np.ndarray:
+    def seen(self, picture: Image.Image, view: str) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: the part of an upright RGB picture that the view shows, at most 1024 pixels a side."""
         seen = picture.crop(self.processor.geometry((picture.height, picture.width), view).box)
         seen.thumbnail((LONGEST_VIEW, LONGEST_VIEW), Image.Resampling.LANCZOS)
         return np.asarray(seen)

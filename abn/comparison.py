@@ -1,0 +1,92 @@
+"""Several methods on one picture: one forward pass for all, a heatmap, its time and its faithfulness each."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .explanation import Explainer, Picture
+from .faithfulness import deletion, insertion
+from .methods import forward_parts, method_named
+from .pictures import load_rgb
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """method: its name. target: the class it explains, None where that makes no difference.
+    grid: (h, w) float32 in [0, 1], the map on its own grid; heatmap: (H, W), laid over the picture's view.
+    milliseconds: what the method took beyond the forward pass that all share."""
+
+    method: str
+    target: str | None
+    milliseconds: float
+    grid: np.ndarray = field(repr=False)
+    heatmap: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Insertion and deletion of one map: the class's probability at each step, and the mean (the area)."""
+
+    insertion: tuple[float, ...]
+    deletion: tuple[float, ...]
+
+    @property
+    def areas(self) -> tuple[float, float]:
+        return sum(self.insertion) / len(self.insertion), sum(self.deletion) / len(self.deletion)
+
+
+class Comparison:
+    """One picture, ready for any method. Safe to use beside others on the same explainer.
+
+    Example:
+        >>> comparison = Comparison(Explainer.from_pretrained("compact"), "golf.jpg", target="golf ball")
+        >>> comparison("grad-cam").heatmap.shape == comparison.view.shape[:2]
+        True
+    """
+
+    @torch.no_grad()
+    def __init__(self, explainer: Explainer, picture: Picture, target: str | int | None = None, view: str = "whole"):
+        """Run the forward pass.
+
+        Args:
+            target: the class to explain; the predicted one if None.
+
+        Raises:
+            ValueError, TypeError, FileNotFoundError: as `Explainer`'s.
+        """
+        picture = load_rgb(picture)
+        index = explainer.target_index(target)
+        self.explainer, self._how, self._size = explainer, view, (picture.height, picture.width)
+        pixels = explainer.processor(picture, view=view, return_tensors="pt")["pixel_values"]
+        self._pixels = pixels.to(explainer.device, memory_format=torch.channels_last)
+        self._parts = forward_parts(explainer.model, self._pixels)
+        self._target = (
+            self._parts.logits.argmax(1) if index is None else torch.full_like(self._parts.logits.argmax(1), index)
+        )
+        self.target = explainer.labels[self._target]
+        self.view = explainer.seen(picture, view)
+
+    def __call__(self, method: str) -> Compared:
+        """Raises: ValueError: an unknown method; names the known ones."""
+        how = method_named(method)
+        began = time.perf_counter()
+        maps = how.compute(self.explainer.model, self._pixels, self._parts, self._target)[:, None].cpu()
+        took = 1000 * (time.perf_counter() - began)
+        sizes = [self.view.shape[:2]]
+        heatmap = self.explainer.processor.post_process_attention(maps, [self._size], self._how, sizes)[0]
+        return Compared(
+            method, self.target if how.uses_target else None, took, maps[0, 0].numpy(), heatmap.clamp(0, 1).numpy()
+        )
+
+    def curves(self, compared: Compared) -> Curves:
+        """How the target's probability rises and falls as pixels come and go in the map's order."""
+        grid = torch.from_numpy(compared.grid)[None, None].to(self._pixels)
+        laid = F.interpolate(grid, self._pixels.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+        model = self.explainer.model
+        return Curves(
+            tuple(insertion(model, self._pixels, laid, self._target)[0].tolist()),
+            tuple(deletion(model, self._pixels, laid, self._target)[0].tolist()),
+        )
