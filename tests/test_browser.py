@@ -1,5 +1,7 @@
 """The page in Chromium, as a visitor sees it."""
 
+import base64
+import io
 import re
 import shutil
 from contextlib import contextmanager
@@ -13,7 +15,9 @@ from PIL import Image
 from server import app
 
 from abn import Explainer, imagenette
+from abn.comparison import Comparison
 from abn.editing import Editing
+from abn.overlay import jet
 from abn.space.drawings import DRAWINGS
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -183,6 +187,52 @@ def test_enlarging_fills_the_stage(page, tmp_path):
     assert page.locator(LAYERS).bounding_box()["width"] > 500
 
 
+def open_comparison(page):
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 5", timeout=60000)
+
+
+def test_methods_are_compared_on_the_same_picture(page, bundled):
+    open_comparison(page)
+    names = page.locator("#abn-compare figcaption > strong").all_inner_texts()
+    assert names == ["Attention map", "Attention branch's CAM", "Grad-CAM", "Grad-CAM++", "Centre blob (baseline)"]
+    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"]())
+    found = comparison("grad-cam")
+    words = page.inner_text("#abn-compare figure:has([data-method=grad-cam])")
+    assert "for chain saw" in words
+    areas = [float(value) for value in re.findall(r"(?:insertion|deletion) ([\d.]+)", words)]
+    assert areas == pytest.approx(comparison.curves(found).areas, abs=0.03)
+    source = page.get_attribute("#abn-compare [data-method=grad-cam]", "src")
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+    assert np.abs(shown.astype(int) - jet(found.heatmap)).max() <= 3  # one step of the colours
+    page.locator("#abn-compare-methods label", has_text="LayerCAM").click()
+    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 6", timeout=60000)
+
+
+def test_two_maps_lie_on_each_side_of_a_line(page):
+    open_comparison(page)
+    sources = [page.get_attribute(f"#abn-compare [data-method={name}]", "src") for name in ("attention", "centre")]
+    images = page.locator("#abn-compare .abn-two .abn-laid img")
+    assert [images.nth(i).get_attribute("src") for i in (0, 1)] == sources
+    page.locator("#abn-compare .abn-two select").nth(1).select_option("grad-cam")
+    assert images.nth(1).get_attribute("src") == page.get_attribute("#abn-compare [data-method=grad-cam]", "src")
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.locator("#abn-compare .abn-two input").fill("25")
+    split = "getComputedStyle(document.querySelector('#abn-compare .abn-laid')).getPropertyValue('--split')"
+    assert page.evaluate(split) == "25%"
+    assert [url for url in requests if not url.startswith("data:")] == []
+
+
+def test_a_long_comparison_can_be_stopped(page):
+    open_comparison(page)
+    page.locator("#abn-compare-methods label", has_text="Occlusion").click()
+    page.wait_for_selector("#abn-compare-stop", state="visible", timeout=20000)
+    page.click("#abn-compare-stop")
+    page.wait_for_selector("#abn-compare-status >> text=Stopped.", timeout=20000)
+    assert not page.locator("#abn-compare-stop").is_visible()
+
+
 def open_editor(page):
     page.get_by_role("tab", name="Edit").click()
     page.wait_for_selector("#abn-editor canvas.abn-marks", timeout=30000)
@@ -257,6 +307,11 @@ def test_a_japanese_browser_reads_japanese(browser, url):
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    page.get_by_role("tab", name="比較").click()
+    page.wait_for_selector("#abn-compare figure")
+    assert "注意マップ" in page.inner_text("#abn-compare figure >> nth=0")
+    page.wait_for_selector("#abn-compare-methods >> text=遮蔽")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("tab", name="編集").click()
     page.wait_for_selector("#abn-edit-result .abn-bars")
     words = page.inner_text("#abn-editor .abn-tools")

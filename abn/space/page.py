@@ -6,6 +6,9 @@ import gradio as gr
 
 from .. import imagenette
 from .api import add_api
+from .compare import CSS as COMPARE_CSS
+from .compare import ComparePage
+from .compare_view import CSS as COMPARE_VIEW_CSS
 from .edit import CSS as EDIT_CSS
 from .edit import EditPage
 from .examples_view import CSS as EXAMPLES_CSS
@@ -21,6 +24,8 @@ LISTED = 20  # class names shown at most
 CSS = (
     OVERLAY_CSS
     + EXAMPLES_CSS
+    + COMPARE_CSS
+    + COMPARE_VIEW_CSS
     + EDIT_CSS
     + LANGUAGE_CSS
     + """
@@ -72,6 +77,8 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         with gr.Tabs(elem_id="abn-tabs"):
             with gr.Tab(label("tab_explain"), id="explain"):
                 page = ExplainPage(serving, gallery)
+            with gr.Tab(label("tab_compare"), id="compare") as compare_tab:
+                compare = ComparePage(serving)
             with gr.Tab(label("tab_edit"), id="edit") as edit_tab:
                 edit = EditPage(serving)
 
@@ -102,6 +109,7 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         outputs = [notice, known, model, examples, page.examples, page.examples_note, page.picture, timer]
         gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **quiet)
         page.wire(model)
+        compare.wire(demo, compare_tab, page.picture, model)
         edit.wire(edit_tab, page.picture)
     return demo
 

@@ -13,7 +13,45 @@ LANGUAGES = ("en", "ja")
 
 WORDS: dict[str, dict[str, str]] = {
     "tab_explain": {"en": "Explain", "ja": "説明"},
+    "tab_compare": {"en": "Compare", "ja": "比較"},
     "tab_edit": {"en": "Edit", "ja": "編集"},
+    "alpha": {"en": "Attention (alpha)", "ja": "注意の強さ (alpha)"},
+    "compare_about": {
+        "en": "One picture, several ways to ask what mattered. They often disagree; the curves say which to believe: "
+        "a good map makes the class appear early as its pixels come in (insertion), and vanish early as they go "
+        "(deletion).",
+        "ja": "同じ画像を、何が決め手になったかを調べるいくつかの方法で見ます。方法によって答えは異なります。"
+        "どれを信じるべきかは曲線が示します。良いマップでは、その順に画素を加えるとクラスが早く現れ(挿入)、"
+        "取り除くと早く消えます(削除)。",
+    },
+    "compare_empty": {
+        "en": "Choose or upload a picture under Explain: the methods are compared on it here.",
+        "ja": "「説明」で画像を選ぶかアップロードすると、ここで方法を比較できます。",
+    },
+    "compare_methods": {"en": "Methods", "ja": "方法"},
+    "compare_target": {"en": "Class to explain", "ja": "説明するクラス"},
+    "compare_predicted": {"en": "the predicted one", "ja": "予測されたクラス"},
+    "compare_curves": {"en": "Insertion and deletion curves", "ja": "挿入・削除の曲線"},
+    "compare_stop": {"en": "Stop", "ja": "停止"},
+    "compare_stopped": {"en": "Stopped.", "ja": "停止しました。"},
+    "compare_map_of": {"en": "{name} …", "ja": "{name} …"},
+    "compare_curves_of": {"en": "Curves: {name} …", "ja": "曲線: {name} …"},
+    "compare_done": {"en": "Explained class: {name}", "ja": "説明したクラス: {name}"},
+    "compare_every_class": {"en": "the same for every class", "ja": "どのクラスでも同じ"},
+    "compare_for_class": {"en": "for {name}", "ja": "{name} について"},
+    "compare_insertion": {"en": "insertion", "ja": "挿入"},
+    "compare_deletion": {"en": "deletion", "ja": "削除"},
+    "compare_two": {"en": "Two of them, side by side", "ja": "二つを並べて見る"},
+    "method_attention": {"en": "Attention map", "ja": "注意マップ"},
+    "method_attention-cam": {"en": "Attention branch's CAM", "ja": "注意ブランチのCAM"},
+    "method_grad-cam": {"en": "Grad-CAM", "ja": "Grad-CAM"},
+    "method_grad-cam++": {"en": "Grad-CAM++", "ja": "Grad-CAM++"},
+    "method_layer-cam": {"en": "LayerCAM", "ja": "LayerCAM"},
+    "method_eigen-cam": {"en": "EigenCAM", "ja": "EigenCAM"},
+    "method_score-cam": {"en": "Score-CAM (slow)", "ja": "Score-CAM(低速)"},
+    "method_occlusion": {"en": "Occlusion (slow)", "ja": "遮蔽(低速)"},
+    "method_centre": {"en": "Centre blob (baseline)", "ja": "中央の塊(比較用)"},
+    "method_uniform": {"en": "Uniform (baseline)", "ja": "一様(比較用)"},
     "edit_about": {
         "en": "Paint on the map and see what the network makes of it: only the perception branch is asked again. "
         "It shows how the computation depends on the map; it does not make the answer truer.",
@@ -77,6 +115,10 @@ def both(key: str, **values: str) -> str:
 
 def say(key: str, request: gr.Request | None, **values: str) -> str:
     """Plain words in the visitor's language, by the request's Accept-Language; English where there is none."""
+    return WORDS[key][language_of(request)].format(**values)
+
+
+def language_of(request: gr.Request | None) -> str:
+    """ "en" or "ja", by the first choice of the request's Accept-Language."""
     wanted = (request.headers.get("accept-language") or "") if request is not None and request.headers else ""
-    language = "ja" if wanted.strip().lower().startswith("ja") else "en"
-    return WORDS[key][language].format(**values)
+    return "ja" if wanted.strip().lower().startswith("ja") else "en"
