@@ -124,23 +124,10 @@ def test_averaging_weights(tiny_imagenette, tmp_path):
 
 def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
     run_here(tiny_imagenette, tmp_path / "plain")
-    more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "plain"), "--attention-weight", "20"]
-    more += [
-        "--teacher-crop",
-        "1",
-        "--teacher-crops",
-        "1",
-        "--teacher-size",
-        "48",
-        "--teacher-power",
-        "1",
-        "--epochs",
-        "0",
-        "--tune-epochs",
-        "20",
-        "10",
-    ]
-    more += ["--tune-size", "48", "--tune-lr", "0.05", "--peak-weight", "0.1"]
+    more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "plain"), "--attention-weight", "5"]
+    teacher = ["--teacher-crop", "1", "--teacher-crops", "1", "--teacher-size", "48", "--teacher-power", "1"]
+    tune = ["--epochs", "0", "--tune-epochs", "30", "--tune-size", "48", "--tune-lr", "0.02", "--peak-weight", "0.1"]
+    more += teacher + tune
     run_here(tiny_imagenette, tmp_path / "mended", *more)
     folder = tiny_imagenette / "imagenette2-160" / "train"
     files = sorted(folder.glob("*/*"))[::4]
@@ -154,4 +141,4 @@ def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
         target = grad_cam(teacher.model, pixels, forward_parts(teacher.model, pixels), labels)
         target = F.interpolate(target[:, None], (3, 3), mode="bilinear", align_corners=False)
         distances.append(map_loss(forward_parts(explainer.model, pixels).attention_map, target).item())
-    assert distances[1] < distances[0]
+    assert distances[1] < 0.9 * distances[0]

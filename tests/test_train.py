@@ -97,7 +97,7 @@ def test_fine_tuning_follows_the_class_training():
     assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (53, 54, 60)] == [0.5, 0, 0]
     factor = rate_factor(recipe, steps)
     assert factor(59) < 0.001
-    assert factor(65) == pytest.approx(0.1)  # warmed up to tune_lr
+    assert factor(62) == pytest.approx(0.1)  # warmed up to tune_lr, in a fifth of the round at most
     assert factor(69) < factor(75) == pytest.approx(0.1)
     assert factor(99) < 0.001
     only_rounds = Recipe(arch="resnet18", epochs=0, tune_epochs=(2, 2))

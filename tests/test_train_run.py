@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from server import free_port
 
 from abn import Calibration, Explainer, imagenette
 from train import fit
 from train.run import main
+from train.trainer import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--width", "8", "--sizes", "32", "48", "--test-size", "48", "--resize", "48", "--train-batch", "8"]
@@ -71,7 +74,6 @@ def test_trains_saves_and_evaluates(tiny_imagenette, tmp_path):
     assert sum(metrics["per_class"].values()) == pytest.approx(50 * right)  # two pictures a class
     figures = metrics["explanation"]
     assert figures["difference"] == pytest.approx(figures["insertion"] - figures["deletion"], abs=1e-4)
-    assert metrics["training_seconds"] <= metrics["seconds"]
     assert metrics["pictures_per_second"] > 0
     assert Calibration.load(out).pictures == 10
     evaluated = command("--evaluate", "--imagenette-root", tiny_imagenette, "--checkpoint", out, "--explain", "4")
@@ -167,7 +169,8 @@ def test_the_loss_falls(tiny_imagenette, tmp_path):
 
 
 def run_here(root, out, *more):
-    arguments = ["--imagenette-root", str(root), "--checkpoint", str(out), "--holdout", "0", *TINY]
+    tiny = TINY if "--initial" not in more else TINY[2:]  # the network is the initial one's
+    arguments = ["--imagenette-root", str(root), "--checkpoint", str(out), "--holdout", "0", *tiny]
     assert main([*arguments, "--epochs", "3", "--eval-every", "5", "--explain", "0", *more]) == 0
     return load_file(out / "model.safetensors")
 
@@ -194,18 +197,19 @@ def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypa
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
-ROUNDS = ["--tune-epochs", "1", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
+ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
 
 
 def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_path):
-    """SIGKILL at moments that differ, among them while a checkpoint is written and in the remedy's rounds."""
+    """SIGKILL at moments that differ: while a checkpoint is written, in a round of the remedy, at the start of one."""
     arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, *ROUNDS, "--explain", "0"]
     arguments += ["--epochs", "3", "--cutmix", "0.5"]
     whole = command(*arguments, "--checkpoint", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr[-3000:]
     out = tmp_path / "killed"
     killed = 0
-    for awaited in ("checkpoint-5", ".writing", "teacher-maps-2.safetensors", None):
+    for awaited in ("checkpoint-5", ".writing", "checkpoint-20", "teacher-maps-2.safetensors", None):
+        shutil.rmtree(out / ".writing", ignore_errors=True)  # else it would be killed before it writes
         resume = ["--resume"] if list(out.glob("checkpoint-*")) else []
         process = start(*arguments, "--checkpoint", out, *resume)
         while awaited is not None and process.poll() is None:
@@ -215,11 +219,11 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_p
                 break
             time.sleep(0.002)
         assert process.wait() in (0, -9)
-        for folder in out.glob("checkpoint-*"):  # whatever there is, is whole
+        for folder in checkpoints(out)[-1:]:  # what would be resumed is whole
             assert {"ema.safetensors", "optimizer.pt", "trainer_state.json"} <= {file.name for file in folder.iterdir()}
         if awaited is None:
             break
-    assert killed == 3
+    assert killed == 4
     one, other = (load_file(folder / "model.safetensors") for folder in (tmp_path / "whole", out))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -246,6 +250,55 @@ def test_a_full_disk_is_one_line_and_harms_nothing(fails, tiny_imagenette, tmp_p
     assert not (out / "model.safetensors").exists()
 
 
+def test_resuming_another_run_is_refused(tiny_imagenette, tmp_path, capsys):
+    out = tmp_path / "out"
+    run_here(tiny_imagenette, out)
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), *TINY, "--holdout", "0"]
+    for more, words in (
+        (["--epochs", "3", "--seed", "1"], "--resume: this run's seed was 0; now it is 1"),
+        (["--epochs", "4"], "this run's epochs was 3; now it is 4"),
+        (["--epochs", "3", "--width", "16"], "this run's width was 8; now it is 16"),
+    ):
+        assert main([*arguments, "--eval-every", "5", "--resume", *more]) == 2
+        assert words in capsys.readouterr().err
+    elsewhere = str(out / "checkpoint-10")
+    assert main([*arguments, "--checkpoint", str(tmp_path / "other"), "--resume", elsewhere]) == 2
+    assert "must be a checkpoint-N folder in --checkpoint" in capsys.readouterr().err
+
+
+def test_resuming_from_an_earlier_checkpoint_gives_up_the_later(tiny_imagenette, tmp_path):
+    out = tmp_path / "out"
+    whole = run_here(tiny_imagenette, out)
+    again = run_here(tiny_imagenette, out, "--resume", str(out / "checkpoint-10"))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert [folder.name for folder in checkpoints(out)] == ["checkpoint-10", "checkpoint-15"]
+
+
+def test_a_run_that_is_done_is_not_trained_on(tiny_imagenette, tmp_path):
+    """Seven steps of five an epoch: stopped while it was measured, then resumed."""
+    out = tmp_path / "out"
+    whole = run_here(tiny_imagenette, out, "--max-steps", "7")
+    seconds = json.loads((out / "metrics.json").read_text())["training_seconds"]
+    (out / "metrics.json").unlink()
+    again = run_here(tiny_imagenette, out, "--max-steps", "7", "--resume")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert checkpoints(out)[-1].name == "checkpoint-7"
+    assert abs(json.loads((out / "metrics.json").read_text())["training_seconds"] - seconds) <= 1
+
+
+def test_other_class_names_are_refused(tmp_path, capsys):
+    one = folder_of_colours(tmp_path / "shades")
+    other = folder_of_colours(tmp_path / "tones", ("black", "white"))
+    common = [*TINY, "--holdout", "0", "--explain", "0"]
+    first = str(tmp_path / "first")
+    assert main(["--data", str(one), "--checkpoint", first, *common, "--epochs", "1"]) == 0
+    arguments = ["--data", str(other), "--checkpoint", str(tmp_path / "second"), "--initial", first]
+    assert main([*arguments, *common[2:], "--epochs", "1"]) == 2  # all but --width
+    assert "knows other classes than tones: 'dark' in place of 'black'" in capsys.readouterr().err
+    assert main(["--evaluate", "--data", str(other), "--checkpoint", first]) == 2
+    assert "knows other classes than tones" in capsys.readouterr().err
+
+
 def test_a_failing_optimizer_file_is_one_line(tiny_imagenette, tmp_path, monkeypatch, capsys):
     def save(*arguments, **options):
         raise RuntimeError("[enforce fail at inline_container.cc:659] . PytorchStreamWriter failed writing file data/3")
@@ -262,7 +315,8 @@ def test_two_processes_train_as_one(tiny_imagenette, tmp_path):
     arguments += ["--train-batch", "20", "--eval-every", "3"]
     one = command(*arguments, "--checkpoint", tmp_path / "one")
     assert one.returncode == 0, one.stderr[-3000:]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher += ["--master-port", str(free_port())]
     two = command(*arguments, "--checkpoint", tmp_path / "two", launcher=launcher)
     assert two.returncode == 0, two.stderr[-3000:]
     found = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")]
@@ -319,13 +373,18 @@ def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
     [
         (["--recipe", "nonsense"], "--recipe must be one of compact, compact-remedy, resnet18,"),
         (["--arch", "vgg16"], "arch must be one of 'resnet18'"),
-        (["--imagenette-root", "/nowhere", "--evaluate", "--checkpoint", "/nowhere/either"], "nowhere"),
+        (["--imagenette-root", "/nowhere", "--evaluate", "--checkpoint", "/nowhere/either"], "no checkpoint at"),
         (["--data", "/nowhere"], "there is no folder /nowhere"),
         (["--resume", "--checkpoint", "/nowhere"], "nothing to resume"),
         (["--resume", "/nowhere/checkpoint-3"], "not a checkpoint-N folder"),
         (["--epochs", "0"], "needs --initial"),
         (["--epochs", "0", "--initial", "x", "--tune-epochs"], "nothing to train"),
         (["--plain", "--initial", "compact"], "--plain trains from scratch"),
+        (["--lr", "nan"], "--lr must be above 0; got nan"),
+        (["--tune-lr", "0"], "--tune-lr must be above 0"),
+        (["--attention-weight", "-1"], "--attention-weight must be between 0 and 1000"),
+        (["--teacher-crops", "1"], "1 --teacher-crops of 0.75 leave a part of the picture out"),
+        (["--teacher-crop", "0.2"], "3 --teacher-crops of 0.2 leave a part"),
         (["--schedule", "31", "61", "--epochs", "60"], "--schedule 61 lies behind the last of 60 epochs"),
         (["--holdout", "1.5"], "--holdout must be between 0 and 0.9; got 1.5"),
         (["--test-size", "256", "--resize", "224"], "--test-size 256 cannot be cropped from a short side of 224"),
@@ -350,6 +409,9 @@ def test_faults_are_one_clear_line(arguments, words, capsys):
         ["--plain", "--attention-weight", "1"],
         ["--average", "one", "--initial", "other"],
         ["--no-such-argument"],
+        ["--max-steps", "0"],
+        ["--initial", "compact", "--arch", "resnet50"],
+        ["--folds", "3", "--resume", "checkpoint-5"],
     ],
 )
 def test_argparse_refuses_in_one_line(arguments, capsys):
@@ -367,13 +429,19 @@ def test_faults_of_the_data_are_named(tiny_imagenette, tmp_path, capsys):
     folder = tiny_imagenette / "imagenette2-160" / "train" / imagenette.WNIDS[4]
     broken = sorted(folder.iterdir())[1]
     broken.write_bytes(broken.read_bytes()[:200])
+    other = next((tiny_imagenette / "imagenette2-160" / "val" / imagenette.WNIDS[2]).iterdir())
+    whole = other.read_bytes()
+    other.write_bytes(whole[:200])
     assert main([*arguments, "--epochs", "1"]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: 1 of ")
     assert str(broken) in error
+    assert not list((tmp_path / "out").glob("checkpoint-*"))
     assert not (tmp_path / "out" / "model.safetensors").exists()
-    assert main([*arguments, "--epochs", "1", "--corrupt", "skip", "--holdout", "0", "--explain", "0"]) == 0
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["training_pictures"] == 39
+    assert main([*arguments, "--epochs", "1", "--corrupt", "skip", "--holdout", "0", "--explain", "20"]) == 0
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert (metrics["training_pictures"], metrics["pictures"]) == (39, 19)
+    assert metrics["explanation"]["pictures"] == 19
     for path in folder.iterdir():
         path.unlink()
     assert main([*arguments, "--checkpoint", str(tmp_path / "other")]) == 2

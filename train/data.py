@@ -30,10 +30,11 @@ class Reading:
 
 
 class PictureDataset(Dataset):
-    """(N, 3, S, S) uint8 pictures, (N,) labels, (N,) aspects (width over height before squashing)."""
+    """(N, 3, S, S) uint8 pictures, (N,) labels, (N,) aspects (width over height before squashing), and the N
+    (path, label) samples they were read from, where they were."""
 
-    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor):
-        self.pictures, self.labels, self.aspects = pictures, labels, aspects
+    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor, samples: Sequence[tuple[str, int]] = ()):
+        self.pictures, self.labels, self.aspects, self.samples = pictures, labels, aspects, list(samples)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,9 +61,6 @@ class PictureDataset(Dataset):
             tuple(processor.image_mean),
             tuple(processor.image_std),
         )
-
-    def subset(self, indices: Tensor) -> "PictureDataset":
-        return PictureDataset(self.pictures[indices], self.labels[indices], self.aspects[indices])
 
 
 def collate(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -102,30 +100,31 @@ def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> 
     file = None if how.cache is None else how.cache / f"{_fingerprint(samples, kind)}.npy"
     if file is not None and file.is_file():
         about = json.loads(file.with_suffix(".json").read_text())
-        return _dataset(np.load(file, mmap_mode="c"), about)
+        return _dataset(np.load(file, mmap_mode="c"), about, samples)
     aside = None if file is None else file.with_suffix(f".{os.getpid()}.writing")
-    pictures, labels, aspects, faults = None, [], [], []
+    pictures, kept, aspects, faults = None, [], [], []
     with ThreadPoolExecutor(max(1, how.workers)) as pool:
         results = pool.map(lambda sample: _read(decode, sample[0]), samples)
-        for (path, label), result in zip(samples, tqdm(results, words, len(samples), mininterval=1), strict=True):
+        for place, result in enumerate(tqdm(results, words, len(samples), mininterval=1)):
             if isinstance(result, Exception):
-                faults.append((path, result))
+                faults.append((samples[place][0], result))
                 continue
             pixels, aspect = result
             if pictures is None:
                 pictures = _room((len(samples), 3, *pixels.shape[:2]), aside)
-            pictures[len(labels)] = pixels.transpose(2, 0, 1)
-            labels.append(label)
+            pictures[len(kept)] = pixels.transpose(2, 0, 1)
+            kept.append(place)
             aspects.append(aspect)
     if faults:
         _report(faults, len(samples), how.corrupt, aside)
-    about = {"labels": labels, "aspects": aspects}
+    about = {"kept": kept, "aspects": aspects}
     if file is not None:
         pictures.flush()
-        file.with_suffix(".json").write_text(json.dumps(about))
+        aside.with_suffix(".about").write_text(json.dumps(about))
+        os.replace(aside.with_suffix(".about"), file.with_suffix(".json"))
         os.replace(aside, file)
         pictures = np.load(file, mmap_mode="c")
-    return _dataset(pictures, about)
+    return _dataset(pictures, about, samples)
 
 
 def _read(decode: Callable, path: str):
@@ -139,7 +138,17 @@ def _room(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
     if file is None:
         return np.empty(shape, np.uint8)
     file.parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    for stale in file.parent.glob("*.writing"):  # left by a process that was killed
+        if not Path(f"/proc/{stale.suffixes[-2].lstrip('.')}").exists():
+            stale.unlink(missing_ok=True)
+    room = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    with file.open("r+b") as opened:
+        try:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)  # a full disk is an error here, not a SIGBUS
+        except OSError:
+            file.unlink()
+            raise
+    return room
 
 
 def _report(faults: list, total: int, corrupt: str, aside: Path | None) -> None:
@@ -152,9 +161,10 @@ def _report(faults: list, total: int, corrupt: str, aside: Path | None) -> None:
     tqdm.write(f"left out: {words}")
 
 
-def _dataset(pictures: np.ndarray, about: dict) -> PictureDataset:
-    labels, aspects = torch.tensor(about["labels"]), torch.tensor(about["aspects"], dtype=torch.float32)
-    return PictureDataset(torch.from_numpy(pictures)[: len(labels)], labels, aspects)
+def _dataset(pictures: np.ndarray, about: dict, samples) -> PictureDataset:
+    kept = [samples[place] for place in about["kept"]]
+    labels, aspects = torch.tensor([label for _, label in kept]), torch.tensor(about["aspects"], dtype=torch.float32)
+    return PictureDataset(torch.from_numpy(pictures)[: len(kept)], labels, aspects, kept)
 
 
 def _fingerprint(samples, kind: str) -> str:

@@ -37,7 +37,7 @@ def curves_png(history: list[dict], file: Path) -> None:
     from matplotlib.figure import Figure
 
     panels = {
-        "loss (both branches)": {"loss": "training", "eval_both_loss": "held out"},
+        "loss": {"loss": "training", "eval_both_loss": "held out"},
         "top-1 (%)": {"eval_top1": "perception branch", "eval_attention_top1": "attention branch"},
         "learning rate": {"learning_rate": "learning rate"},
     }

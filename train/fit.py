@@ -1,7 +1,6 @@
 """A run from start to end: data -> network -> Trainer -> calibration -> figures -> output folder."""
 
 import argparse
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from abn.backbone_resnet import zero_last_norms
 from abn.checkpoints import load_checkpoint
 from train import measure
 from train.card import CURVES, MATRIX, write_card
-from train.data import Reading, collate, preprocessed, squashed
+from train.checks import check_recipe, check_unused, note_run, resume_from
+from train.data import PictureDataset, Reading, collate, preprocessed, squashed
 from train.figures import confusion_matrix_png, curves_png
-from train.plain import PlainConfig, PlainForImageClassification
+from train.plain import PlainConfig, PlainForImageClassification, is_plain
 from train.publish import push
 from train.recipes import Recipe
-from train.report import circumstances, save_weights, scores, write_json
+from train.report import circumstances, commit, save_weights, scores, write_json
 from train.schedule import total_epochs
 from train.sources import Source
 from train.trainer import AbnTrainer, checkpoints
@@ -33,39 +33,40 @@ def fit(
     output: Path,
     command: str,
     resume_if_any: bool = False,
+    more: dict | None = None,
 ) -> dict:
     """Train by `recipe` and write weights, config, processor, calibration, metrics.json, pictures and model card.
 
     Args:
         resume_if_any: go on from the newest checkpoint where there is one, start anew where there is none.
+        more: goes into metrics.json.
 
     Raises:
         FileExistsError: `output` holds weights or checkpoints and the run is not to be resumed.
         ValueError: the recipe contradicts itself; pictures cannot be read.
     """
-    started = time.time()
     set_seed(args.seed)
     newest = "newest" if resume_if_any and checkpoints(output) else None
     resume = resume_from(newest if resume_if_any else args.resume, output)
-    if resume is None and (checkpoints(output) or (output / "model.safetensors").exists()):
-        raise FileExistsError(f"{output} holds an earlier run: go on with --resume, or choose another --checkpoint")
-    check(recipe, args.initial)
-    if args.initial is None:
-        model = build_model(recipe, source.classes)
-    else:
-        model = measure.load(args.initial)[0]
-        if model.config.num_labels != len(source.classes):
-            raise ValueError(f"--initial knows {model.config.num_labels} classes; the data has {len(source.classes)}")
+    if resume is None:
+        check_unused(output)
+    check_recipe(recipe, args.initial)
+    model = build_model(recipe, source.classes) if args.initial is None else initial_model(args.initial, source)
     processor = build_processor(recipe)
     reading = reading_of(args)
     kept, held_out = source.split(recipe.holdout, args.seed)
+    if recipe.holdout and not held_out:
+        print("too few pictures a class to hold any out: no calibration; the validation split is watched instead")
     sizes = [*(recipe.sizes if recipe.epochs else ()), *([recipe.tune_size] if recipe.tune_epochs else ())]
     learned = squashed(kept, round(MARGIN * max(sizes)), reading)
     if len(learned) < recipe.train_batch:
         raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
-    watched = preprocessed(held_out or source.val, processor, reading)
+    validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
+    watched = preprocessed(held_out, processor, reading) if held_out else validation
 
     arguments = training_arguments(args, recipe, output)
+    fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size}
+    noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
@@ -77,7 +78,7 @@ def fit(
         compute_metrics=_metrics,
     )
     trainer.add_callback(_AfterStep(trainer, recipe.eval_every))
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=["attention_map"])
+    trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
         with trainer.averaged() as averaged:
@@ -90,36 +91,11 @@ def fit(
             "training_seconds": round(trainer.seconds),
             "pictures_per_second": round(trainer.state.global_step * recipe.train_batch / trainer.seconds, 1),
             "processes": arguments.world_size,
-            "seconds": round(time.time() - started),
+            **(more or {}),
         }
-        metrics = finish(args, recipe, source, output, command, watched if held_out else None, run)
+        metrics = finish(args, recipe, source, output, noted, watched if held_out else None, validation, run)
     trainer.accelerator.wait_for_everyone()
     return metrics
-
-
-def check(recipe: Recipe, initial: str | None) -> None:
-    """Raises: ValueError: fields of the recipe contradict each other."""
-    configuration(recipe, ("one", "other"))
-    if not recipe.epochs and initial is None:
-        raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
-    if not recipe.epochs and not recipe.tune_epochs:
-        raise ValueError("nothing to train: --epochs is 0 and there is no --tune-epochs")
-    if recipe.plain and initial is not None:
-        raise ValueError("--plain trains from scratch: it cannot start from --initial")
-    if recipe.schedule and max(recipe.schedule) >= recipe.epochs:
-        raise ValueError(f"--schedule {max(recipe.schedule)} lies behind the last of {recipe.epochs} epochs")
-    for name, value, low, high in (
-        ("--holdout", recipe.holdout, 0, 0.9),
-        ("--cutmix", recipe.cutmix, 0, 1),
-        ("--momentum", recipe.momentum, 0, 1),
-        ("--teacher-crop", recipe.teacher_crop, 0.05, 1),
-    ):
-        if not low <= value <= high:
-            raise ValueError(f"{name} must be between {low} and {high}; got {value}")
-    if recipe.lr <= 0:
-        raise ValueError(f"--lr must be above 0; got {recipe.lr}")
-    if recipe.test_size > recipe.resize:
-        raise ValueError(f"--test-size {recipe.test_size} cannot be cropped from a short side of {recipe.resize}")
 
 
 def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
@@ -127,8 +103,7 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
 
     They must come from one another by fine-tuning; `recipe` and `args.seed` say what was held out of their training.
     """
-    if (output / "model.safetensors").exists():
-        raise FileExistsError(f"{output} holds weights already: choose another --checkpoint")
+    check_unused(output)
     loaded = [load_checkpoint(checkpoint) for checkpoint in args.average]
     model, processor = loaded[0]
     states = [other.state_dict() for other, _ in loaded]
@@ -144,14 +119,16 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     processor.save_pretrained(output)
     _, held_out = source.split(recipe.holdout, args.seed)
     watched = preprocessed(held_out, processor, reading_of(args)) if held_out else None
-    return finish(args, recipe, source, output, command, watched, {"averaged": list(args.average)})
+    noted = {"command": command, "commit": commit()}
+    return finish(args, recipe, source, output, noted, watched, None, {"averaged": list(args.average)})
 
 
-def finish(args, recipe: Recipe, source: Source, output: Path, command: str, held_out, run: dict) -> dict:
+def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict) -> dict:
     """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
     measure.calibrate(output, held_out, recipe.test_batch)
-    found = measured(args, recipe, source, output)
-    metrics = {**found, "recipe": args.recipe, **run, **circumstances(command, args.seed)}
+    found = figures_of(args, recipe, source, output, validation)
+    about = circumstances(noted["command"], args.seed, noted["commit"])
+    metrics = {**found, "recipe": args.recipe, **run, **about}
     write_json(output / "metrics.json", metrics)
     title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
     confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
@@ -164,15 +141,34 @@ def finish(args, recipe: Recipe, source: Source, output: Path, command: str, hel
 
 def evaluate(args: argparse.Namespace, recipe: Recipe, source: Source) -> dict:
     """Print the figures of `args.checkpoint` on the whole validation split, as its own processor sees it."""
-    found = measured(args, recipe, source, args.checkpoint)
+    found = figures_of(args, recipe, source, args.checkpoint)
     print(measure.summary(found))
     return found
 
 
-def measured(args, recipe: Recipe, source: Source, checkpoint) -> dict:
-    return measure.measured(
-        checkpoint, source, reading_of(args), batch=recipe.test_batch, explain=args.explain, boxes=args.boxes
+def figures_of(args, recipe: Recipe, source: Source, checkpoint, data: PictureDataset | None = None) -> dict:
+    return measure.figures(
+        checkpoint,
+        source,
+        reading_of(args),
+        batch=recipe.test_batch,
+        explain=args.explain,
+        boxes=args.boxes,
+        data=data,
     )
+
+
+def initial_model(checkpoint: str, source: Source) -> AbnForImageClassification:
+    """The network that a run starts from.
+
+    Raises:
+        ValueError: it has no attention branch, or knows other classes than the data.
+    """
+    if is_plain(checkpoint):
+        raise ValueError(f"--initial {checkpoint} was trained with --plain: it has no attention branch")
+    model = load_checkpoint(checkpoint)[0]
+    measure.check_classes(checkpoint, model, source)
+    return model
 
 
 def reading_of(args: argparse.Namespace) -> Reading:
@@ -237,6 +233,7 @@ def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -
         report_to="tensorboard" if find_spec("tensorboard") else "none",
         seed=args.seed,
         ddp_find_unused_parameters=False,
+        ddp_timeout=6 * 3600,  # the others wait while one makes the teacher's maps, measures and uploads
     )
     devices = arguments.world_size
     if recipe.train_batch % devices:
@@ -270,21 +267,3 @@ def _metrics(prediction) -> dict[str, float]:
         torch.from_numpy(logits), None if attention_logits is None else torch.from_numpy(attention_logits), labels
     )
     return {("both_loss" if name == "loss" else name): round(value, 4) for name, value in measured.items()}
-
-
-def resume_from(resume: str | None, output: Path) -> Path | None:
-    """The checkpoint folder that `--resume` means: "newest" in `output`, or a path.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    if resume is None:
-        return None
-    if resume == "newest":
-        found = checkpoints(output)
-        if not found:
-            raise FileNotFoundError(f"nothing to resume: {output} holds no checkpoint-N folder")
-        return found[-1]
-    if not (Path(resume) / "trainer_state.json").is_file():
-        raise FileNotFoundError(f"{resume} is not a checkpoint-N folder: it holds no trainer_state.json")
-    return Path(resume)

@@ -8,6 +8,8 @@ import json
 import statistics
 from pathlib import Path
 
+from accelerate import PartialState
+
 from train.recipes import Recipe
 from train.report import write_json
 from train.sources import Source
@@ -16,22 +18,28 @@ FIGURES = ("top1", "top5", "attention_top1", "loss", "ece")
 
 
 def cross_validate(args, recipe: Recipe, source: Source, fit, command: str) -> dict:
-    """Run `fit(args, recipe, source, output, command, resume)` a fold; return and write folds.json.
+    """Run `fit` on each fold; return and write folds.json.
 
     Raises:
         FileExistsError: folds are there already, and it is not to be resumed.
+        ValueError: the folds that are there are of another number of folds.
     """
-    output = Path(args.checkpoint)
+    output, state = Path(args.checkpoint), PartialState()
     if args.resume is None and list(output.glob("fold-*")):
         raise FileExistsError(f"{output} holds an earlier run: go on with --resume, or choose another --checkpoint")
+    state.wait_for_everyone()
     found = []
     for number in range(args.folds):
         folder = output / f"fold-{number + 1}"
         done = folder / "metrics.json"
         if not done.is_file():
-            print(f"fold {number + 1} of {args.folds}", flush=True)
-            fit(args, recipe, source.fold(number, args.folds, args.seed), folder, command, resume_if_any=True)
+            state.print(f"fold {number + 1} of {args.folds}", flush=True)
+            fold = source.fold(number, args.folds, args.seed)
+            fit(args, recipe, fold, folder, command, resume_if_any=True, more={"fold": [number + 1, args.folds]})
+            state.wait_for_everyone()
         found.append(json.loads(done.read_text()))
+        if found[-1]["fold"] != [number + 1, args.folds]:
+            raise ValueError(f"{folder} is fold {found[-1]['fold'][0]} of {found[-1]['fold'][1]}, not of {args.folds}")
     summary = {"folds": args.folds, "mean": {}, "std": {}, "per_fold": []}
     for figure in FIGURES:
         values = [metrics[figure] for metrics in found if figure in metrics]
@@ -40,6 +48,8 @@ def cross_validate(args, recipe: Recipe, source: Source, fit, command: str) -> d
     summary["per_fold"] = [
         {key: metrics[key] for key in (*FIGURES, "pictures", "confusion_matrix") if key in metrics} for metrics in found
     ]
+    if not state.is_main_process:
+        return summary
     write_json(output / "folds.json", summary)
     for number, metrics in enumerate(found, 1):
         print(f"fold {number}: top-1 {metrics['top1']:.2f} %  loss {metrics['loss']:.4f}")

@@ -6,7 +6,7 @@ import torch
 
 from abn import Calibration, Explainer
 from abn.calibration import CALIBRATION_NAME
-from abn.checkpoints import load_checkpoint
+from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness_run import measure as explanation_figures
 from abn.faithfulness_run import read_boxes, spread
 from abn.methods import METHODS
@@ -38,12 +38,20 @@ def calibrate(folder: Path, held_out: PictureDataset | None, batch: int) -> None
     Calibration.fit(*predict(model, held_out, processor, batch, device()), held_out.labels).save(folder)
 
 
-def measured(
-    folder: str | Path, source: Source, reading: Reading, *, batch: int, explain: int, boxes: str | None
+def figures(
+    folder: str | Path,
+    source: Source,
+    reading: Reading,
+    *,
+    batch: int,
+    explain: int,
+    boxes: str | None,
+    data: PictureDataset | None = None,
 ) -> dict:
     """The figures of metrics.json: of the validation split, as the checkpoint's own processor sees it.
 
     Args:
+        data: the validation pictures, where they are preprocessed already.
         explain: pictures for insertion and deletion; 0: none of the explanation figures.
         boxes: CSV of boxed pictures below the source's root, for pointing and energy.
 
@@ -51,16 +59,15 @@ def measured(
         ValueError: the checkpoint knows other classes than the data set has.
     """
     model, processor = load(folder)
-    if model.config.num_labels != len(source.classes):
-        raise ValueError(f"{folder} knows {model.config.num_labels} classes; {source.name} has {len(source.classes)}")
-    data = preprocessed(source.val, processor, reading)
+    check_classes(folder, model, source)
+    data = preprocessed(source.val, processor, reading) if data is None else data
     logits, attention_logits = predict(model, data, processor, batch, device())
-    temperature = Calibration() if attention_logits is None else Calibration.load(folder_of(folder))
+    calibration = Calibration() if attention_logits is None else load_calibration(folder)
     found = {
         "dataset": source.name,
         "pictures": len(data),
         **scores(logits, attention_logits, data.labels),
-        **details(logits, data.labels, source.classes, temperature.temperature),
+        **details(logits, data.labels, source.classes, calibration.temperature),
         "parameters": model.num_parameters(),
         "attention": attention_logits is not None,
         "network": f"{model.config.arch} of width {model.config.width}",
@@ -68,25 +75,29 @@ def measured(
     }
     if explain and attention_logits is not None:
         explainer = Explainer(model, processor, device=device())
-        found["explanation"] = explanation(explainer, source, explain, boxes)
+        found["explanation"] = explanation(explainer, data.samples, source.root, explain, boxes)
     return found
 
 
-def folder_of(checkpoint: str | Path) -> Path:
-    from abn.checkpoints import BUNDLED
+def check_classes(checkpoint: str | Path, model, source: Source) -> None:
+    """Raises: ValueError: the model's classes are not the data's. Imagenette's have many names: their count decides."""
+    known = [model.config.id2label[i] for i in range(model.config.num_labels)]
+    if len(known) != len(source.classes):
+        raise ValueError(f"{checkpoint} knows {len(known)} classes; {source.name} has {len(source.classes)}")
+    if source.name != "Imagenette" and known != list(source.classes):
+        first = next(pair for pair in zip(known, source.classes, strict=True) if pair[0] != pair[1])
+        raise ValueError(f"{checkpoint} knows other classes than {source.name}: {first[0]!r} in place of {first[1]!r}")
 
-    return BUNDLED if str(checkpoint) == "compact" else Path(checkpoint)
 
-
-def explanation(explainer: Explainer, source: Source, pictures: int, boxes: str | None) -> dict:
+def explanation(explainer: Explainer, samples: list, root: Path, pictures: int, boxes: str | None) -> dict:
     """The attention map's figures, and Grad-CAM's on the same network beside them."""
-    samples = spread(source.val, pictures)
+    samples = spread(samples, pictures)
     results = explanation_figures(
         explainer,
         samples,
         [METHODS["attention"], METHODS["grad-cam"]],
         boxes=read_boxes(boxes) if boxes else None,
-        folder=source.root,
+        folder=root,
     )
     kept = {
         name: {key: round(row[key], 4) for key in FIGURES if row.get(key) is not None} for name, row in results.items()
@@ -103,7 +114,7 @@ def summary(found: dict) -> str:
     if found["attention"]:
         lines.append(f"attention branch alone: top-1 {found['attention_top1']:.2f} %")
     lines.append("  ".join(f"{name} {value:.1f}" for name, value in found["per_class"].items()))
-    if figures := found.get("explanation"):
-        for name, row in (("attention map", figures), ("grad-cam", figures["grad-cam"])):
+    if explained := found.get("explanation"):
+        for name, row in (("attention map", explained), ("grad-cam", explained["grad-cam"])):
             lines.append(f"{name}: " + "  ".join(f"{key} {row[key]:.3f}" for key in FIGURES if key in row))
     return "\n".join(lines)

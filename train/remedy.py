@@ -19,7 +19,7 @@ from abn.modeling_abn import AbnForImageClassification
 from train.data import PictureDataset
 
 STRIDE = 16  # pixels a place of the attention map
-GRID = 28  # places a side of the stored maps
+GRID = 32  # places a side of the stored maps: the recipes' crops lie on whole places
 BATCH = 64
 
 

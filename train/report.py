@@ -95,11 +95,11 @@ def details(logits: Tensor, labels: Tensor, classes: Sequence[str], temperature:
     }
 
 
-def circumstances(command: str, seed: int) -> dict:
-    """What is needed to tell, and to repeat, how a number came about."""
+def circumstances(command: str, seed: int, code: str | None) -> dict:
+    """What is needed to tell, and to repeat, how a number came about. code: the commit that trained."""
     return {
         "command": command,
-        "commit": _commit(),
+        "commit": code,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "seed": seed,
         "hardware": _hardware(),
@@ -113,7 +113,7 @@ def write_json(file: Path, content: dict) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2)
     text = re.sub(r"\[\n[\s\d.,eE+-]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
-    aside = file.with_suffix(".writing")
+    aside = file.with_suffix(f".{os.getpid()}.writing")
     aside.write_text(text + "\n")
     os.replace(aside, file)
 
@@ -127,14 +127,15 @@ def save_weights(model: PreTrainedModel, folder: Path, half: bool) -> None:
     model.save_pretrained(folder, state_dict=tensors)
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """The code's commit, with +changes where abn/ or train/ differ from it; None outside a repository."""
     try:
         run = {"cwd": ROOT, "capture_output": True, "text": True, "check": True, "timeout": 10}
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
+        found = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()
         changed = subprocess.run(["git", "status", "--porcelain", "--", "abn", "train"], **run).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return f"{commit}+changes" if changed else commit
+    return f"{found}+changes" if changed else found
 
 
 def _hardware() -> str:

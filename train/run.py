@@ -9,6 +9,7 @@ torchrun --nproc-per-node 2 train/run.py --recipe resnet50     # several devices
 import argparse
 import dataclasses
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -72,13 +73,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--lr", "--learning-rate", type=float)
     fit.add_argument("--momentum", type=float)
     fit.add_argument("--wd", "--weight-decay", dest="weight_decay", type=float)
-    fit.add_argument("--schedule", type=int, nargs="+", help="epochs at which the rate falls; replaces the cosine")
+    fit.add_argument("--schedule", type=int, nargs="*", help="epochs at which the rate falls, in place of the cosine")
     fit.add_argument("--gamma", type=float, help="factor by which it falls")
     fit.add_argument("--cutmix", type=float, help="share of the batches that are mixed")
     fit.add_argument("--holdout", type=float, help="share of the training pictures kept out of training")
     fit.add_argument("--eval-every", type=_positive, help="epochs between evaluations")
     fit.add_argument("--initial", metavar="CHECKPOINT", help="start from these weights")
-    fit.add_argument("--max-steps", type=int, default=-1, help="squeeze the run into so many steps")
+    fit.add_argument("--max-steps", type=_positive, default=-1, help="squeeze the run into so many steps")
     fit.add_argument("--seed", "--manualSeed", type=int, default=0)
     fit.add_argument("--gpu-id", help="the CUDA device to use (default: 0), or 'cpu'")
     fit.add_argument("--compile", action="store_true", help="torch.compile the network")
@@ -94,6 +95,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     tune.add_argument("--teacher-size", type=_positive, help="pixels a side at which it sees one")
     tune.add_argument("--teacher-power", type=float, help="sharpens the teacher's maps")
     args = parser.parse_args(argv)
+    if args.folds is not None and args.resume not in (None, "newest"):
+        parser.error("--folds goes on with --resume alone; it takes no checkpoint-N folder")
     for one, other in CONTRADICTIONS:
         if given(args, one) and given(args, other):
             parser.error(f"--{one.replace('_', '-')} and --{other.replace('_', '-')} contradict each other")
@@ -113,6 +116,14 @@ CONTRADICTIONS = (
     ("plain", "attention_weight"),
     ("plain", "attention_head"),
     ("data", "imagenette_size"),
+    ("initial", "arch"),
+    ("initial", "width"),
+    ("initial", "stem"),
+    ("initial", "shortcut"),
+    ("initial", "attention_head"),
+    ("evaluate", "plain"),
+    ("average", "plain"),
+    ("evaluate", "initial"),
     ("data", "boxes"),
 )
 
@@ -147,8 +158,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     if args.gpu_id is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "" if args.gpu_id == "cpu" else args.gpu_id
-    elif "LOCAL_RANK" not in os.environ:  # one device: with several, Trainer would silently multiply the batch
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+    if "LOCAL_RANK" not in os.environ:  # one device: with several, Trainer would silently multiply the batch
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     # Imported here: CUDA reads its devices on import, and --help should not wait for PyTorch.
     from safetensors import SafetensorError
     from tqdm import tqdm
@@ -165,11 +176,11 @@ def main(argv: list[str] | None = None) -> int:
     recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
     if recipe.plain:
         recipe = dataclasses.replace(recipe, attention_weight=0.0)
-    command = " ".join(["python train/run.py", *(sys.argv[1:] if argv is None else argv)])
+    command = f"python train/run.py {shlex.join(sys.argv[1:] if argv is None else argv)}".strip()
     try:
         run(args, recipe, command)
     except (ValueError, OSError, SafetensorError, RuntimeError) as error:
-        if type(error) is RuntimeError and "PytorchStreamWriter" not in str(error):  # torch.save on a full disk
+        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):  # torch.save on a full disk
             raise
         for bar in list(tqdm._instances):
             bar.close()  # else the error would stand behind it, on its line
@@ -185,16 +196,27 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     import torch
     from accelerate import PartialState
 
-    from train import fit
+    from abn.faithfulness_run import read_boxes
+    from train import fit, measure
+    from train.checks import check_recipe, check_unused, resume_from
     from train.folds import cross_validate
     from train.sources import folder_source, imagenette_source
 
     output = Path(args.checkpoint)
-    if not (args.evaluate or args.average):
-        fit.check(recipe, args.initial)
-        if args.folds is None:
-            fit.resume_from(args.resume, output)  # its faults are named before anything is downloaded
-    with PartialState(cpu=not torch.cuda.is_available()).local_main_process_first():
+    state = PartialState(cpu=not torch.cuda.is_available())
+    if (args.evaluate or args.average) and not state.is_main_process:
+        return
+    # Faults of the arguments are named before anything is downloaded.
+    if args.evaluate:
+        measure.load(args.checkpoint)
+    elif not args.average:
+        fit.configuration(recipe, ("one", "other"))
+        check_recipe(recipe, args.initial)
+        if args.folds is None and resume_from(args.resume, output) is None:
+            check_unused(output)
+    if args.boxes:
+        read_boxes(args.boxes)
+    with state.local_main_process_first():
         if args.data:
             source = folder_source(args.data, folds=bool(args.folds))
         else:

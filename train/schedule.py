@@ -13,8 +13,8 @@ from train.recipes import Recipe
 
 @dataclass(frozen=True)
 class Place:
-    """round: 0 for the class training, 1, 2, ... for fine-tuning; done: share of the round, in [0, 1), 0 at its start;
-    first: whether this is the round's first step; epoch: epochs since the round began."""
+    """round: 0 for the class training, 1, 2, ... for fine-tuning; done: share of the round, 0 at its
+    start, 1 only past the run's end; first: whether this is the round's first step; epoch: epochs since it began."""
 
     round: int
     done: float
@@ -46,7 +46,7 @@ def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
             return recipe.gamma ** sum(now.epoch + 1e-6 >= epoch for epoch in recipe.schedule)
         per_epoch = steps / total_epochs(recipe)
         epochs = recipe.tune_epochs[now.round - 1] if now.round else recipe.epochs
-        warmup = (recipe.tune_warmup if now.round else recipe.warmup_epochs) * per_epoch
+        warmup = min(recipe.tune_warmup if now.round else recipe.warmup_epochs, 0.2 * epochs) * per_epoch
         peak = recipe.tune_lr / recipe.lr if now.round else 1.0
         done = now.done * epochs * per_epoch
         if done < warmup:

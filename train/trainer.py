@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer
+from transformers import Trainer, TrainerState
 
 from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
@@ -47,6 +47,25 @@ class AbnTrainer(Trainer):
         self._round: int | None = None
         self.seconds = 0.0  # of training, also before a resumption
         self._aside: str | None = None
+
+    def go(self, resume: Path | None) -> None:
+        """Train from the start or from a checkpoint folder. Later checkpoints than that one are given up; a run that
+        was done already is only brought back."""
+        folder = Path(self.args.output_dir)
+        if self.is_world_process_zero():
+            if resume is None:
+                shutil.rmtree(folder / "best", ignore_errors=True)
+            else:
+                for later in checkpoints(folder)[checkpoints(folder).index(folder / resume.name) + 1 :]:
+                    shutil.rmtree(later)
+        self.accelerator.wait_for_everyone()
+        if resume is not None:
+            state = TrainerState.load_from_json(str(resume / "trainer_state.json"))
+            if state.global_step >= state.max_steps:
+                self.state = state
+                self._load_from_checkpoint(str(resume))
+                return
+        self.train(resume_from_checkpoint=str(resume) if resume else None, ignore_keys_for_eval=["attention_map"])
 
     def train(self, *args, **kwargs):
         self._started = time.monotonic()
@@ -217,9 +236,7 @@ class AbnTrainer(Trainer):
         (written / CLOCK_NAME).write_text(json.dumps({"seconds": self.seconds}))
         for file in written.iterdir():
             _sync(file)
-        target = final / written.name
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(written, target)
+        replace_folder(written, final / written.name)
         _sync(final)
         shutil.rmtree(written.parent, ignore_errors=True)
         for old in checkpoints(final)[:-KEEP]:
@@ -248,14 +265,23 @@ class AbnTrainer(Trainer):
             save_weights(self.accelerator.unwrap_model(averaged), aside, half=self.recipe.half_precision)
         self.processing_class.save_pretrained(aside)
         write_json(aside / about.name, {"top1": top1, "epoch": self.state.epoch})
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(aside, folder)
+        replace_folder(aside, folder)
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """The checkpoint-N folders in `folder`, oldest first."""
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[-1].isdigit()]
     return sorted(found, key=lambda path: int(path.name.split("-")[-1]))
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Rename `new` to `target`. What was there goes aside first: under its name a folder is whole or missing."""
+    old = target.with_name(f".old-{target.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def save_whole(tensors: dict[str, Tensor], file: Path) -> None:

@@ -1,0 +1,111 @@
+"""What is refused before anything is trained, each with one clear sentence."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+from train.recipes import Recipe
+from train.report import commit, write_json
+from train.trainer import checkpoints
+
+RUN_NAME = "run.json"
+
+POSITIVE = ("lr", "tune_lr", "gamma", "teacher_power")
+RANGES = {
+    "holdout": (0, 0.9),
+    "cutmix": (0, 1),
+    "momentum": (0, 1),
+    "label_smoothing": (0, 1),
+    "teacher_crop": (0.05, 1),
+    "weight_decay": (0, 1),
+    "attention_weight": (0, 1000),
+    "peak_weight": (0, 1000),
+    "attention_class_weight": (0, 1000),
+}
+
+
+def check_recipe(recipe: Recipe, initial: str | None) -> None:
+    """Raises: ValueError: a field is out of range, or fields contradict each other."""
+    for name in POSITIVE:
+        value = getattr(recipe, name)
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"--{name.replace('_', '-')} must be above 0; got {value}")
+    for name, (low, high) in RANGES.items():
+        value = getattr(recipe, name)
+        if not low <= value <= high:
+            raise ValueError(f"--{name.replace('_', '-')} must be between {low} and {high}; got {value}")
+    if not recipe.epochs and initial is None:
+        raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
+    if not recipe.epochs and not recipe.tune_epochs:
+        raise ValueError("nothing to train: --epochs is 0 and there is no --tune-epochs")
+    if recipe.plain and initial is not None:
+        raise ValueError("--plain trains from scratch: it cannot start from --initial")
+    if recipe.schedule and max(recipe.schedule) >= recipe.epochs:
+        raise ValueError(
+            f"--schedule {max(recipe.schedule)} lies behind the last of {recipe.epochs} epochs; give another --schedule"
+        )
+    if recipe.test_size > recipe.resize:
+        raise ValueError(f"--test-size {recipe.test_size} cannot be cropped from a short side of {recipe.resize}")
+    one = recipe.teacher_crops == 1
+    if (one and recipe.teacher_crop != 1) or (not one and recipe.teacher_crop * recipe.teacher_crops < 1):
+        raise ValueError(
+            f"{recipe.teacher_crops} --teacher-crops of {recipe.teacher_crop} leave a part of the picture out"
+        )
+
+
+def resume_from(resume: str | None, output: Path) -> Path | None:
+    """The checkpoint folder that `--resume` means: "newest" in `output`, or a folder in it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is another run's.
+    """
+    if resume is None:
+        return None
+    if resume == "newest":
+        found = checkpoints(output)
+        if not found:
+            raise FileNotFoundError(f"nothing to resume: {output} holds no checkpoint-N folder")
+        return found[-1]
+    if not (Path(resume) / "trainer_state.json").is_file():
+        raise FileNotFoundError(f"{resume} is not a checkpoint-N folder: it holds no trainer_state.json")
+    if Path(resume).resolve().parent != output.resolve():
+        raise ValueError(f"--resume must be a checkpoint-N folder in --checkpoint ({output}); got {resume}")
+    return Path(resume)
+
+
+def check_unused(output: Path) -> None:
+    """Raises: FileExistsError: `output` holds a run, or a README.md that a model card would replace."""
+    if checkpoints(output) or (output / "model.safetensors").exists():
+        raise FileExistsError(f"{output} holds an earlier run: go on with --resume, or choose another --checkpoint")
+    if (output / "README.md").exists():
+        raise FileExistsError(f"{output} holds a README.md, which the model card would replace: choose another folder")
+
+
+def note_run(output: Path, recipe: Recipe, samples: list, more: dict, command: str, resumed: bool) -> dict:
+    """Write run.json at the start of a run; on resuming, hold it against the run under way.
+
+    Args:
+        samples: (path, label) of the training pictures.
+        more: what else must not change, such as seed and steps.
+
+    Returns:
+        What was noted at the start: among it "command" and "commit".
+
+    Raises:
+        ValueError: the run to be resumed was another one; names the first difference.
+    """
+    digest = hashlib.sha256("\n".join(f"{Path(path).name} {label}" for path, label in samples).encode()).hexdigest()
+    fixed = json.loads(json.dumps({**asdict(recipe), **more, "training pictures": digest[:16]}))
+    file = output / RUN_NAME
+    if resumed and file.is_file():
+        noted = json.loads(file.read_text())
+        for name, value in noted["fixed"].items():
+            if fixed.get(name, value) != value:
+                raise ValueError(f"--resume: this run's {name} was {value!r}; now it is {fixed[name]!r}")
+        return noted
+    noted = {"command": command, "commit": commit(), "fixed": fixed}
+    write_json(file, noted)
+    return noted
