@@ -14,6 +14,11 @@ from server import app
 from test_layouts import foreign_names, write_folder
 
 from abn import AbnConfig, AbnForImageClassification, Explainer, imagenette
+from abn.comparison import Comparison
+from abn.editing import Editing
+from abn.methods import METHODS
+from abn.overlay import overlay as laid_over
+from abn.space.drawings import DRAWINGS
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +96,61 @@ def test_model_says_which_answers(client):
 
 def test_only_the_documented_endpoints_are_named(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/explain", "/model"}
+    assert set(named) == {"/explain", "/edit", "/compare", "/model", "/models"}
     parameters = named["/explain"]["parameters"]
     assert [p["parameter_name"] for p in parameters] == ["picture", "alpha", "view"]
     assert [p.get("parameter_default") for p in parameters] == [None, 1.0, "whole"]
+
+
+def test_edit_is_what_the_library_says(client, tmp_path, bundled):
+    picture = tmp_path / "picture.png"
+    DRAWINGS["garbage truck"]().save(picture)
+    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), picture)
+    before, after, own = client.predict(handle_file(picture), api_name="/edit")
+    assert before == after
+    assert np.abs(np.array(own) - editing.explanation.attention_map).max() < 1e-4
+    hidden = np.where(np.array(own) > 0.3, -1, own)
+    before, after, _ = client.predict(handle_file(picture), hidden.tolist(), api_name="/edit")
+    assert before["label"] == "garbage truck"
+    confidences = {entry["label"]: entry["confidence"] for entry in after["confidences"]}
+    assert confidences == pytest.approx(editing(hidden).probabilities, abs=1e-3)
+    assert confidences["garbage truck"] < before["confidences"][0]["confidence"] - 0.1
+    with pytest.raises(AppError, match=r"the map must be \d+ x \d+, as the model's own; got 2 x 1"):
+        client.predict(handle_file(picture), [[1], [0]], api_name="/edit")
+    with pytest.raises(AppError, match="between -1 and 1"):
+        client.predict(handle_file(picture), (hidden * 3).tolist(), api_name="/edit")
+
+
+def test_compare_is_what_the_library_says(client, tmp_path, bundled):
+    picture = tmp_path / "picture.png"
+    made_up_picture(300, 200).save(picture)
+    overlays, records = client.predict(
+        handle_file(picture), "grad-cam, attention, uniform", "church", 0.5, api_name="/compare"
+    )
+    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), picture, "church")
+    assert [record["method"] for record in records] == ["grad-cam", "attention", "uniform"]
+    assert [record["target"] for record in records] == ["church", None, None]
+    for shown, record in zip(overlays, records, strict=True):
+        expected = comparison(record["method"])
+        assert np.abs(np.array(record["map"]) - expected.grid).max() < 1e-3
+        assert shown["caption"] == METHODS[record["method"]].label
+        picture_shown = np.asarray(Image.open(shown["image"])).astype(int)
+        assert np.abs(picture_shown - laid_over(comparison.view, expected.heatmap, 0.5)).max() <= 4
+    for arguments, words in (
+        (["magic"], "method must be one of 'attention'"),
+        ([" , "], "methods must name one or more"),
+        (["attention", "unicorn"], "target must be a class"),
+        (["attention", "", 7], "alpha must be a number from 0 to 1; got 7"),
+    ):
+        with pytest.raises(AppError, match=words):
+            client.predict(handle_file(picture), *arguments, api_name="/compare")
+
+
+def test_models_lists_methods_and_classes(client):
+    found = client.predict(api_name="/models")
+    assert found["model"] == "bundled compact network"
+    assert found["classes"] == list(imagenette.CLASSES)
+    assert [method["name"] for method in found["methods"]] == list(METHODS)
 
 
 def test_a_hundred_validation_pictures(client, validation_pictures):

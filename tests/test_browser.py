@@ -307,6 +307,20 @@ def test_a_japanese_browser_reads_japanese(browser, url):
     page = context.new_page()
     page.goto(url)
     page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    page.wait_for_selector("#abn-classes >> text=各クラス1枚")
+    assert page.inner_text("#abn-head h1") == "画像分類器がどこを見ているかを見る"
+    for selector, words in (
+        ("#abn-view", "中央を切り抜き"),
+        ("#abn-verdict", "注意ブランチ"),
+        ("#abn-known", "10種類"),
+        ("#abn-examples", "(描画)"),
+        ("#abn-perception", "知覚ブランチ: 答え"),
+        ("#abn-about", "注意マップ"),
+        ("#abn-examples-note", "ダウンロードは無効"),
+    ):
+        assert words in page.inner_text(selector), selector
+    for english in ("attention branch", "Whole picture", "one of each", "Your picture", "It knows"):
+        assert english not in page.inner_text("body"), english
     page.get_by_role("tab", name="比較").click()
     page.wait_for_selector("#abn-compare figure")
     assert "注意マップ" in page.inner_text("#abn-compare figure >> nth=0")

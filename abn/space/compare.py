@@ -74,7 +74,7 @@ class ComparePage:
         if picture is None or not methods:
             yield None, "", gr.update(visible=False)
             return
-        with or_say_why():
+        with or_say_why(request):
             comparison = Comparison(self.serving.current.explainer, picture, target or None)
         methods = sorted(methods, key=lambda name: (name in SLOW, list(METHODS).index(name)))
         found, measured = {}, {}

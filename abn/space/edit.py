@@ -62,14 +62,14 @@ class EditPage:
         tab.select(self.take_up, [picture, self.held], [self.held, self.editor, self.result], **quiet, **ONE_QUEUE)
         self.editor.release(self.edit, self.held, self.result, trigger_mode="always_last", **quiet, concurrency_limit=2)
 
-    def take_up(self, picture: str | None, held: tuple[str, Editing] | None):
+    def take_up(self, picture: str | None, held: tuple[str, Editing] | None, request: gr.Request):
         """The picture's map as the model gave it; what is on the tab already stays, with its edits."""
         if picture is None:
             return None, None, ""
         served = self.serving.current
         if held is not None and held[0] == picture and held[1].explainer is served.explainer:
             return gr.skip(), gr.skip(), gr.skip()
-        with or_say_why():
+        with or_say_why(request):
             editing = Editing(served.explainer, picture, "whole")
         explanation = editing.explanation
         return (picture, editing), Editable(explanation.view, explanation.attention_map), unchanged(explanation)
@@ -78,7 +78,7 @@ class EditPage:
         """A stroke is done: the perception branch under the new map."""
         if held is None:
             raise gr.Error(say("edit_gone", request), print_exception=False)
-        with or_say_why():
+        with or_say_why(request):
             edited = held[1](event.map)
         return result(held[1].explanation, edited)
 

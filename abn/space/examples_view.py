@@ -9,6 +9,7 @@ import gradio as gr
 from PIL import Image, ImageOps
 
 from .gallery import Example
+from .words import both
 
 THUMBNAIL = (160, 120)
 
@@ -22,6 +23,7 @@ CSS = """
 #abn-examples button:hover, #abn-examples button:focus-visible { border-color: var(--color-accent); }
 #abn-examples button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
 #abn-examples button, #abn-examples button:last-child { margin: 0; }
+#abn-examples button span span { white-space: nowrap; }
 #abn-examples img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover; margin: 0;
   border-radius: var(--radius-sm); }
 @media (max-width: 900px) {
@@ -47,10 +49,15 @@ class ExamplesView(gr.HTML):
     def postprocess(self, value: list[Example] | None) -> str:
         buttons = "".join(
             f'<button type="button" data-index="{index}"><img alt="" width="{THUMBNAIL[0]}" height="{THUMBNAIL[1]}" '
-            f'src="{thumbnail(example.path)}"><span>{html.escape(example.caption)}</span></button>'
+            f'src="{thumbnail(example.path)}"><span>{caption(example)}</span></button>'
             for index, example in enumerate(value or [])
         )
-        return f'<div class="abn-grid" role="group" aria-label="Example pictures">{buttons}</div>'
+        name = f'<p class="abn-sr" id="abn-examples-name">{both("example_pictures")}</p>'
+        return f'{name}<div class="abn-grid" role="group" aria-labelledby="abn-examples-name">{buttons}</div>'
+
+
+def caption(example: Example) -> str:
+    return html.escape(example.label) + (f" {both('drawn')}" if example.drawn else "")
 
 
 @lru_cache(maxsize=256)

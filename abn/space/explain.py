@@ -11,17 +11,13 @@ from .gallery import Example, Gallery
 from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView
 from .picture_input import PictureInput, explain_or_say_why
 from .serving import Served, Serving
+from .words import WORDS, both, label, language_of
 
-VIEWS = [("Whole picture", "whole"), ("Centre crop", "model")]
+VIEWS = ("whole", "model")
 ALL = "one of each"
 TOP = 5  # classes listed with their confidence
 START_ALPHA = 0.5
 ONE_QUEUE = {"concurrency_id": "explain", "concurrency_limit": 2}  # page and API share the processor
-
-ABOUT_THE_MAP = (
-    "The colours are the network's **attention map**: what its perception branch is given to weigh the picture with, "
-    "blue for little and red for much. It is one part of the computation, not a proof of why the network decided."
-)
 
 
 class ExplainPage:
@@ -33,7 +29,7 @@ class ExplainPage:
 
     def _build(self) -> None:
         self.classes = gr.Radio(
-            [ALL, *imagenette.CLASSES], value=ALL, label="Examples", container=False, elem_id="abn-classes"
+            class_choices("en"), value=ALL, label=label("examples"), container=False, elem_id="abn-classes"
         )
         self.examples = ExamplesView(self.chosen(ALL))
         self.examples_note = gr.Markdown(self.gallery.note, elem_id="abn-examples-note")
@@ -41,26 +37,24 @@ class ExplainPage:
             with gr.Column(scale=5, min_width=320):
                 self.picture = PictureInput(
                     value=self.gallery.opening().path,
-                    label="Your picture",
+                    label=label("your_picture"),
                     sources=["upload", "webcam", "clipboard"],
                     height=360,
                     elem_id="abn-picture",
                 )
-                self.view = gr.Radio(VIEWS, value="whole", label="What the network is shown", elem_id="abn-view")
+                self.view = gr.Radio(view_choices("en"), value="whole", label=label("view"), elem_id="abn-view")
             with gr.Column(scale=7, min_width=320):
                 self.overlay = OverlayView()
-                self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label="Attention (alpha)", elem_id="abn-alpha")
-                self.enlarge = gr.Checkbox(
-                    False, label="Enlarge small pictures", container=False, elem_id="abn-enlarge"
-                )
+                self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label=label("alpha"), elem_id="abn-alpha")
+                self.enlarge = gr.Checkbox(False, label=label("enlarge"), container=False, elem_id="abn-enlarge")
                 self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
         with gr.Row(equal_height=True):
             scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}
-            self.perception = gr.Label(label="Perception branch: the answer", elem_id="abn-perception", **scores)
-            self.attention = gr.Label(label="Attention branch: its own opinion", elem_id="abn-attention", **scores)
-        gr.Markdown(ABOUT_THE_MAP, elem_id="abn-about")
+            self.perception = gr.Label(label=label("perception"), elem_id="abn-perception", **scores)
+            self.attention = gr.Label(label=label("attention"), elem_id="abn-attention", **scores)
+        gr.HTML(f"<p>{both('about_map')}</p>", elem_id="abn-about", js_on_load=None)
 
-    def wire(self, model: gr.State) -> None:
+    def wire(self, demo: gr.Blocks, model: gr.State) -> None:
         """Connect the components. `model` is the name of the model in use: what it says is new when it changes."""
         gr.on(
             [self.picture.change, self.view.change, model.change],
@@ -78,12 +72,18 @@ class ExplainPage:
         hidden = {"show_progress": "hidden", "api_visibility": "private"}
         self.classes.change(self.chosen, self.classes, self.examples, **hidden)
         self.examples.click(self.choose, self.classes, self.picture, **hidden)
+        demo.load(self.translate, None, [self.classes, self.view], **hidden)
 
-    def explain(self, picture: str | None, view: str):
+    def translate(self, request: gr.Request):
+        """Choices in the visitor's language."""
+        language = language_of(request)
+        return gr.update(choices=class_choices(language)), gr.update(choices=view_choices(language))
+
+    def explain(self, picture: str | None, view: str, request: gr.Request):
         """Picture and view -> overlay, both branches' confidences, and a sentence."""
         if picture is None:
             return None, None, None, ""
-        explanation, served, seconds = explain_or_say_why(self.serving, picture, view)
+        explanation, served, seconds = explain_or_say_why(self.serving, picture, view, request)
         return (
             explanation,
             explanation.probabilities,
@@ -100,24 +100,29 @@ class ExplainPage:
         return self.gallery.of_class(None if chosen == ALL else chosen)
 
 
+def class_choices(language: str) -> list[tuple[str, str]]:
+    return [(WORDS["one_of_each"][language], ALL), *((name, name) for name in imagenette.CLASSES)]
+
+
+def view_choices(language: str) -> list[tuple[str, str]]:
+    return [(WORDS[f"view_{view}"][language], view) for view in VIEWS]
+
+
 def verdict(explanation: Explanation, served: Served, seconds: float) -> str:
     """The answer as a sentence, a warning where the picture is like none of the classes, and the small print."""
-    label, confidence = html.escape(explanation.label), explanation.probabilities[explanation.label]
+    answer, confidence = html.escape(explanation.label), explanation.probabilities[explanation.label]
     other = next(iter(explanation.attention_probabilities))
-    agrees = "agrees" if other == explanation.label else f"says {html.escape(other)}"
+    agrees = both("agrees") if other == explanation.label else both("disagrees", label=other)
     warning = ""
     if explanation.unfamiliar:
-        warning = (
-            '<p class="abn-warning"><strong>Probably none of these.</strong> The picture is unlike what the network '
-            "was trained on; it can only answer with one of its own classes.</p>"
-        )
+        warning = f'<p class="abn-warning"><strong>{both("unfamiliar")}</strong> {both("unfamiliar_why")}</p>'
     rows, columns = explanation.attention_map.shape
     small = (
         f"{seconds * 1000:.0f} ms · {html.escape(served.name)} · {html.escape(served.description)} · "
-        f"map of {rows} × {columns} places"
+        f"{both('map_places', rows=rows, columns=columns)}"
     )
     return (
-        f'<p class="abn-answer"><strong>{label}</strong> <span>{confidence:.0%}</span> '
-        f"<small>attention branch {agrees}</small></p>{warning}"
+        f'<p class="abn-answer"><strong>{answer}</strong> <span>{confidence:.0%}</span> '
+        f"<small>{agrees}</small></p>{warning}"
         f'<p class="abn-small">{small}</p>'
     )

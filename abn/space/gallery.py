@@ -14,6 +14,7 @@ from huggingface_hub import constants
 
 from .. import imagenette
 from .drawings import DRAWINGS
+from .words import both
 
 PER_CLASS = 10
 OPENING = "chain saw"  # the class of the example that the page opens with
@@ -26,10 +27,6 @@ class Example:
     path: str
     label: str
     drawn: bool
-
-    @property
-    def caption(self) -> str:
-        return f"{self.label} (drawn)" if self.drawn else self.label
 
 
 class Gallery:
@@ -54,9 +51,9 @@ class Gallery:
         if self.settled:
             return
         if not self.may_download:
-            self._settle("These are drawings: Imagenette is not at hand and downloads are off.")
+            self._settle(both("drawings_offline"))
             return
-        self.note = "Downloading Imagenette's pictures; drawings meanwhile."
+        self.note = both("drawings_meanwhile", share="")
         threading.Thread(target=self._bring, name="imagenette", daemon=True).start()
 
     def of_class(self, label: str | None) -> list[Example]:
@@ -75,13 +72,13 @@ class Gallery:
             self.examples = self._real() or self.examples
         except Exception as error:  # whatever went wrong, the drawings stay
             reason = str(error).strip().split("\n")[0] or type(error).__name__
-            self._settle("These are drawings: Imagenette's pictures could not be downloaded.")
+            self._settle(both("drawings_failed"))
             print(f"Imagenette could not be downloaded: {reason}", flush=True)
             return
         self._settle("")
 
     def _report(self, share: float) -> None:
-        self.note = f"Downloading Imagenette's pictures ({share:.0%}); drawings meanwhile."
+        self.note = both("drawings_meanwhile", share=f" ({share:.0%})")
 
     def _settle(self, note: str) -> None:
         self.note = note

@@ -177,7 +177,7 @@ class MapEditor(gr.HTML):
             f'<img alt="" width="{width}" height="{height}" src="{data_url(value.view)}">'
             '<canvas class="abn-colours" aria-hidden="true"></canvas>'
             '<canvas class="abn-marks" tabindex="0" role="application" aria-labelledby="abn-canvas-name"></canvas>'
-            f'</div></div><p id="abn-canvas-name" hidden>{both("edit_canvas")}</p>'
+            f'</div></div><p class="abn-sr" id="abn-canvas-name">{both("edit_canvas")}</p>'
         )
 
 

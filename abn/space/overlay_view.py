@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 
 from ..explanation import Explanation
+from .words import both
 
 VIEW_ID = "abn-overlay"
 
@@ -31,10 +32,7 @@ CSS = f"""
 SET_ALPHA = f"(alpha) => {{ document.getElementById('{VIEW_ID}').style.setProperty('--alpha', alpha); }}"
 SET_ENLARGED = f"(on) => {{ document.getElementById('{VIEW_ID}').classList.toggle('abn-enlarged', on); }}"
 
-EMPTY = (
-    '<div class="abn-stage"><p class="abn-empty">Upload a picture or choose an example: '
-    "what the network looks at appears here.</p></div>"
-)
+EMPTY = f'<div class="abn-stage"><p class="abn-empty">{both("stage_empty")}</p></div>'
 
 
 class OverlayView(gr.HTML):
@@ -52,10 +50,10 @@ def layers(explanation: Explanation) -> str:
     height, width = explanation.view.shape[:2]
     size = f'width="{width}" height="{height}" decoding="sync"'
     return (
-        '<div class="abn-stage"><div class="abn-layers">'
-        f'<img class="abn-picture" alt="The picture as the network saw it" {size} src="{data_url(explanation.view)}">'
+        '<div class="abn-stage"><div class="abn-layers" role="img" aria-labelledby="abn-seen-name">'
+        f'<img class="abn-picture" alt="" {size} src="{data_url(explanation.view)}">'
         f'<img class="abn-jet" alt="" aria-hidden="true" {size} src="{data_url(explanation.colours())}">'
-        "</div></div>"
+        f'</div><p class="abn-sr" id="abn-seen-name">{both("seen_picture")}</p></div>'
     )
 
 

@@ -16,7 +16,7 @@ from .explain import ExplainPage
 from .gallery import Gallery
 from .overlay_view import CSS as OVERLAY_CSS
 from .serving import Serving, Status
-from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, label
+from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
@@ -65,8 +65,7 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings()`."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         gr.HTML(
-            "<h1>See what an image classifier looks at</h1>"
-            "<p>An Attention Branch Network gives its answer and a map of its attention in one pass.</p>",
+            f"<h1>{both('title')}</h1><p>{both('subtitle')}</p>",
             elem_id="abn-head",
             js_on_load=None,
         )
@@ -108,7 +107,7 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         outputs = [notice, known, model, examples, page.examples, page.examples_note, page.picture, timer]
         gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **quiet)
-        page.wire(model)
+        page.wire(demo, model)
         compare.wire(demo, compare_tab, page.picture, model)
         edit.wire(edit_tab, page.picture)
     return demo
@@ -116,15 +115,12 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
 
 def notice_html(status: Status) -> str:
     """One line on which model answers, and why it is not the wanted one. Empty when there is nothing to say."""
-    wanted = html.escape(status.wanted)
     if status.state == "loading":
         share = f" ({status.share:.0%})" if status.share else ""
-        return f"<p>Fetching {wanted}{share}. Meanwhile the {html.escape(status.model)} answers.</p>"
+        return f"<p>{both('fetching', wanted=status.wanted, share=share, model=status.model)}</p>"
     if status.state == "refused":
-        reason = html.escape(status.reason.rstrip("."))
-        return (
-            f'<p class="refused">{wanted} is not in use: {reason}. The {html.escape(status.model)} answers instead.</p>'
-        )
+        reason = status.reason.rstrip(".")
+        return f'<p class="refused">{both("refused", wanted=status.wanted, reason=reason, model=status.model)}</p>'
     return ""
 
 
@@ -132,10 +128,10 @@ def known_classes(serving: Serving) -> str:
     """What the model knows: most uploads are none of it. Imagenette's ten are named by the examples' buttons below."""
     labels = serving.current.explainer.labels
     if tuple(labels) == imagenette.CLASSES:
-        return "<p>It knows these ten things and nothing else. Choose an example, or upload a picture of one.</p>"
+        return f"<p>{both('knows_ten')}</p>"
     names = "".join(f"<li>{html.escape(label)}</li>" for label in labels[:LISTED])
-    more = f"<li>and {len(labels) - LISTED} more</li>" if len(labels) > LISTED else ""
-    return f"<p>This model knows {len(labels)} things and nothing else:</p><ul>{names}{more}</ul>"
+    more = f"<li>{both('knows_more', count=len(labels) - LISTED)}</li>" if len(labels) > LISTED else ""
+    return f"<p>{both('knows_some', count=len(labels))}</p><ul>{names}{more}</ul>"
 
 
 def launch_settings() -> dict:

@@ -10,8 +10,7 @@ from gradio.data_classes import ImageData
 
 from ..explanation import Explanation
 from .serving import Served, Serving
-
-ALLOWED = "Allowed are pictures such as JPEG, PNG, WebP, GIF, BMP and TIFF."
+from .words import say
 
 
 class PictureInput(gr.Image):
@@ -49,7 +48,7 @@ class PictureInput(gr.Image):
 
 
 @contextlib.contextmanager
-def or_say_why():
+def or_say_why(request: gr.Request | None = None):
     """What is wrong with a picture, or with what is asked about it, in words for the page.
 
     Raises:
@@ -58,13 +57,15 @@ def or_say_why():
     try:
         yield
     except (ValueError, TypeError) as error:
-        words = f"{str(error).strip().rstrip('.')}. {ALLOWED}"
-        raise gr.Error(words, title="This cannot be explained", print_exception=False) from None
+        words = f"{str(error).strip().rstrip('.')}. {say('allowed', request)}"
+        raise gr.Error(words, title=say("cannot_explain", request), print_exception=False) from None
     except FileNotFoundError:
-        raise gr.Error("The picture is gone; please upload it again.", print_exception=False) from None
+        raise gr.Error(say("picture_gone", request), print_exception=False) from None
 
 
-def explain_or_say_why(serving: Serving, picture: str, view: str) -> tuple[Explanation, Served, float]:
+def explain_or_say_why(
+    serving: Serving, picture: str, view: str, request: gr.Request | None = None
+) -> tuple[Explanation, Served, float]:
     """`serving.explain`, with faults in words for the page (`or_say_why`)."""
-    with or_say_why():
+    with or_say_why(request):
         return serving.explain(picture, view)

@@ -12,6 +12,80 @@ import gradio as gr
 LANGUAGES = ("en", "ja")
 
 WORDS: dict[str, dict[str, str]] = {
+    "title": {"en": "See what an image classifier looks at", "ja": "画像分類器がどこを見ているかを見る"},
+    "subtitle": {
+        "en": "An Attention Branch Network gives its answer and a map of its attention in one pass.",
+        "ja": "Attention Branch Network は、答えと注意マップを一度の計算で出します。",
+    },
+    "knows_ten": {
+        "en": "It knows these ten things and nothing else. Choose an example, or upload a picture of one.",
+        "ja": "知っているのはこの10種類だけです。例を選ぶか、どれかの写真をアップロードしてください。",
+    },
+    "knows_some": {
+        "en": "This model knows {count} things and nothing else:",
+        "ja": "このモデルが知っているのは次の{count}種類だけです:",
+    },
+    "knows_more": {"en": "and {count} more", "ja": "ほか{count}種類"},
+    "fetching": {
+        "en": "Fetching {wanted}{share}. Meanwhile the {model} answers.",
+        "ja": "{wanted} を取得しています{share}。それまでは {model} が答えます。",
+    },
+    "refused": {
+        "en": "{wanted} is not in use: {reason}. The {model} answers instead.",
+        "ja": "{wanted} は使われていません: {reason}。代わりに {model} が答えます。",
+    },
+    "examples": {"en": "Examples", "ja": "例"},
+    "example_pictures": {"en": "Example pictures", "ja": "例の画像"},
+    "one_of_each": {"en": "one of each", "ja": "各クラス1枚"},
+    "drawn": {"en": "(drawn)", "ja": "(描画)"},
+    "drawings_offline": {
+        "en": "These are drawings: Imagenette is not at hand and downloads are off.",
+        "ja": "これらは描いた絵です。Imagenette が手元になく、ダウンロードは無効です。",
+    },
+    "drawings_failed": {
+        "en": "These are drawings: Imagenette's pictures could not be downloaded.",
+        "ja": "これらは描いた絵です。Imagenette の画像をダウンロードできませんでした。",
+    },
+    "drawings_meanwhile": {
+        "en": "Downloading Imagenette's pictures{share}; drawings meanwhile.",
+        "ja": "Imagenette の画像をダウンロードしています{share}。それまでは描いた絵を使います。",
+    },
+    "your_picture": {"en": "Your picture", "ja": "画像"},
+    "view": {"en": "What the network is shown", "ja": "ネットワークに見せる範囲"},
+    "view_whole": {"en": "Whole picture", "ja": "画像全体"},
+    "view_model": {"en": "Centre crop", "ja": "中央を切り抜き"},
+    "enlarge": {"en": "Enlarge small pictures", "ja": "小さい画像を拡大"},
+    "perception": {"en": "Perception branch: the answer", "ja": "知覚ブランチ: 答え"},
+    "attention": {"en": "Attention branch: its own opinion", "ja": "注意ブランチ: 独自の意見"},
+    "about_map": {
+        "en": "The colours are the network's <strong>attention map</strong>: what its perception branch is given to "
+        "weigh the picture with, blue for little and red for much. It is one part of the computation, not a proof of "
+        "why the network decided.",
+        "ja": "色はネットワークの<strong>注意マップ</strong>です。知覚ブランチが画像を重み付けするために使うもので、"
+        "青は弱く、赤は強いことを表します。計算の一部であり、判断の理由の証明ではありません。",
+    },
+    "stage_empty": {
+        "en": "Upload a picture or choose an example: what the network looks at appears here.",
+        "ja": "画像をアップロードするか例を選ぶと、ネットワークが見ている所がここに現れます。",
+    },
+    "seen_picture": {"en": "The picture as the network saw it", "ja": "ネットワークが見た画像"},
+    "agrees": {"en": "attention branch agrees", "ja": "注意ブランチも同じ"},
+    "disagrees": {"en": "attention branch says {label}", "ja": "注意ブランチは {label}"},
+    "unfamiliar": {"en": "Probably none of these.", "ja": "おそらくどれでもありません。"},
+    "unfamiliar_why": {
+        "en": "The picture is unlike what the network was trained on; it can only answer with one of its own classes.",
+        "ja": "ネットワークが学習した画像と似ていません。自分の知っているクラスでしか答えられません。",
+    },
+    "map_places": {"en": "map of {rows} × {columns} places", "ja": "マップ {rows} × {columns}"},
+    "cannot_explain": {"en": "This cannot be explained", "ja": "説明できません"},
+    "allowed": {
+        "en": "Allowed are pictures such as JPEG, PNG, WebP, GIF, BMP and TIFF.",
+        "ja": "使えるのは JPEG、PNG、WebP、GIF、BMP、TIFF などの画像です。",
+    },
+    "picture_gone": {
+        "en": "The picture is gone; please upload it again.",
+        "ja": "画像がもうありません。もう一度アップロードしてください。",
+    },
     "tab_explain": {"en": "Explain", "ja": "説明"},
     "tab_compare": {"en": "Compare", "ja": "比較"},
     "tab_edit": {"en": "Edit", "ja": "編集"},
@@ -91,6 +165,7 @@ WORDS: dict[str, dict[str, str]] = {
 }
 
 LANGUAGE_CSS = """
+.abn-sr { position: absolute !important; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); margin: 0; }
 :root:not(:lang(ja)) .abn-ja, :root:lang(ja) .abn-en { display: none !important; }
 """
 
