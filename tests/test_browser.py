@@ -302,6 +302,41 @@ def test_the_bars_are_what_the_library_says(page, bundled):
     assert shown == pytest.approx([100 * editing.explanation.probabilities["chain saw"], 100 * expected], abs=0.11)
 
 
+def open_gallery(page):
+    page.get_by_role("tab", name="Gallery").click()
+    page.wait_for_selector("#abn-gallery button", timeout=60000)
+    page.wait_for_selector("#abn-gallery-status >> text=are right")
+
+
+def test_the_gallery_filters_the_wrong_ones_and_opens_one(page, bundled):
+    open_gallery(page)
+    assert page.locator("#abn-gallery button").count() == 10
+    found = dict(
+        zip(DRAWINGS, Explainer.from_pretrained(bundled)([d() for d in DRAWINGS.values()], view="whole"), strict=True)
+    )
+    wrong = [name for name, explanation in found.items() if explanation.label != name]
+    assert f"of all 10 pictures {10 - len(wrong)} are right" in page.inner_text("#abn-gallery-status")
+    page.locator("#abn-gallery-order label", has_text="wrong ones").click()
+    page.wait_for_function(
+        "(count) => document.querySelectorAll('#abn-gallery button').length === count", arg=len(wrong)
+    )
+    cards = page.locator("#abn-gallery button").all_inner_texts()
+    assert [card.split("\n")[0] for card in cards] == wrong
+    assert all(
+        card.split("\n")[1].startswith("✗ " + found[name].label) for card, name in zip(cards, wrong, strict=True)
+    )
+    page.locator("#abn-gallery-order label", has_text="least confident").click()
+    least = min(found, key=lambda name: found[name].probabilities[found[name].label])
+    page.wait_for_function(
+        "(name) => document.querySelector('#abn-gallery button').innerText.startsWith(name)", arg=least
+    )
+    page.locator("#abn-gallery button").first.click()
+    page.wait_for_function(
+        "(label) => document.querySelector('#abn-verdict').innerText.includes(label)", arg=found[least].label
+    )
+    assert page.get_by_role("tab", name="Explain").get_attribute("aria-selected") == "true"
+
+
 def test_a_japanese_browser_reads_japanese(browser, url):
     context = browser.new_context(locale="ja-JP", viewport={"width": 390, "height": 844})
     page = context.new_page()
@@ -325,6 +360,9 @@ def test_a_japanese_browser_reads_japanese(browser, url):
     page.wait_for_selector("#abn-compare figure")
     assert "注意マップ" in page.inner_text("#abn-compare figure >> nth=0")
     page.wait_for_selector("#abn-compare-methods >> text=遮蔽")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("tab", name="ギャラリー").click()
+    page.wait_for_selector("#abn-gallery-status >> text=が正解")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("tab", name="編集").click()
     page.wait_for_selector("#abn-edit-result .abn-bars")

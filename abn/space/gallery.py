@@ -16,7 +16,8 @@ from .. import imagenette
 from .drawings import DRAWINGS
 from .words import both
 
-PER_CLASS = 10
+PER_CLASS = 30
+FIRST = 10  # of a class, under Explain
 OPENING = "chain saw"  # the class of the example that the page opens with
 
 
@@ -57,11 +58,11 @@ class Gallery:
         threading.Thread(target=self._bring, name="imagenette", daemon=True).start()
 
     def of_class(self, label: str | None) -> list[Example]:
-        """The examples of a class; the first of each for None."""
+        """The first examples of a class; the very first of each for None."""
         if label is None:
             first = {example.label: example for example in reversed(self.examples)}
             return [first[name] for name in imagenette.CLASSES if name in first]
-        return [example for example in self.examples if example.label == label]
+        return [example for example in self.examples if example.label == label][:FIRST]
 
     def opening(self) -> Example:
         return self.of_class(OPENING)[0]

@@ -14,6 +14,8 @@ from .edit import EditPage
 from .examples_view import CSS as EXAMPLES_CSS
 from .explain import ExplainPage
 from .gallery import Gallery
+from .gallery_page import CSS as GALLERY_CSS
+from .gallery_page import GalleryPage
 from .overlay_view import CSS as OVERLAY_CSS
 from .serving import Serving, Status
 from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, both, label
@@ -27,6 +29,7 @@ CSS = (
     + COMPARE_CSS
     + COMPARE_VIEW_CSS
     + EDIT_CSS
+    + GALLERY_CSS
     + LANGUAGE_CSS
     + """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
@@ -73,13 +76,15 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         words = notice_html(serving.status())
         notice = gr.HTML(words, visible=bool(words), elem_id="abn-notice", js_on_load=None)
         add_api(serving)  # before the page: the first function called "explain" gets that name
-        with gr.Tabs(elem_id="abn-tabs"):
+        with gr.Tabs(elem_id="abn-tabs") as tabs:
             with gr.Tab(label("tab_explain"), id="explain"):
                 page = ExplainPage(serving, gallery)
             with gr.Tab(label("tab_compare"), id="compare") as compare_tab:
                 compare = ComparePage(serving)
             with gr.Tab(label("tab_edit"), id="edit") as edit_tab:
                 edit = EditPage(serving)
+            with gr.Tab(label("tab_gallery"), id="gallery") as gallery_tab:
+                pictures = GalleryPage(serving, gallery)
 
         model = gr.State(None)
         examples = gr.State(gallery.real)
@@ -110,6 +115,7 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         page.wire(demo, model)
         compare.wire(demo, compare_tab, page.picture, model)
         edit.wire(edit_tab, page.picture)
+        pictures.wire(demo, gallery_tab, tabs, page.picture)
     return demo
 
 

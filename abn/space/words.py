@@ -126,6 +126,25 @@ WORDS: dict[str, dict[str, str]] = {
     "method_occlusion": {"en": "Occlusion (slow)", "ja": "遮蔽(低速)"},
     "method_centre": {"en": "Centre blob (baseline)", "ja": "中央の塊(比較用)"},
     "method_uniform": {"en": "Uniform (baseline)", "ja": "一様(比較用)"},
+    "tab_gallery": {"en": "Gallery", "ja": "ギャラリー"},
+    "gallery_about": {
+        "en": "Pictures that the network was not trained on, with its attention: what it is, and what the network "
+        "says. A click opens one under Explain.",
+        "ja": "学習に使っていない画像と、その注意です。上が正解、下がネットワークの答えです。"
+        "クリックすると「説明」で開きます。",
+    },
+    "gallery_class": {"en": "Class", "ja": "クラス"},
+    "gallery_all": {"en": "all", "ja": "すべて"},
+    "gallery_order": {"en": "Show", "ja": "表示"},
+    "gallery_as_is": {"en": "all", "ja": "すべて"},
+    "gallery_wrong": {"en": "wrong ones", "ja": "誤り"},
+    "gallery_most": {"en": "most confident first", "ja": "確信の高い順"},
+    "gallery_least": {"en": "least confident first", "ja": "確信の低い順"},
+    "gallery_progress": {"en": "Explaining: {done} of {count} …", "ja": "計算中: {done}/{count} …"},
+    "gallery_done": {
+        "en": "{shown} of {kept} shown; of all {count} pictures {right} are right.",
+        "ja": "{kept}枚のうち{shown}枚を表示。全{count}枚のうち{right}枚が正解。",
+    },
     "edit_about": {
         "en": "Paint on the map and see what the network makes of it: only the perception branch is asked again. "
         "It shows how the computation depends on the map; it does not make the answer truer.",

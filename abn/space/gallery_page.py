@@ -1,0 +1,181 @@
+"""The Gallery tab: validation pictures with their attention, right and wrong."""
+
+import base64
+import html
+import io
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import gradio as gr
+from PIL import Image
+
+from .. import imagenette
+from ..explanation import BATCH, Explanation
+from .examples_view import REPORT_CLICK
+from .gallery import Example, Gallery
+from .serving import Served, Serving
+from .words import WORDS, both, label, language_of, say
+
+ORDERS = ("as_is", "wrong", "most", "least")
+SHOWN = 60  # pictures at most
+WIDTH = 220  # pixels, of a card's picture
+ALPHA = 0.5
+KEPT = 2  # models
+
+CSS = """
+#abn-gallery .abn-gallery-grid { display: grid; gap: 10px;
+  grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); }
+#abn-gallery button { display: flex; flex-direction: column; gap: 4px; padding: 5px; margin: 0; cursor: pointer;
+  text-align: left; font-size: .8rem; font-weight: 400; line-height: 1.35;
+  border: 1px solid var(--border-color-primary);
+  border-radius: var(--radius-md); background: var(--background-fill-primary); color: var(--body-text-color); }
+#abn-gallery button:last-child { margin: 0; }
+#abn-gallery button:hover, #abn-gallery button:focus-visible { border-color: var(--color-accent); }
+#abn-gallery button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
+#abn-gallery img { width: 100%; aspect-ratio: 4 / 3; object-fit: cover; margin: 0; border-radius: var(--radius-sm); }
+#abn-gallery .abn-right { color: #15803d; }
+#abn-gallery .abn-wrong { color: #b91c1c; }
+.dark #abn-gallery .abn-right { color: #4ade80; }
+.dark #abn-gallery .abn-wrong { color: #f87171; }
+#abn-gallery-status p { margin: 0; font-size: .875rem; min-height: 1.4em; }
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture of the gallery and what the model made of it. thumbnail: a JPEG data URL, overlaid."""
+
+    example: Example
+    label: str
+    confidence: float
+    thumbnail: str
+
+    @property
+    def right(self) -> bool:
+        return self.label == self.example.label
+
+
+class Explained:
+    """The gallery under a model, computed once in batches and kept; the newest two of them."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple, list[Entry]] = OrderedDict()
+
+    def entries(self, served: Served, examples: list[Example]):
+        """Yields what is explained so far, growing; the last is the whole. Visitors share the work."""
+        key = (served.name, examples[0].path, len(examples))
+        while True:
+            with self._lock:
+                found = self._kept.setdefault(key, [])
+                self._kept.move_to_end(key)
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+                batch = examples[len(found) : len(found) + BATCH]
+                if batch:
+                    made = served.explainer([example.path for example in batch], view="whole")
+                    found += [entry(*pair) for pair in zip(batch, made, strict=True)]
+                so_far = list(found)
+            yield so_far
+            if len(so_far) == len(examples):
+                return
+
+
+def entry(example: Example, explanation: Explanation) -> Entry:
+    picture = Image.fromarray(explanation.overlay(ALPHA))
+    picture.thumbnail((WIDTH, WIDTH))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=80)
+    thumbnail = "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+    return Entry(example, explanation.label, explanation.probabilities[explanation.label], thumbnail)
+
+
+def chosen(entries: list[Entry], name: str, order: str) -> list[Entry]:
+    """Those of a class ("" for all), all or the wrong ones, in the order asked for."""
+    kept = [one for one in entries if not name or one.example.label == name]
+    if order == "wrong":
+        kept = [one for one in kept if not one.right]
+    if order in ("most", "least"):
+        kept = sorted(kept, key=lambda one: one.confidence, reverse=order == "most")
+    return kept
+
+
+class GalleryView(gr.HTML):
+    """Shows entries as cards; a click tells its handler the place in the list as `event.index`."""
+
+    def __init__(self, **kwargs):
+        super().__init__(elem_id="abn-gallery", js_on_load=REPORT_CLICK, **kwargs)
+
+    def postprocess(self, value: list[Entry] | None) -> str:
+        cards = "".join(
+            f'<button type="button" data-index="{place}"><img alt="" loading="lazy" src="{one.thumbnail}">'
+            f"<span>{html.escape(one.example.label)}</span>"
+            f'<span class="{"abn-right" if one.right else "abn-wrong"}">'
+            f"{'✓' if one.right else '✗'} {html.escape(one.label)} {one.confidence:.0%}</span></button>"
+            for place, one in enumerate((value or [])[:SHOWN])
+        )
+        return f'<div class="abn-gallery-grid">{cards}</div>'
+
+
+class GalleryPage:
+    """The components of the tab and their handlers. Call inside `gr.Blocks`."""
+
+    def __init__(self, serving: Serving, gallery: Gallery):
+        self.serving, self.gallery, self.explained = serving, gallery, Explained()
+        gr.HTML(f"<p>{both('gallery_about')}</p>", js_on_load=None)
+        with gr.Row(equal_height=True):
+            self.name = gr.Dropdown(class_choices("en"), value="", label=label("gallery_class"), min_width=200)
+            self.order = gr.Radio(
+                order_choices("en"), value="as_is", label=label("gallery_order"), elem_id="abn-gallery-order", scale=2
+            )
+        self.status = gr.HTML(elem_id="abn-gallery-status", js_on_load=None)
+        self.view = GalleryView()
+
+    def wire(self, demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs, picture: gr.Image) -> None:
+        """Explain the gallery when the tab is opened; a click opens a picture in the Explain tab."""
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        gr.on(
+            [tab.select, self.name.input, self.order.input],
+            self.show,
+            [self.name, self.order],
+            [self.view, self.status],
+            trigger_mode="always_last",
+            concurrency_id="gallery",
+            concurrency_limit=2,
+            **quiet,
+        )
+        self.view.click(self.open, [self.name, self.order], [picture, tabs], **quiet)
+        demo.load(self.translate, None, [self.name, self.order], **quiet)
+
+    def translate(self, request: gr.Request):
+        """Choices in the visitor's language."""
+        language = language_of(request)
+        return gr.update(choices=class_choices(language)), gr.update(choices=order_choices(language))
+
+    def show(self, name: str, order: str, request: gr.Request):
+        """Yields the cards; while the gallery is under way, how far it is."""
+        examples = self.gallery.examples
+        for entries in self.explained.entries(self.serving.current, examples):
+            if len(entries) < len(examples):
+                words = say("gallery_progress", request, done=len(entries), count=len(examples))
+                yield gr.skip(), f"<p>{words}</p>"
+        kept = chosen(entries, name, order)
+        right = sum(one.right for one in entries)
+        words = say(
+            "gallery_done", request, shown=min(len(kept), SHOWN), kept=len(kept), right=right, count=len(entries)
+        )
+        yield kept, f"<p>{words}</p>"
+
+    def open(self, name: str, order: str, event: gr.EventData):
+        """A click: the picture goes into the Explain tab, and that tab to the front."""
+        *_, entries = self.explained.entries(self.serving.current, self.gallery.examples)
+        return chosen(entries, name, order)[event.index].example.path, gr.Tabs(selected="explain")
+
+
+def class_choices(language: str) -> list[tuple[str, str]]:
+    return [(WORDS["gallery_all"][language], ""), *((name, name) for name in imagenette.CLASSES)]
+
+
+def order_choices(language: str) -> list[tuple[str, str]]:
+    return [(WORDS[f"gallery_{order}"][language], order) for order in ORDERS]
