@@ -15,7 +15,7 @@ from .checkpoints import load_calibration, load_checkpoint
 from .image_processing_abn import AbnImageProcessor
 from .methods import Method, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
-from .overlay import jet, overlay
+from .overlay import coloured, overlay
 from .pictures import load_rgb
 
 LONGEST_VIEW = 1024  # pixels
@@ -51,13 +51,13 @@ class Explanation:
     method: str = "attention"
     target: str | None = None
 
-    def overlay(self, alpha: float = 1.0, stretch: bool = False) -> np.ndarray:
-        """(H, W, 3) uint8 RGB: `view` with the heatmap added in JET colours; see `abn.overlay.overlay`."""
-        return overlay(self.view, self.heatmap, alpha, stretch)
+    def overlay(self, alpha: float = 1.0, stretch: bool = False, colourmap: str = "jet") -> np.ndarray:
+        """(H, W, 3) uint8 RGB: `view` with the heatmap's colours added; see `abn.overlay.overlay`."""
+        return overlay(self.view, self.heatmap, alpha, stretch, colourmap)
 
-    def colours(self, stretch: bool = False) -> np.ndarray:
-        """(H, W, 3) uint8 RGB: the heatmap alone in JET colours, the layer that `overlay` adds."""
-        return jet(self.heatmap, stretch)
+    def colours(self, stretch: bool = False, colourmap: str = "jet") -> np.ndarray:
+        """(H, W, 3) uint8 RGB: the heatmap's colours alone, the layer that `overlay` adds."""
+        return coloured(self.heatmap, colourmap, stretch)
 
 
 class Explainer:

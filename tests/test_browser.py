@@ -156,6 +156,40 @@ def test_a_click_on_an_example_explains_it(page):
     assert (small.get_attribute("width"), small.get_attribute("height")) == ("480", "360")
 
 
+def test_saving_gives_what_is_shown(page, url, tmp_path):
+    file = tmp_path / "small.png"
+    made_up_picture(96, 72).save(file)
+    upload(page, file)
+    set_alpha(page, 0.7)
+    with page.expect_download() as saved:
+        page.locator("#abn-overlay button[data-do=save]").click()
+    with Image.open(saved.value.path()) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    expected = Explainer.from_pretrained("compact")(file, view="whole").overlay(0.7)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels - expected).max() <= 1
+
+
+def test_other_colours_and_stretched_contrast(page):
+    explanation = Explainer.from_pretrained("compact")(DRAWINGS["chain saw"](), view="whole")
+    jet_layer = page.locator("#abn-overlay .abn-jet")
+    for choose, expected in (
+        (lambda: choose_colours(page, "Viridis"), explanation.colours(colourmap="viridis")),
+        (lambda: page.locator("#abn-stretch input").check(), explanation.colours(True, "viridis")),
+    ):
+        before = jet_layer.get_attribute("src")
+        choose()
+        page.wait_for_function("(before) => document.querySelector('#abn-overlay .abn-jet').src !== before", arg=before)
+        source = jet_layer.get_attribute("src")
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+        assert np.abs(shown.astype(int) - expected).max() <= 3
+
+
+def choose_colours(page, name):
+    page.locator("#abn-colours input").click()
+    page.get_by_role("option", name=name).click()
+
+
 def test_the_class_filter(page):
     page.locator("#abn-classes label", has_text="parachute").click()
     page.wait_for_function("() => document.querySelectorAll('#abn-examples button').length === 1")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from abn import jet, overlay
+from abn.overlay import COLOURMAPS, coloured
 from abn.overlay import overlay as same
 
 
@@ -48,6 +49,14 @@ def test_stretching_is_opt_in():
     assert not np.array_equal(jet(narrow), jet(narrow, stretch=True))
 
 
+@pytest.mark.parametrize("name", COLOURMAPS)
+def test_other_colours_are_opencvs_and_added_likewise(name, picture, heatmap):
+    expected = cv2.applyColorMap(np.uint8(255 * heatmap), getattr(cv2, f"COLORMAP_{name.upper()}"))[..., ::-1]
+    assert np.array_equal(coloured(heatmap, name), expected)
+    assert np.array_equal(overlay(picture, heatmap, colourmap=name), cv2.add(picture, coloured(heatmap, name)))
+    assert np.array_equal(coloured(heatmap), jet(heatmap))
+
+
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("stretch", [False, True])
 def test_a_constant_map_is_a_flat_colour(value, stretch):
@@ -59,6 +68,7 @@ def test_a_constant_map_is_a_flat_colour(value, stretch):
     ("change", "words"),
     [
         ({"alpha": 1.1}, "alpha must lie in"),
+        ({"colourmap": "rainbow"}, "colourmap must be one of 'jet', 'turbo'"),
         ({"alpha": float("nan")}, "alpha must lie in"),
         ({"heatmap": np.zeros((36, 53))}, "not the picture's"),
         ({"heatmap": np.full((37, 53), np.nan)}, "finite values"),

@@ -6,15 +6,17 @@ import gradio as gr
 
 from .. import imagenette
 from ..explanation import Explanation
+from ..overlay import COLOURMAPS
 from .examples_view import ExamplesView
 from .gallery import Example, Gallery
-from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView
+from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
 from .picture_input import PictureInput, explain_or_say_why
 from .serving import Served, Serving
 from .words import WORDS, both, label, language_of
 
 VIEWS = ("whole", "model")
 ALL = "one of each"
+HELD = 3600  # seconds a visitor's explanation is kept, to colour it anew
 TOP = 5  # classes listed with their confidence
 START_ALPHA = 0.5
 ONE_QUEUE = {"concurrency_id": "explain", "concurrency_limit": 2}  # page and API share the processor
@@ -31,6 +33,7 @@ class ExplainPage:
         self.classes = gr.Radio(
             class_choices("en"), value=ALL, label=label("examples"), container=False, elem_id="abn-classes"
         )
+        self.explained = gr.State(None, time_to_live=HELD)
         self.examples = ExamplesView(self.chosen(ALL))
         self.examples_note = gr.Markdown(self.gallery.note, elem_id="abn-examples-note")
         with gr.Row(equal_height=False):
@@ -46,6 +49,13 @@ class ExplainPage:
             with gr.Column(scale=7, min_width=320):
                 self.overlay = OverlayView()
                 self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label=label("alpha"), elem_id="abn-alpha")
+                with gr.Row():
+                    self.colours = gr.Dropdown(
+                        colour_choices("en"), value="jet", label=label("colours"), elem_id="abn-colours", min_width=200
+                    )
+                    self.stretch = gr.Checkbox(
+                        False, label=label("stretch"), container=False, elem_id="abn-stretch", min_width=200
+                    )
                 self.enlarge = gr.Checkbox(False, label=label("enlarge"), container=False, elem_id="abn-enlarge")
                 self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
         with gr.Row(equal_height=True):
@@ -59,12 +69,21 @@ class ExplainPage:
         gr.on(
             [self.picture.change, self.view.change, model.change],
             self.explain,
-            [self.picture, self.view],
-            [self.overlay, self.perception, self.attention, self.verdict],
+            [self.picture, self.view, self.colours, self.stretch],
+            [self.explained, self.overlay, self.perception, self.attention, self.verdict],
             trigger_mode="always_last",
             show_progress="hidden",
             api_visibility="private",
             **ONE_QUEUE,
+        )
+        gr.on(
+            [self.colours.input, self.stretch.input],
+            self.recolour,
+            [self.explained, self.colours, self.stretch],
+            self.overlay,
+            trigger_mode="always_last",
+            show_progress="hidden",
+            api_visibility="private",
         )
         self.alpha.change(fn=None, inputs=self.alpha, js=SET_ALPHA, api_visibility="private")
         self.alpha.release(fn=None, api_visibility="private")
@@ -72,24 +91,30 @@ class ExplainPage:
         hidden = {"show_progress": "hidden", "api_visibility": "private"}
         self.classes.change(self.chosen, self.classes, self.examples, **hidden)
         self.examples.click(self.choose, self.classes, self.picture, **hidden)
-        demo.load(self.translate, None, [self.classes, self.view], **hidden)
+        demo.load(self.translate, None, [self.classes, self.view, self.colours], **hidden)
 
     def translate(self, request: gr.Request):
         """Choices in the visitor's language."""
         language = language_of(request)
-        return gr.update(choices=class_choices(language)), gr.update(choices=view_choices(language))
+        choices = class_choices(language), view_choices(language), colour_choices(language)
+        return [gr.update(choices=each) for each in choices]
 
-    def explain(self, picture: str | None, view: str, request: gr.Request):
-        """Picture and view -> overlay, both branches' confidences, and a sentence."""
+    def explain(self, picture: str | None, view: str, colours: str, stretch: bool, request: gr.Request):
+        """Picture and view -> the explanation, its overlay, both branches' confidences, and a sentence."""
         if picture is None:
-            return None, None, None, ""
+            return None, None, None, None, ""
         explanation, served, seconds = explain_or_say_why(self.serving, picture, view, request)
         return (
             explanation,
+            Shown(explanation, colours, stretch),
             explanation.probabilities,
             explanation.attention_probabilities,
             verdict(explanation, served, seconds),
         )
+
+    def recolour(self, explained: Explanation | None, colours: str, stretch: bool) -> Shown | None:
+        """Other colours for what is explained already."""
+        return None if explained is None else Shown(explained, colours, stretch)
 
     def choose(self, chosen: str, event: gr.EventData) -> str:
         """A click on an example puts it into the upload box, which explains it."""
@@ -106,6 +131,10 @@ def class_choices(language: str) -> list[tuple[str, str]]:
 
 def view_choices(language: str) -> list[tuple[str, str]]:
     return [(WORDS[f"view_{view}"][language], view) for view in VIEWS]
+
+
+def colour_choices(language: str) -> list[tuple[str, str]]:
+    return [(WORDS[f"colours_{name}"][language], name) for name in COLOURMAPS]
 
 
 def verdict(explanation: Explanation, served: Served, seconds: float) -> str:

@@ -5,6 +5,7 @@ Two layers: the picture, and the JET colours of the map added to it (`mix-blend-
 """
 
 import base64
+from dataclasses import dataclass
 
 import cv2
 import gradio as gr
@@ -26,6 +27,10 @@ CSS = f"""
   mix-blend-mode: plus-lighter; opacity: var(--alpha); }}
 #{VIEW_ID}.abn-enlarged .abn-layers, #{VIEW_ID}.abn-enlarged .abn-layers img {{ width: 100%; }}
 #{VIEW_ID} .abn-empty {{ opacity: .75; text-align: center; line-height: 1.5; }}
+#{VIEW_ID} button.abn-save {{ margin: 8px 0 0; padding: 4px 12px; font-size: .8rem; font-weight: 400; cursor: pointer;
+  border: 1px solid var(--border-color-primary); border-radius: var(--radius-md); color: var(--body-text-color);
+  background: var(--background-fill-primary); }}
+#{VIEW_ID} button.abn-save:focus-visible {{ outline: 2px solid var(--color-accent); outline-offset: 1px; }}
 """
 
 # The variable sits on the wrapper: a new value rewrites only what is inside.
@@ -35,25 +40,57 @@ SET_ENLARGED = f"(on) => {{ document.getElementById('{VIEW_ID}').classList.toggl
 EMPTY = f'<div class="abn-stage"><p class="abn-empty">{both("stage_empty")}</p></div>'
 
 
+# What is shown, at the picture's own size: the same sum, made by the browser.
+SAVE = """
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('button[data-do=save]')) return;
+  const [picture, colours] = ['.abn-picture', '.abn-jet'].map((name) => element.querySelector(name));
+  const canvas = document.createElement('canvas');
+  canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;
+  const context = canvas.getContext('2d');
+  context.drawImage(picture, 0, 0);
+  context.globalCompositeOperation = 'lighter';
+  context.globalAlpha = Number(getComputedStyle(colours).opacity);
+  context.drawImage(colours, 0, 0);
+  canvas.toBlob((blob) => {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(blob); link.download = 'attention.png'; link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  });
+});
+"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An explanation and how it is coloured."""
+
+    explanation: Explanation
+    colourmap: str = "jet"
+    stretch: bool = False
+
+
 class OverlayView(gr.HTML):
-    """Shows an `Explanation`; an empty stage for None."""
+    """Shows a `Shown`; an empty stage for None."""
 
     def __init__(self, **kwargs):
-        super().__init__(elem_id=VIEW_ID, js_on_load=None, **kwargs)
+        super().__init__(elem_id=VIEW_ID, js_on_load=SAVE, **kwargs)
 
-    def postprocess(self, value: Explanation | None) -> str:
-        return EMPTY if value is None else layers(value)
+    def postprocess(self, value: Shown | None) -> str:
+        return EMPTY if value is None else layers(value.explanation, value.colourmap, value.stretch)
 
 
-def layers(explanation: Explanation) -> str:
+def layers(explanation: Explanation, colourmap: str = "jet", stretch: bool = False) -> str:
     """The two layers as HTML. Nothing of a visitor's text goes in."""
     height, width = explanation.view.shape[:2]
+    colours = explanation.colours(stretch, colourmap)
     size = f'width="{width}" height="{height}" decoding="sync"'
     return (
         '<div class="abn-stage"><div class="abn-layers" role="img" aria-labelledby="abn-seen-name">'
         f'<img class="abn-picture" alt="" {size} src="{data_url(explanation.view)}">'
-        f'<img class="abn-jet" alt="" aria-hidden="true" {size} src="{data_url(explanation.colours())}">'
+        f'<img class="abn-jet" alt="" aria-hidden="true" {size} src="{data_url(colours)}">'
         f'</div><p class="abn-sr" id="abn-seen-name">{both("seen_picture")}</p></div>'
+        f'<button type="button" class="abn-save" data-do="save">{both("save")}</button>'
     )
 
 

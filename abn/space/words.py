@@ -90,6 +90,17 @@ WORDS: dict[str, dict[str, str]] = {
     "tab_compare": {"en": "Compare", "ja": "比較"},
     "tab_edit": {"en": "Edit", "ja": "編集"},
     "alpha": {"en": "Attention (alpha)", "ja": "注意の強さ (alpha)"},
+    "save": {"en": "Save as PNG", "ja": "PNGで保存"},
+    "colours": {"en": "Colours", "ja": "配色"},
+    "colours_jet": {"en": "JET, as in the paper", "ja": "JET(論文と同じ)"},
+    "colours_turbo": {"en": "Turbo", "ja": "Turbo"},
+    "colours_viridis": {"en": "Viridis (uniform)", "ja": "Viridis(知覚的に均等)"},
+    "colours_inferno": {"en": "Inferno (uniform)", "ja": "Inferno(知覚的に均等)"},
+    "colours_cividis": {"en": "Cividis (uniform)", "ja": "Cividis(知覚的に均等)"},
+    "stretch": {
+        "en": "Stretch contrast: all colours on this map alone, no longer comparable",
+        "ja": "コントラストを広げる(このマップだけに全色を使い、他と比較できなくなる)",
+    },
     "compare_about": {
         "en": "One picture, several ways to ask what mattered. They often disagree; the curves say which to believe: "
         "a good map makes the class appear early as its pixels come in (insertion), and vanish early as they go "
