@@ -46,17 +46,14 @@ class ExplainPage:
                     elem_id="abn-picture",
                 )
                 self.view = gr.Radio(view_choices("en"), value="whole", label=label("view"), elem_id="abn-view")
+                self.colours = gr.Dropdown(
+                    colour_choices("en"), value="jet", label=label("colours"), elem_id="abn-colours"
+                )
+                self.stretch = gr.Checkbox(False, label=label("stretch"), container=False, elem_id="abn-stretch")
+                self.enlarge = gr.Checkbox(False, label=label("enlarge"), container=False, elem_id="abn-enlarge")
             with gr.Column(scale=7, min_width=320):
                 self.overlay = OverlayView()
                 self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label=label("alpha"), elem_id="abn-alpha")
-                with gr.Row():
-                    self.colours = gr.Dropdown(
-                        colour_choices("en"), value="jet", label=label("colours"), elem_id="abn-colours", min_width=200
-                    )
-                    self.stretch = gr.Checkbox(
-                        False, label=label("stretch"), container=False, elem_id="abn-stretch", min_width=200
-                    )
-                self.enlarge = gr.Checkbox(False, label=label("enlarge"), container=False, elem_id="abn-enlarge")
                 self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
         with gr.Row(equal_height=True):
             scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}

@@ -32,7 +32,8 @@ CSS = (
     + GALLERY_CSS
     + LANGUAGE_CSS
     + """
-.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
+.gradio-container > main, .gradio-container > main > .wrap { width: 100%; }
 #abn-head h1 { margin: 0 0 4px; font-size: 1.6rem; line-height: 1.25; }
 #abn-head p { margin: 0; opacity: .75; }
 #abn-known p { margin: 0; }
