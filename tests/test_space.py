@@ -236,6 +236,12 @@ def test_about_one_real_picture_in_twenty_falls_below_the_threshold(served, imag
     assert abs(right - confidence) / len(files) <= 0.04  # confidences are right on average
 
 
+def test_what_outlives_a_loan_runs_on_the_cpu(served):
+    assert served.lasting is served.explainer
+    on_cpu = Explainer.from_pretrained("compact", device="cpu")
+    assert Served("lent", served.explainer, on_cpu).lasting is on_cpu
+
+
 def test_names_are_escaped():
     status = Status("<b>x</b>", "d", "refused", "<i>y</i>", 0.0, "<script>z</script>")
     assert "<script>" not in notice_html(status)

@@ -49,7 +49,7 @@ def add_api(serving: Serving) -> None:
         """
         check_picture(picture)
         with or_say_why():
-            editing = Editing(serving.current.explainer, picture, "whole")
+            editing = Editing(serving.current.lasting, picture, "whole")
         own = editing.explanation.attention_map
         try:
             edited = editing(own if attention_map is None else attention_map)
@@ -81,7 +81,7 @@ def add_api(serving: Serving) -> None:
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
         with or_say_why():
-            comparison = Comparison(serving.current.explainer, picture, target or None)
+            comparison = Comparison(serving.current.lasting, picture, target or None)
         found = [comparison(name) for name in asked]
         overlays = [(overlay(comparison.view, one.heatmap, alpha), METHODS[one.method].label) for one in found]
         records = [

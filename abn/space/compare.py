@@ -75,7 +75,7 @@ class ComparePage:
             yield None, "", gr.update(visible=False)
             return
         with or_say_why(request):
-            comparison = Comparison(self.serving.current.explainer, picture, target or None)
+            comparison = Comparison(self.serving.current.lasting, picture, target or None)
         methods = sorted(methods, key=lambda name: (name in SLOW, list(METHODS).index(name)))
         found, measured = {}, {}
         steps = [("map", name) for name in methods] + [("curves", name) for name in methods if curves]

@@ -67,10 +67,10 @@ class EditPage:
         if picture is None:
             return None, None, ""
         served = self.serving.current
-        if held is not None and held[0] == picture and held[1].explainer is served.explainer:
+        if held is not None and held[0] == picture and held[1].explainer is served.lasting:
             return gr.skip(), gr.skip(), gr.skip()
         with or_say_why(request):
-            editing = Editing(served.explainer, picture, "whole")
+            editing = Editing(served.lasting, picture, "whole")
         explanation = editing.explanation
         return (picture, editing), Editable(explanation.view, explanation.attention_map), unchanged(explanation)
 

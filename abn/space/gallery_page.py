@@ -74,7 +74,7 @@ class Explained:
                     self._kept.popitem(last=False)
                 batch = examples[len(found) : len(found) + BATCH]
                 if batch:
-                    made = served.explainer([example.path for example in batch], view="whole")
+                    made = served.lasting([example.path for example in batch], view="whole")
                     found += [entry(*pair) for pair in zip(batch, made, strict=True)]
                 so_far = list(found)
             yield so_far

@@ -33,10 +33,19 @@ except ImportError:
 
 @dataclass(frozen=True)
 class Served:
-    """A model that answers: what the page calls it, and the explainer."""
+    """A model that answers: what the page calls it, and the explainer.
+
+    on_cpu: the same model on the CPU, where `explainer` has a borrowed GPU (ZeroGPU), which nothing may outlive.
+    """
 
     name: str
     explainer: Explainer
+    on_cpu: Explainer | None = None
+
+    @property
+    def lasting(self) -> Explainer:
+        """The explainer for what lives longer than one call: comparisons, edits, the gallery."""
+        return self.on_cpu or self.explainer
 
     @property
     def description(self) -> str:
@@ -121,6 +130,7 @@ class Serving:
                 print(f"Fetching {self.wanted} from the Hub; the bundled network answers meanwhile.", flush=True)
                 source = hub.fetch(self.wanted, report=self._report)
             explainer = Explainer.from_pretrained(source)
+            on_cpu = Explainer.from_pretrained(source, device="cpu") if ZERO_GPU else None
             if not ZERO_GPU:
                 explainer(np.zeros((64, 64, 3), np.uint8))  # the first forward is slow: not a visitor's
         except Exception as error:  # whatever is wrong with it, the bundled model goes on
@@ -128,7 +138,7 @@ class Serving:
             return
         global _on_zero_gpu
         _on_zero_gpu = explainer
-        self.current = Served(self.shown_name, explainer)
+        self.current = Served(self.shown_name, explainer, on_cpu)
         self.state = "ready"
         print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
 
