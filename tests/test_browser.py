@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import shutil
 from contextlib import contextmanager
@@ -369,6 +370,15 @@ def test_the_gallery_filters_the_wrong_ones_and_opens_one(page, bundled):
         "(label) => document.querySelector('#abn-verdict').innerText.includes(label)", arg=found[least].label
     )
     assert page.get_by_role("tab", name="Explain").get_attribute("aria-selected") == "true"
+
+
+def test_the_model_tab_shows_what_was_measured(page, bundled):
+    page.get_by_role("tab", name="Model").click()
+    page.wait_for_selector("#abn-model table")
+    words = page.inner_text("#abn-model")
+    top1 = json.loads((bundled / "metrics.json").read_text())["top1"]
+    assert f"{top1:.2f} %" in words
+    assert "bundled compact network" in words
 
 
 def test_a_japanese_browser_reads_japanese(browser, url):

@@ -16,6 +16,8 @@ from .explain import ExplainPage
 from .gallery import Gallery
 from .gallery_page import CSS as GALLERY_CSS
 from .gallery_page import GalleryPage
+from .model_page import CSS as MODEL_CSS
+from .model_page import ModelPage
 from .overlay_view import CSS as OVERLAY_CSS
 from .serving import Serving, Status
 from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, both, label
@@ -30,6 +32,7 @@ CSS = (
     + COMPARE_VIEW_CSS
     + EDIT_CSS
     + GALLERY_CSS
+    + MODEL_CSS
     + LANGUAGE_CSS
     + """
 .gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
@@ -61,6 +64,7 @@ CSS = (
 #abn-classes label span { margin: 0; }
 .abn-scores * { font-family: var(--font) !important; }
 #abn-examples-note:not(:has(p)) { display: none; }
+@media (max-width: 480px) { #abn-tabs .tab-container button { padding: 0 7px; font-size: .84rem; } }
 """
 )
 
@@ -86,6 +90,8 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
                 edit = EditPage(serving)
             with gr.Tab(label("tab_gallery"), id="gallery") as gallery_tab:
                 pictures = GalleryPage(serving, gallery)
+            with gr.Tab(label("tab_model"), id="model"):
+                about = ModelPage(serving)
 
         model = gr.State(None)
         examples = gr.State(gallery.real)
@@ -116,6 +122,7 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
         page.wire(demo, model)
         compare.wire(demo, compare_tab, page.picture, model)
         edit.wire(edit_tab, page.picture)
+        about.wire(demo, model)
         pictures.wire(demo, gallery_tab, tabs, page.picture)
     return demo
 

@@ -1,5 +1,6 @@
 """Which model answers: the bundled one at once, the wanted one as soon as it is there."""
 
+import json
 import os
 import re
 import threading
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from .. import hub
+from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
 from ..pictures import load_rgb
 
@@ -35,12 +37,14 @@ except ImportError:
 class Served:
     """A model that answers: what the page calls it, and the explainer.
 
+    metrics: its metrics.json, as its author wrote it; None without one.
     on_cpu: the same model on the CPU, where `explainer` has a borrowed GPU (ZeroGPU), which nothing may outlive.
     """
 
     name: str
     explainer: Explainer
     on_cpu: Explainer | None = None
+    metrics: dict | None = None
 
     @property
     def lasting(self) -> Explainer:
@@ -88,7 +92,11 @@ class Serving:
             )
         self.wanted = wanted
         device = "cpu" if ZERO_GPU else None  # quick enough there not to spend a visitor's GPU seconds
-        self.current = Served("bundled compact network", Explainer.from_pretrained(BUNDLED, device=device))
+        self.current = Served(
+            "bundled compact network",
+            Explainer.from_pretrained(BUNDLED, device=device),
+            metrics=metrics_of(BUNDLED_FOLDER),
+        )
         self.state = "ready" if wanted == BUNDLED else "loading"
         self.share = 0.0
         self.reason = ""
@@ -138,7 +146,7 @@ class Serving:
             return
         global _on_zero_gpu
         _on_zero_gpu = explainer
-        self.current = Served(self.shown_name, explainer, on_cpu)
+        self.current = Served(self.shown_name, explainer, on_cpu, metrics_of(source))
         self.state = "ready"
         print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
 
@@ -156,6 +164,16 @@ class Serving:
         self.reason = reason if len(reason) <= 300 else reason[:299] + "…"
         self.state = "refused"
         print(f"{self.wanted} is not in use: {self.reason.rstrip('.')}. The bundled network stays.", flush=True)
+
+
+def metrics_of(source: Path) -> dict | None:
+    """A checkpoint's metrics.json; None where there is none that can be read."""
+    file = (source if source.is_dir() else source.parent) / "metrics.json"
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 # ZeroGPU runs decorated functions in a forked process, so the model reaches them as a global, not as an argument.

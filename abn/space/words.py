@@ -156,6 +156,32 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "{shown} of {kept} shown; of all {count} pictures {right} are right.",
         "ja": "{kept}枚のうち{shown}枚を表示。全{count}枚のうち{right}枚が正解。",
     },
+    "tab_model": {"en": "Model", "ja": "モデル"},
+    "model_no_metrics": {
+        "en": "This checkpoint brings no metrics.json: how good it is was not recorded.",
+        "ja": "このチェックポイントには metrics.json がなく、性能は記録されていません。",
+    },
+    "model_measured": {
+        "en": "Measured on {count} validation pictures of {dataset}",
+        "ja": "{dataset} の検証画像{count}枚での測定",
+    },
+    "model_figures": {"en": "Measured", "ja": "測定"},
+    "model_explanation": {"en": "How far the maps can be believed", "ja": "マップをどこまで信じられるか"},
+    "model_per_class": {"en": "Accuracy by class", "ja": "クラスごとの正解率"},
+    "model_matrix": {
+        "en": "Confusion matrix: rows true, columns predicted",
+        "ja": "混同行列(行: 正解、列: 予測)",
+    },
+    "figure_top1": {"en": "Top-1 accuracy", "ja": "Top-1 正解率"},
+    "figure_top5": {"en": "Top-5 accuracy", "ja": "Top-5 正解率"},
+    "figure_attention_top1": {"en": "Attention branch alone, top-1", "ja": "注意ブランチ単独の Top-1"},
+    "figure_loss": {"en": "Loss of both branches", "ja": "両ブランチの損失"},
+    "figure_ece": {"en": "Expected calibration error", "ja": "期待較正誤差 (ECE)"},
+    "figure_pointing": {"en": "Pointing game", "ja": "ポインティングゲーム"},
+    "figure_energy": {"en": "Energy in the box", "ja": "枠内のエネルギー"},
+    "figure_insertion": {"en": "Insertion", "ja": "挿入"},
+    "figure_deletion": {"en": "Deletion", "ja": "削除"},
+    "figure_difference": {"en": "Insertion − deletion", "ja": "挿入 − 削除"},
     "edit_about": {
         "en": "Paint on the map and see what the network makes of it: only the perception branch is asked again. "
         "It shows how the computation depends on the map; it does not make the answer truer.",

@@ -1,0 +1,128 @@
+"""The Model tab: what answers, and how good it was measured to be, from its metrics.json."""
+
+import html
+import math
+
+import gradio as gr
+
+from .serving import Served, Serving
+from .words import both
+
+FIGURES = (
+    ("top1", "{:.2f} %"),
+    ("top5", "{:.2f} %"),
+    ("attention_top1", "{:.2f} %"),
+    ("loss", "{:.4f}"),
+    ("ece", "{:.3f}"),
+)
+EXPLANATION = ("pointing", "energy", "insertion", "deletion", "difference")
+MATRIX_AT_MOST = 20  # classes
+PROVENANCE = ("recipe", "command", "commit", "date", "hardware")
+
+CSS = """
+#abn-model h3 { font-size: 1.05rem; margin: 22px 0 8px; }
+#abn-model table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: 0; }
+#abn-model td, #abn-model th { padding: 4px 12px 4px 0; text-align: left; border: 0;
+  border-bottom: 1px solid var(--border-color-primary); font-weight: 400; background: none; }
+#abn-model th[scope=col] { font-weight: 600; }
+#abn-model td.abn-number { text-align: right; padding-left: 12px; }
+#abn-model .abn-scroll { overflow-x: auto; max-width: 100%; }
+#abn-model .abn-matrix td, #abn-model .abn-matrix th { border: 0; padding: 4px 7px; text-align: center; }
+#abn-model .abn-matrix th[scope=row] { text-align: right; white-space: nowrap; }
+#abn-model .abn-matrix td { min-width: 34px;
+  background: color-mix(in srgb, var(--color-accent) calc(var(--share) * 75%), transparent); }
+#abn-model .abn-small { font-size: .8rem; opacity: .8; overflow-wrap: anywhere; }
+"""
+
+
+class ModelPage:
+    """The tab's one component. Call inside `gr.Blocks`."""
+
+    def __init__(self, serving: Serving):
+        self.serving = serving
+        self.about = gr.HTML(model_html(serving.current), elem_id="abn-model", js_on_load=None)
+
+    def wire(self, demo: gr.Blocks, model: gr.State) -> None:
+        """Tell of another model when one takes over."""
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        gr.on([demo.load, model.change], lambda: model_html(self.serving.current), None, self.about, **quiet)
+
+
+def model_html(served: Served) -> str:
+    """Everything from metrics.json is another's text: checked and escaped."""
+    metrics = served.metrics if isinstance(served.metrics, dict) else {}
+    parts = [f"<h3>{html.escape(served.name)}</h3><p>{html.escape(served.description)}</p>"]
+    figures = _figures(metrics)
+    if not figures:
+        return "".join([*parts, f"<p>{both('model_no_metrics')}</p>"])
+    pictures = _number(metrics.get("pictures"))
+    dataset = str(metrics.get("dataset", "Imagenette"))
+    words = both("model_measured", count=f"{pictures:,.0f}", dataset=dataset) if pictures else both("model_figures")
+    parts += [f"<h3>{words}</h3>", _table(figures)]
+    if explained := _explained(metrics.get("explanation")):
+        parts += [f"<h3>{both('model_explanation')}</h3>", explained]
+    if per_class := _per_class(metrics.get("per_class")):
+        parts += [f"<h3>{both('model_per_class')}</h3>", _table(per_class)]
+    if matrix := _matrix(metrics.get("confusion_matrix"), served.explainer.labels):
+        parts += [f"<h3>{both('model_matrix')}</h3>", matrix]
+    about = [f"{name}: {html.escape(str(metrics[name]))}" for name in PROVENANCE if metrics.get(name)]
+    parts.append(f'<p class="abn-small">{"<br>".join(about)}</p>')
+    return "".join(parts)
+
+
+def _number(value) -> float | None:
+    """A finite number, else None."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if good else None
+
+
+def _figures(metrics: dict) -> list[tuple[str, str]]:
+    values = ((key, form, _number(metrics.get(key))) for key, form in FIGURES)
+    return [(both(f"figure_{key}"), form.format(value)) for key, form, value in values if value is not None]
+
+
+def _per_class(values) -> list[tuple[str, str]]:
+    if not isinstance(values, dict):
+        return []
+    numbers = ((str(name), _number(value)) for name, value in values.items())
+    return [(html.escape(name), f"{value:.1f} %") for name, value in numbers if value is not None]
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f'<tr><th scope="row">{name}</th><td class="abn-number">{value}</td></tr>' for name, value in rows)
+    return f"<table>{cells}</table>"
+
+
+def _explained(values) -> str:
+    """The attention map's figures, and another method's beside them where they are there."""
+    if not isinstance(values, dict):
+        return ""
+    other = values.get("grad-cam") if isinstance(values.get("grad-cam"), dict) else {}
+    rows = ""
+    for key in EXPLANATION:
+        found = [_number(each.get(key)) for each in (values, other)]
+        if found[0] is not None:
+            cells = "".join(f'<td class="abn-number">{"" if v is None else f"{v:.3f}"}</td>' for v in found)
+            rows += f'<tr><th scope="row">{both(f"figure_{key}")}</th>{cells}</tr>'
+    if not rows:
+        return ""
+    heads = f'<th></th><th scope="col">{both("method_attention")}</th><th scope="col">{both("method_grad-cam")}</th>'
+    return f"<table><tr>{heads}</tr>{rows}</table>"
+
+
+def _matrix(values, labels: list[str]) -> str:
+    """Rows true, columns predicted; coloured by the share of the row."""
+    count = len(labels)
+    square = isinstance(values, list) and len(values) == count <= MATRIX_AT_MOST
+    if not square or not all(isinstance(row, list) and len(row) == count for row in values):
+        return ""
+    numbers = [[_number(value) for value in row] for row in values]
+    if any(value is None or value < 0 for row in numbers for value in row):
+        return ""
+    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in labels)
+    rows = ""
+    for name, row in zip(labels, numbers, strict=True):
+        total = sum(row) or 1
+        cells = "".join(f'<td style="--share: {value / total:.3f}">{value:.0f}</td>' for value in row)
+        rows += f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
+    return f'<div class="abn-scroll"><table class="abn-matrix"><tr><th></th>{heads}</tr>{rows}</table></div>'
