@@ -2,14 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from .explanation import Explainer, Picture
-from .faithfulness import deletion, insertion
-from .methods import forward_parts, method_named
+from .faithfulness import deletion, ends_of, insertion, on_pixels
+from .methods import method_named
 from .pictures import load_rgb
 
 
@@ -58,22 +58,16 @@ class Comparison:
             ValueError, TypeError, FileNotFoundError: as `Explainer`'s.
         """
         picture = load_rgb(picture)
-        index = explainer.target_index(target)
         self.explainer, self._how, self._size = explainer, view, (picture.height, picture.width)
-        pixels = explainer.processor(picture, view=view, return_tensors="pt")["pixel_values"]
-        self._pixels = pixels.to(explainer.device, memory_format=torch.channels_last)
-        self._parts = forward_parts(explainer.model, self._pixels)
-        self._target = (
-            self._parts.logits.argmax(1) if index is None else torch.full_like(self._parts.logits.argmax(1), index)
-        )
-        self.target = explainer.labels[self._target]
+        self._passed = explainer.forward([picture], view, explainer.target_index(target))
+        self.target = explainer.labels[self._passed.targets]
         self.view = explainer.seen(picture, view)
 
     def __call__(self, method: str) -> Compared:
         """Raises: ValueError: an unknown method; names the known ones."""
-        how = method_named(method)
+        how, passed = method_named(method), self._passed
         began = time.perf_counter()
-        maps = how.compute(self.explainer.model, self._pixels, self._parts, self._target)[:, None].cpu()
+        maps = how.compute(self.explainer.model, passed.pixels, passed.parts, passed.targets)[:, None].cpu()
         took = 1000 * (time.perf_counter() - began)
         sizes = [self.view.shape[:2]]
         heatmap = self.explainer.processor.post_process_attention(maps, [self._size], self._how, sizes)[0]
@@ -83,10 +77,14 @@ class Comparison:
 
     def curves(self, compared: Compared) -> Curves:
         """How the target's probability rises and falls as pixels come and go in the map's order."""
-        grid = torch.from_numpy(compared.grid)[None, None].to(self._pixels)
-        laid = F.interpolate(grid, self._pixels.shape[2:], mode="bilinear", align_corners=False)[:, 0]
-        model = self.explainer.model
+        model, pixels, targets = self.explainer.model, self._passed.pixels, self._passed.targets
+        laid = on_pixels(torch.from_numpy(compared.grid)[None].to(pixels), pixels)
+        inserting, deleting = self._ends
         return Curves(
-            tuple(insertion(model, self._pixels, laid, self._target)[0].tolist()),
-            tuple(deletion(model, self._pixels, laid, self._target)[0].tolist()),
+            tuple(insertion(model, pixels, laid, targets, ends=inserting)[0].tolist()),
+            tuple(deletion(model, pixels, laid, targets, ends=deleting)[0].tolist()),
         )
+
+    @cached_property
+    def _ends(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return ends_of(self.explainer.model, self._passed.pixels, self._passed.targets)

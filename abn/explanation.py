@@ -13,7 +13,7 @@ from torch import Tensor
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
 from .image_processing_abn import AbnImageProcessor
-from .methods import Method, forward_parts, method_named
+from .methods import Method, Parts, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
 from .overlay import coloured, overlay
 from .pictures import load_rgb
@@ -22,6 +22,15 @@ LONGEST_VIEW = 1024  # pixels
 BATCH = 32  # pictures a forward
 
 Picture = Image.Image | np.ndarray | str | Path
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A forward pass of B pictures. pixels: (B, 3, H, W), on the network's device; targets: (B,) class indices."""
+
+    pixels: Tensor
+    parts: Parts
+    targets: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +138,18 @@ class Explainer:
     @torch.no_grad()
     def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
         """Explain one picture by its attention map, and give the (1, C, h, w) features that `perceive` takes."""
-        picture = load_rgb(picture)
-        explanation = self._explain([picture], method_named("attention"), None, view)[0]
-        pixels = self.processor(picture, view=view, return_tensors="pt")["pixel_values"]
-        return explanation, self.model.model.features(pixels.to(self.device, memory_format=torch.channels_last))
+        pictures = [load_rgb(picture)]
+        passed = self.forward(pictures, view)
+        return self._made(pictures, method_named("attention"), view, passed)[0], passed.parts.features
+
+    @torch.no_grad()
+    def forward(self, pictures: list[Image.Image], view: str, target: int | None = None) -> Passed:
+        """The forward pass that every method starts from; upright RGB pictures of equal input shape."""
+        pixels = self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
+        pixels = pixels.to(self.device, memory_format=torch.channels_last)
+        parts = forward_parts(self.model, pixels)
+        predicted = parts.logits.argmax(1)
+        return Passed(pixels, parts, predicted if target is None else torch.full_like(predicted, target))
 
     @torch.no_grad()
     def perceive(self, features: Tensor, attention_map: Tensor) -> dict[str, float]:
@@ -157,17 +174,16 @@ class Explainer:
         for members in groups.values():
             for start in range(0, len(members), BATCH):
                 chosen = members[start : start + BATCH]
-                made = self._forward([pictures[i] for i in chosen], method, target, view)
+                batch = [pictures[i] for i in chosen]
+                made = self._made(batch, method, view, self.forward(batch, view, target))
                 explanations.update(zip(chosen, made, strict=True))
         return [explanations[index] for index in range(len(pictures))]
 
     @torch.no_grad()
-    def _forward(self, pictures: list[Image.Image], method: Method, target: int | None, view: str) -> list[Explanation]:
-        pixels = self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
-        pixels = pixels.to(self.device, memory_format=torch.channels_last)
-        parts = forward_parts(self.model, pixels)
-        targets = parts.logits.argmax(1) if target is None else torch.full_like(parts.logits.argmax(1), target)
-        maps = method.compute(self.model, pixels, parts, targets)[:, None].cpu()
+    def _made(self, pictures: list[Image.Image], method: Method, view: str, passed: Passed) -> list[Explanation]:
+        """What a method makes of a forward pass."""
+        parts, targets = passed.parts, passed.targets
+        maps = method.compute(self.model, passed.pixels, parts, targets)[:, None].cpu()
         logits, attention_logits = parts.logits.float().cpu(), parts.attention_logits.float().cpu()
         attention_maps = parts.attention_map.float().cpu()
         energies = energy_score(logits).tolist()

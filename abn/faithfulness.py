@@ -96,6 +96,20 @@ def deletion(model, pixel_values: Tensor, heatmaps: Tensor, targets: Tensor, bas
     return curve(model, pixel_values, baseline_of(pixel_values, baseline), heatmaps, targets, **known)
 
 
+def ends_of(model, pixel_values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 2) probabilities at both ends of `insertion` and of `deletion`: the same for every map of these pictures."""
+    blur, whole, zero = (
+        probability(model, pictures, targets)
+        for pictures in (baseline_of(pixel_values, "blur"), pixel_values, baseline_of(pixel_values, "zero"))
+    )
+    return torch.stack([blur, whole], 1), torch.stack([whole, zero], 1)
+
+
+def on_pixels(maps: Tensor, pixel_values: Tensor) -> Tensor:
+    """(B, h, w) maps on their own grid -> (B, H, W) on the network's pixels."""
+    return F.interpolate(maps[:, None], pixel_values.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+
+
 def baseline_of(pixel_values: Tensor, baseline: str) -> Tensor:
     """What a curve starts from or ends at: "blur" or "zero"."""
     if baseline == "blur":

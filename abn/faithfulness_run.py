@@ -15,19 +15,18 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from . import imagenette
 from .explanation import Explainer
 from .faithfulness import (
     Box,
-    baseline_of,
     deletion,
+    ends_of,
     energy_in_boxes,
     insertion,
+    on_pixels,
     pointing_game,
-    probability,
     shuffled,
     similarity,
 )
@@ -122,8 +121,7 @@ def heatmaps_of(explainer: Explainer, method: Method, pixels: Tensor, targets: T
     """(B, H, W) heatmaps on the network's pixels, and the (B,) targets: the predicted classes if None."""
     parts = forward_parts(explainer.model, pixels)
     targets = parts.logits.argmax(1) if targets is None else targets
-    maps = method.compute(explainer.model, pixels, parts, targets)
-    return F.interpolate(maps[:, None], pixels.shape[2:], mode="bilinear", align_corners=False)[:, 0], targets
+    return on_pixels(method.compute(explainer.model, pixels, parts, targets), pixels), targets
 
 
 def _curves(explainer, samples, methods, results) -> None:
@@ -134,18 +132,14 @@ def _curves(explainer, samples, methods, results) -> None:
             for pixels, _ in _pixels(explainer, [path for path, _ in samples[start : start + BATCH]]):
                 model = explainer.model
                 targets = forward_parts(model, pixels).logits.argmax(1)
-                blur, whole, zero = (
-                    probability(model, pictures, targets)
-                    for pictures in (baseline_of(pixels, "blur"), pixels, baseline_of(pixels, "zero"))
-                )
+                inserting, deleting = ends_of(model, pixels, targets)
                 for method in methods:
                     began = time.perf_counter()
                     maps, _ = heatmaps_of(explainer, method, pixels, targets)
                     seconds[method.name] += time.perf_counter() - began
                     found = curves[method.name]
-                    ends = torch.stack([blur, whole], 1), torch.stack([whole, zero], 1)
-                    found["insertion"].append(insertion(model, pixels, maps, targets, ends=ends[0]).cpu())
-                    found["deletion"].append(deletion(model, pixels, maps, targets, ends=ends[1]).cpu())
+                    found["insertion"].append(insertion(model, pixels, maps, targets, ends=inserting).cpu())
+                    found["deletion"].append(deletion(model, pixels, maps, targets, ends=deleting).cpu())
                     bar.update(len(pixels))
     for method in methods:
         found = {kind: torch.cat(parts) for kind, parts in curves[method.name].items()}

@@ -25,7 +25,8 @@ class Parts:
     """What one forward pass leaves for the methods, for B pictures and K classes.
 
     logits, attention_logits: (B, K). attention_map: (B, 1, h, w) in (0, 1). class_maps: (B, K, h, w), the attention
-    branch's activations. last_features: (B, C, h / 2, w / 2), the perception branch's.
+    branch's activations. last_features: (B, C, h / 2, w / 2), the perception branch's. features: (B, D, h, w), the
+    feature extractor's.
     """
 
     logits: Tensor
@@ -33,6 +34,7 @@ class Parts:
     attention_map: Tensor
     class_maps: Tensor
     last_features: Tensor
+    features: Tensor
 
 
 @torch.no_grad()
@@ -43,7 +45,7 @@ def forward_parts(model: AbnForImageClassification, pixel_values: Tensor) -> Par
     class_maps, attention_map = network.attention_branch.maps(features)
     last = network.perception_branch.last_features(features, attention_map)
     logits = network.perception_branch.fc(last.mean((2, 3)))
-    return Parts(logits, class_maps.mean((2, 3)), attention_map, class_maps, last)
+    return Parts(logits, class_maps.mean((2, 3)), attention_map, class_maps, last, features)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,15 @@ def made_up_picture(width: int = 96, height: int = 72, seed: int = 0) -> Image.I
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def in_threads(work, count: int) -> None:
+    """Run work(0) ... work(count - 1), each in a thread of its own, and wait for all."""
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Explainer and Explanation: one pipeline from picture to explanation."""
 
-import threading
-
 import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
+from conftest import in_threads, made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Calibration, Explainer
 from abn.methods import forward_parts
@@ -139,11 +137,7 @@ def test_threads_give_what_each_gives_alone(explainer):
         for _ in range(3):
             found[index] = explainer(pictures[index]).attention_map
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(pictures))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, len(pictures))
     for one, other in zip(found, expected, strict=True):
         assert np.abs(one - other).max() < 1e-5
 

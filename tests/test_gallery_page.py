@@ -1,8 +1,7 @@
 """The gallery under a model: computed once, filtered and ordered."""
 
-import threading
-
 import pytest
+from conftest import in_threads
 
 from abn import Explainer
 from abn.space.drawings import DRAWINGS
@@ -63,15 +62,11 @@ def test_visitors_share_the_work(examples, bundled):
     explained, found = Explained(), []
     served = Served("one", Explainer.from_pretrained(bundled, device="cpu"))
 
-    def visit():
+    def visit(_):
         *_, entries = explained.entries(served, examples)
         found.append([one.label for one in entries])
 
-    visitors = [threading.Thread(target=visit) for _ in range(4)]
-    for visitor in visitors:
-        visitor.start()
-    for visitor in visitors:
-        visitor.join()
+    in_threads(visit, 4)
     assert len(found) == 4
     assert all(len(labels) == 10 and labels == found[0] for labels in found)
 

@@ -1,11 +1,11 @@
 """Explanation methods: against torchcam, against autograd, and on cases whose answer is known."""
 
-import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
+from conftest import in_threads, made_up_picture, tiny_model
 from torch import nn
 from torch.nn import functional as F
 
@@ -128,7 +128,7 @@ def test_occlusion_finds_the_only_place_that_matters():
 
     model, pixels = Corner(), torch.ones(2, 3, 50, 50)
     nothing = torch.zeros(2, 1, 1, 1)
-    parts = Parts(model(pixels).logits, nothing, nothing, nothing, nothing)
+    parts = Parts(model(pixels).logits, nothing, nothing, nothing, nothing, nothing)
     maps = METHODS["occlusion"].compute(model, pixels, parts, torch.tensor([0, 0]))
     assert maps.shape == (2, 10, 10)
     assert maps[0, 8:, 8:].min() > 0.3
@@ -158,7 +158,7 @@ def test_every_map_lies_in_zero_to_one_and_only_the_named_ask_for_a_class(name, 
 def test_flat_pictures_and_dead_channels_give_flat_maps_never_nan(name, model):
     zeros = torch.zeros(1, 3, 64, 64)
     dead = forward_parts(model, zeros)
-    dead = Parts(dead.logits, dead.attention_logits, dead.attention_map, 0 * dead.class_maps, 0 * dead.last_features)
+    dead = replace(dead, class_maps=0 * dead.class_maps, last_features=0 * dead.last_features)
     maps = METHODS[name].compute(model, zeros, dead, torch.tensor([0]))
     assert torch.isfinite(maps).all()
     if name not in ("attention", "centre", "occlusion"):
@@ -197,11 +197,7 @@ def test_threads_with_different_methods_give_what_each_gives_alone(model):
         for _ in range(2):
             found[index] = explainer(picture, method=name, target=3).heatmap
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, len(jobs))
     for one, other in zip(found, expected, strict=True):
         assert np.abs(one - other).max() < 1e-3
 

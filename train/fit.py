@@ -125,8 +125,9 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
 
 def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict) -> dict:
     """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
-    measure.calibrate(output, held_out, recipe.test_batch)
-    found = figures_of(args, recipe, source, output, validation)
+    loaded = measure.load(output)
+    measure.calibrate(output, loaded, held_out, recipe.test_batch)
+    found = figures_of(args, recipe, source, output, loaded, validation)
     about = circumstances(noted["command"], args.seed, noted["commit"])
     metrics = {**found, "recipe": args.recipe, **run, **about}
     write_json(output / "metrics.json", metrics)
@@ -139,16 +140,19 @@ def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held
     return metrics
 
 
-def evaluate(args: argparse.Namespace, recipe: Recipe, source: Source) -> dict:
+def evaluate(args: argparse.Namespace, recipe: Recipe, source: Source, loaded: measure.Loaded) -> dict:
     """Print the figures of `args.checkpoint` on the whole validation split, as its own processor sees it."""
-    found = figures_of(args, recipe, source, args.checkpoint)
+    found = figures_of(args, recipe, source, args.checkpoint, loaded)
     print(measure.summary(found))
     return found
 
 
-def figures_of(args, recipe: Recipe, source: Source, checkpoint, data: PictureDataset | None = None) -> dict:
+def figures_of(
+    args, recipe: Recipe, source: Source, checkpoint, loaded: measure.Loaded, data: PictureDataset | None = None
+) -> dict:
     return measure.figures(
         checkpoint,
+        loaded,
         source,
         reading_of(args),
         batch=recipe.test_batch,
@@ -177,18 +181,8 @@ def reading_of(args: argparse.Namespace) -> Reading:
 
 def build_model(recipe: Recipe, classes: tuple[str, ...]) -> AbnForImageClassification | PlainForImageClassification:
     """A fresh network."""
-    network, kind = (
-        (PlainForImageClassification, PlainConfig) if recipe.plain else (AbnForImageClassification, AbnConfig)
-    )
-    config = kind(
-        arch=recipe.arch,
-        width=recipe.width,
-        stem=recipe.stem,
-        shortcut=recipe.shortcut,
-        attention_head=recipe.attention_head,
-        id2label=dict(enumerate(classes)),
-    )
-    model = network(config)
+    network = PlainForImageClassification if recipe.plain else AbnForImageClassification
+    model = network(configuration(recipe, classes))
     if recipe.zero_last_norms:
         zero_last_norms(model)
     return model

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
-from abn import Calibration, Explainer
+from abn import AbnImageProcessor, Calibration, Explainer
 from abn.calibration import CALIBRATION_NAME
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness_run import measure as explanation_figures
@@ -18,28 +19,32 @@ from train.sources import Source
 FIGURES = ("insertion", "deletion", "difference", "pointing", "energy")
 
 
+Loaded = tuple[PreTrainedModel, AbnImageProcessor]
+
+
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load(folder: str | Path):
+def load(folder: str | Path) -> Loaded:
     """The model and the processor of an output folder, an ABN's or one trained with --plain."""
     if is_plain(folder):
         return PlainForImageClassification.load(folder)
     return load_checkpoint(folder)
 
 
-def calibrate(folder: Path, held_out: PictureDataset | None, batch: int) -> None:
+def calibrate(folder: Path, loaded: Loaded, held_out: PictureDataset | None, batch: int) -> None:
     """Fit and write calibration.json on held-out pictures; without any, remove it."""
     (folder / CALIBRATION_NAME).unlink(missing_ok=True)
     if held_out is None or is_plain(folder):
         return
-    model, processor = load(folder)
+    model, processor = loaded
     Calibration.fit(*predict(model, held_out, processor, batch, device()), held_out.labels).save(folder)
 
 
 def figures(
     folder: str | Path,
+    loaded: Loaded,
     source: Source,
     reading: Reading,
     *,
@@ -51,6 +56,7 @@ def figures(
     """The figures of metrics.json: of the validation split, as the checkpoint's own processor sees it.
 
     Args:
+        loaded: what `load(folder)` gives.
         data: the validation pictures, where they are preprocessed already.
         explain: pictures for insertion and deletion; 0: none of the explanation figures.
         boxes: CSV of boxed pictures below the source's root, for pointing and energy.
@@ -58,7 +64,7 @@ def figures(
     Raises:
         ValueError: the checkpoint knows other classes than the data set has.
     """
-    model, processor = load(folder)
+    model, processor = loaded
     check_classes(folder, model, source)
     data = preprocessed(source.val, processor, reading) if data is None else data
     logits, attention_logits = predict(model, data, processor, batch, device())

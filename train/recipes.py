@@ -71,34 +71,6 @@ class Recipe:
     teacher_power: float = 2.0
 
 
-COMPACT = Recipe(
-    arch="resnet18",
-    width=32,
-    stem="3x3x3",
-    shortcut="avgpool",
-    zero_last_norms=True,
-    epochs=130,
-    sizes=(96, 112, 128, 144),
-    test_size=192,
-    resize=192,
-    lr=0.2,
-    nesterov=True,
-    weight_decay=5e-4,
-    warmup_epochs=3,
-    label_smoothing=0.1,
-    crop_area=(0.35, 1.0),
-    cutmix=0.5,
-    ema_decay=0.998,
-    eval_every=10,
-    half_precision=True,
-    tune_epochs=(5, 5),
-    tune_size=192,
-    tune_lr=0.05,
-    attention_weight=3.0,
-    peak_weight=0.7,
-    attention_class_weight=0.3,
-)
-
 MODERN = Recipe(
     arch="resnet50",
     stem="3x3x3",
@@ -125,6 +97,23 @@ MODERN = Recipe(
     peak_weight=0.7,
     attention_class_weight=0.3,
     teacher_size=160,
+)
+
+COMPACT = replace(
+    MODERN,
+    arch="resnet18",
+    width=32,
+    epochs=130,
+    sizes=(96, 112, 128, 144),
+    test_size=192,
+    resize=192,
+    train_batch=64,
+    lr=0.2,
+    warmup_epochs=3,
+    ema_decay=0.998,
+    half_precision=True,
+    tune_size=192,
+    teacher_size=128,
 )
 
 RECIPES = {

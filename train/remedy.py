@@ -61,12 +61,13 @@ def teacher_maps(
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     maps = torch.empty(len(data), 1, GRID, GRID, dtype=torch.float16)
+    spans = _spans(data.pictures.shape[-1], crop, crops)
     for start in tqdm(range(0, len(data), BATCH), "teacher's maps", mininterval=1):
         pictures = data.pixel_values(slice(start, start + BATCH), processor, device)
         labels = data.labels[start : start + BATCH].to(device)
         total, count = torch.zeros(len(labels), GRID, GRID, device=device), torch.zeros(GRID, GRID, device=device)
-        for rows, grid_rows in _spans(pictures.shape[-1], crop, crops):
-            for columns, grid_columns in _spans(pictures.shape[-1], crop, crops):
+        for rows, grid_rows in spans:
+            for columns, grid_columns in spans:
                 part = pictures[:, :, rows, columns]
                 part = F.interpolate(part, (size, size), mode="bilinear", align_corners=False, antialias=True)
                 shape = (grid_rows.stop - grid_rows.start, grid_columns.stop - grid_columns.start)

@@ -208,7 +208,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
         return
     # Faults of the arguments are named before anything is downloaded.
     if args.evaluate:
-        measure.load(args.checkpoint)
+        loaded = measure.load(args.checkpoint)
     elif not args.average:
         fit.configuration(recipe, ("one", "other"))
         check_recipe(recipe, args.initial)
@@ -222,7 +222,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
         else:
             source = imagenette_source(args.imagenette_root, args.imagenette_size, download=args.resume is None)
     if args.evaluate:
-        fit.evaluate(args, recipe, source)
+        fit.evaluate(args, recipe, source, loaded)
     elif args.average:
         fit.average(args, recipe, source, output, command)
     elif args.folds:

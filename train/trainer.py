@@ -56,7 +56,8 @@ class AbnTrainer(Trainer):
             if resume is None:
                 shutil.rmtree(folder / "best", ignore_errors=True)
             else:
-                for later in checkpoints(folder)[checkpoints(folder).index(folder / resume.name) + 1 :]:
+                there = checkpoints(folder)
+                for later in there[there.index(folder / resume.name) + 1 :]:
                     shutil.rmtree(later)
         self.accelerator.wait_for_everyone()
         if resume is not None:

@@ -1,5 +1,7 @@
 """The endpoints for programs. README documents them."""
 
+import contextlib
+
 import gradio as gr
 import numpy as np
 
@@ -8,7 +10,7 @@ from ..editing import Editing
 from ..image_processing_abn import VIEWS
 from ..methods import METHODS, method_named
 from ..overlay import overlay
-from .explain import ONE_QUEUE
+from .events import ONE_QUEUE
 from .picture_input import PictureInput, explain_or_say_why, or_say_why
 from .serving import Serving
 
@@ -51,10 +53,8 @@ def add_api(serving: Serving) -> None:
         with or_say_why():
             editing = Editing(serving.current.lasting, picture, "whole")
         own = editing.explanation.attention_map
-        try:
+        with or_name_the_fault():
             edited = editing(own if attention_map is None else attention_map)
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
         return editing.explanation.probabilities, edited.probabilities, rows(own)
 
     def compare(picture: str, methods: str = QUICK_METHODS, target: str = "", alpha: float = 1.0):
@@ -73,13 +73,11 @@ def add_api(serving: Serving) -> None:
         check_picture(picture)
         check_alpha(alpha)
         names = [name.strip() for name in methods.split(",") if name.strip()]
-        try:
+        with or_name_the_fault():
             asked = [method_named(name).name for name in names]
             if not asked:
                 raise ValueError(f"methods must name one or more of {', '.join(METHODS)}")
             serving.current.explainer.target_index(target or None)
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
         with or_say_why():
             comparison = Comparison(serving.current.lasting, picture, target or None)
         found = [comparison(name) for name in asked]
@@ -139,6 +137,15 @@ def add_api(serving: Serving) -> None:
         gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **ONE_QUEUE)
     gr.api(model, api_name="model")
     gr.api(models, api_name="models")
+
+
+@contextlib.contextmanager
+def or_name_the_fault():
+    """A ValueError about an argument, as the caller reads it."""
+    try:
+        yield
+    except ValueError as error:
+        raise gr.Error(str(error), print_exception=False) from None
 
 
 def check_picture(picture: str | None) -> None:

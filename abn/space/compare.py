@@ -5,9 +5,10 @@ import gradio as gr
 from ..comparison import Comparison
 from ..methods import METHODS
 from .compare_view import SET_ALPHA, CompareView, Shown
+from .events import QUIET
 from .picture_input import or_say_why
 from .serving import Serving
-from .words import WORDS, both, label, language_of, say
+from .words import WORDS, both, label, language_of, say, with_names, worded
 
 QUICK = ["attention", "attention-cam", "grad-cam", "grad-cam++", "centre"]
 SLOW = ("score-cam", "occlusion")  # many forwards: curves are measured first for the quick ones
@@ -44,9 +45,9 @@ class ComparePage:
             self.stop = gr.Button(label("compare_stop"), size="sm", visible=False, elem_id="abn-compare-stop", scale=0)
         self.view = CompareView()
 
-    def wire(self, demo: gr.Blocks, tab: gr.Tab, picture: gr.Image, model: gr.State) -> None:
-        """Compare the page's picture when the tab is opened, and again when something is chosen."""
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    def wire(self, tab: gr.Tab, picture: gr.Image, model: gr.State) -> None:
+        """Compare the page's picture when the tab is opened, and again when something is chosen. `model` changes when
+        the page is loaded, too: from none."""
         runs = gr.on(
             [tab.select, self.methods.input, self.target.input, self.curves.input],
             self.compare,
@@ -55,11 +56,11 @@ class ComparePage:
             trigger_mode="always_last",
             concurrency_id="compare",
             concurrency_limit=1,
-            **quiet,
+            **QUIET,
         )
-        self.stop.click(self.stopped, None, [self.status, self.stop], cancels=[runs], **quiet)
+        self.stop.click(self.stopped, None, [self.status, self.stop], cancels=[runs], **QUIET)
         self.alpha.change(fn=None, inputs=self.alpha, js=SET_ALPHA, api_visibility="private")
-        gr.on([demo.load, model.change], self.translate, None, [self.methods, self.target], **quiet)
+        model.change(self.translate, None, [self.methods, self.target], **QUIET)
 
     def translate(self, request: gr.Request):
         """Choices in the visitor's language, and the classes of the model in use."""
@@ -99,8 +100,8 @@ class ComparePage:
 
 
 def method_choices(language: str) -> list[tuple[str, str]]:
-    return [(WORDS[f"method_{name}"][language], name) for name in METHODS]
+    return worded("method", METHODS, language)
 
 
 def target_choices(language: str, labels: list[str]) -> list[tuple[str, str]]:
-    return [(WORDS["compare_predicted"][language], ""), *((name, name) for name in labels)]
+    return with_names("compare_predicted", "", labels, language)

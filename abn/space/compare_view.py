@@ -13,7 +13,8 @@ import numpy as np
 from ..comparison import Compared, Curves
 from ..methods import METHODS
 from ..overlay import jet
-from .overlay_view import data_url
+from .data_urls import png_url
+from .overlay_view import set_alpha
 from .words import both
 
 VIEW_ID = "abn-compare"
@@ -50,7 +51,7 @@ CSS = f"""
 #{VIEW_ID} h3 {{ font-size: 1rem; margin: 0 0 8px; }}
 """
 
-SET_ALPHA = f"(alpha) => {{ document.getElementById('{VIEW_ID}').style.setProperty('--alpha', alpha); }}"
+SET_ALPHA = set_alpha(VIEW_ID)
 
 SCRIPT = """
 const chosen = [null, null];
@@ -101,7 +102,7 @@ class CompareView(gr.HTML):
         height, width = value.view.shape[:2]
         cards = "".join(card(compared, curves, width, height) for compared, curves in value.found)
         two = pair([compared.method for compared, _ in value.found], width, height) if len(value.found) > 1 else ""
-        picture = data_url(value.view)
+        picture = png_url(value.view)
         return f'<div style="--picture: url({picture})"><div class="abn-cards">{cards}</div>{two}</div>'
 
 
@@ -110,8 +111,8 @@ def card(compared: Compared, curves: Curves | None, width: int, height: int) -> 
     small = f"{about} · {compared.milliseconds:.1f} ms"
     return (
         f'<figure><div class="abn-laid"><img alt="" data-method="{compared.method}" width="{width}" height="{height}" '
-        f'src="{data_url(jet(compared.heatmap))}"></div>'
-        f"<figcaption><strong>{method_name(compared.method)}</strong><br><small>{small}</small>"
+        f'src="{png_url(jet(compared.heatmap))}"></div>'
+        f"<figcaption><strong>{both(f'method_{compared.method}')}</strong><br><small>{small}</small>"
         f"{'' if curves is None else curves_html(curves)}</figcaption></figure>"
     )
 
@@ -153,7 +154,3 @@ def pair(methods: list[str], width: int, height: int) -> str:
         f'<div class="abn-laid">{images}</div>'
         '<input type="range" min="0" max="100" value="50" aria-label="left / right"></div>'
     )
-
-
-def method_name(method: str) -> str:
-    return both(f"method_{method}")

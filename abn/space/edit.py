@@ -6,7 +6,7 @@ import gradio as gr
 
 from ..editing import Edited, Editing, change
 from ..explanation import Explanation
-from .explain import ONE_QUEUE
+from .events import ONE_QUEUE, QUIET
 from .map_editor import CSS as EDITOR_CSS
 from .map_editor import Editable, MapEditor
 from .picture_input import or_say_why
@@ -58,9 +58,8 @@ class EditPage:
 
     def wire(self, tab: gr.Tab, picture: gr.Image) -> None:
         """Take up the page's picture when the tab is opened."""
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        tab.select(self.take_up, [picture, self.held], [self.held, self.editor, self.result], **quiet, **ONE_QUEUE)
-        self.editor.release(self.edit, self.held, self.result, trigger_mode="always_last", **quiet, concurrency_limit=2)
+        tab.select(self.take_up, [picture, self.held], [self.held, self.editor, self.result], **QUIET, **ONE_QUEUE)
+        self.editor.release(self.edit, self.held, self.result, trigger_mode="always_last", **QUIET, concurrency_limit=2)
 
     def take_up(self, picture: str | None, held: tuple[str, Editing] | None, request: gr.Request):
         """The picture's map as the model gave it; what is on the tab already stays, with its edits."""

@@ -1,13 +1,12 @@
 """The examples as a grid of buttons, a picture and its class each."""
 
-import base64
 import html
-import io
 from functools import lru_cache
 
 import gradio as gr
 from PIL import Image, ImageOps
 
+from .data_urls import jpeg_url
 from .gallery import Example
 from .words import both
 
@@ -65,6 +64,4 @@ def thumbnail(path: str) -> str:
     """A picture file as a small JPEG data URL."""
     with Image.open(path) as picture:
         small = ImageOps.fit(picture.convert("RGB"), THUMBNAIL, Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+    return jpeg_url(small, quality=82)

@@ -7,19 +7,19 @@ import gradio as gr
 from .. import imagenette
 from ..explanation import Explanation
 from ..overlay import COLOURMAPS
+from .events import ONE_QUEUE, QUIET
 from .examples_view import ExamplesView
 from .gallery import Example, Gallery
 from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
 from .picture_input import PictureInput, explain_or_say_why
 from .serving import Served, Serving
-from .words import WORDS, both, label, language_of
+from .words import both, label, language_of, with_names, worded
 
 VIEWS = ("whole", "model")
 ALL = "one of each"
 HELD = 3600  # seconds a visitor's explanation is kept, to colour it anew
 TOP = 5  # classes listed with their confidence
 START_ALPHA = 0.5
-ONE_QUEUE = {"concurrency_id": "explain", "concurrency_limit": 2}  # page and API share the processor
 
 
 class ExplainPage:
@@ -69,8 +69,7 @@ class ExplainPage:
             [self.picture, self.view, self.colours, self.stretch],
             [self.explained, self.overlay, self.perception, self.attention, self.verdict],
             trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
             **ONE_QUEUE,
         )
         gr.on(
@@ -79,16 +78,14 @@ class ExplainPage:
             [self.explained, self.colours, self.stretch],
             self.overlay,
             trigger_mode="always_last",
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
         self.alpha.change(fn=None, inputs=self.alpha, js=SET_ALPHA, api_visibility="private")
         self.alpha.release(fn=None, api_visibility="private")
         self.enlarge.change(fn=None, inputs=self.enlarge, js=SET_ENLARGED, api_visibility="private")
-        hidden = {"show_progress": "hidden", "api_visibility": "private"}
-        self.classes.change(self.chosen, self.classes, self.examples, **hidden)
-        self.examples.click(self.choose, self.classes, self.picture, **hidden)
-        demo.load(self.translate, None, [self.classes, self.view, self.colours], **hidden)
+        self.classes.change(self.chosen, self.classes, self.examples, **QUIET)
+        self.examples.click(self.choose, self.classes, self.picture, **QUIET)
+        demo.load(self.translate, None, [self.classes, self.view, self.colours], **QUIET)
 
     def translate(self, request: gr.Request):
         """Choices in the visitor's language."""
@@ -123,15 +120,15 @@ class ExplainPage:
 
 
 def class_choices(language: str) -> list[tuple[str, str]]:
-    return [(WORDS["one_of_each"][language], ALL), *((name, name) for name in imagenette.CLASSES)]
+    return with_names("one_of_each", ALL, imagenette.CLASSES, language)
 
 
 def view_choices(language: str) -> list[tuple[str, str]]:
-    return [(WORDS[f"view_{view}"][language], view) for view in VIEWS]
+    return worded("view", VIEWS, language)
 
 
 def colour_choices(language: str) -> list[tuple[str, str]]:
-    return [(WORDS[f"colours_{name}"][language], name) for name in COLOURMAPS]
+    return worded("colours", COLOURMAPS, language)
 
 
 def verdict(explanation: Explanation, served: Served, seconds: float) -> str:

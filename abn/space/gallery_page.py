@@ -1,8 +1,6 @@
 """The Gallery tab: validation pictures with their attention, right and wrong."""
 
-import base64
 import html
-import io
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -12,10 +10,12 @@ from PIL import Image
 
 from .. import imagenette
 from ..explanation import BATCH, Explanation
+from .data_urls import jpeg_url
+from .events import QUIET
 from .examples_view import REPORT_CLICK
 from .gallery import Example, Gallery
 from .serving import Served, Serving
-from .words import WORDS, both, label, language_of, say
+from .words import both, label, language_of, say, with_names, worded
 
 ORDERS = ("as_is", "wrong", "most", "least")
 SHOWN = 60  # pictures at most
@@ -85,10 +85,8 @@ class Explained:
 def entry(example: Example, explanation: Explanation) -> Entry:
     picture = Image.fromarray(explanation.overlay(ALPHA))
     picture.thumbnail((WIDTH, WIDTH))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=80)
-    thumbnail = "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
-    return Entry(example, explanation.label, explanation.probabilities[explanation.label], thumbnail)
+    confidence = explanation.probabilities[explanation.label]
+    return Entry(example, explanation.label, confidence, jpeg_url(picture, quality=80))
 
 
 def chosen(entries: list[Entry], name: str, order: str) -> list[Entry]:
@@ -134,7 +132,6 @@ class GalleryPage:
 
     def wire(self, demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs, picture: gr.Image) -> None:
         """Explain the gallery when the tab is opened; a click opens a picture in the Explain tab."""
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
         gr.on(
             [tab.select, self.name.input, self.order.input],
             self.show,
@@ -143,10 +140,10 @@ class GalleryPage:
             trigger_mode="always_last",
             concurrency_id="gallery",
             concurrency_limit=2,
-            **quiet,
+            **QUIET,
         )
-        self.view.click(self.open, [self.name, self.order], [picture, tabs], **quiet)
-        demo.load(self.translate, None, [self.name, self.order], **quiet)
+        self.view.click(self.open, [self.name, self.order], [picture, tabs], **QUIET)
+        demo.load(self.translate, None, [self.name, self.order], **QUIET)
 
     def translate(self, request: gr.Request):
         """Choices in the visitor's language."""
@@ -174,8 +171,8 @@ class GalleryPage:
 
 
 def class_choices(language: str) -> list[tuple[str, str]]:
-    return [(WORDS["gallery_all"][language], ""), *((name, name) for name in imagenette.CLASSES)]
+    return with_names("gallery_all", "", imagenette.CLASSES, language)
 
 
 def order_choices(language: str) -> list[tuple[str, str]]:
-    return [(WORDS[f"gallery_{order}"][language], order) for order in ORDERS]
+    return worded("gallery", ORDERS, language)

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 
 from ..overlay import jet
-from .overlay_view import data_url
+from .data_urls import png_url
 from .words import both
 
 EDITOR_ID = "abn-editor"
@@ -174,7 +174,7 @@ class MapEditor(gr.HTML):
         return (
             f'{TOOLS}<div class="abn-edit-stage">'
             f'<div class="abn-edit-layers" data-map="{rows}" style="max-width: calc(62vh * {width / height:.4f})">'
-            f'<img alt="" width="{width}" height="{height}" src="{data_url(value.view)}">'
+            f'<img alt="" width="{width}" height="{height}" src="{png_url(value.view)}">'
             '<canvas class="abn-colours" aria-hidden="true"></canvas>'
             '<canvas class="abn-marks" tabindex="0" role="application" aria-labelledby="abn-canvas-name"></canvas>'
             f'</div></div><p class="abn-sr" id="abn-canvas-name">{both("edit_canvas")}</p>'

@@ -5,6 +5,7 @@ import math
 
 import gradio as gr
 
+from .events import QUIET
 from .serving import Served, Serving
 from .words import both
 
@@ -42,15 +43,14 @@ class ModelPage:
         self.serving = serving
         self.about = gr.HTML(model_html(serving.current), elem_id="abn-model", js_on_load=None)
 
-    def wire(self, demo: gr.Blocks, model: gr.State) -> None:
+    def wire(self, model: gr.State) -> None:
         """Tell of another model when one takes over."""
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        gr.on([demo.load, model.change], lambda: model_html(self.serving.current), None, self.about, **quiet)
+        model.change(lambda: model_html(self.serving.current), None, self.about, **QUIET)
 
 
 def model_html(served: Served) -> str:
     """Everything from metrics.json is another's text: checked and escaped."""
-    metrics = served.metrics if isinstance(served.metrics, dict) else {}
+    metrics = served.metrics or {}
     parts = [f"<h3>{html.escape(served.name)}</h3><p>{html.escape(served.description)}</p>"]
     figures = _figures(metrics)
     if not figures:

@@ -4,14 +4,12 @@ Two layers: the picture, and the JET colours of the map added to it (`mix-blend-
 `--alpha`. What the browser shows equals `abn.overlay` within 1/255.
 """
 
-import base64
 from dataclasses import dataclass
 
-import cv2
 import gradio as gr
-import numpy as np
 
 from ..explanation import Explanation
+from .data_urls import png_url
 from .words import both
 
 VIEW_ID = "abn-overlay"
@@ -33,8 +31,13 @@ CSS = f"""
 #{VIEW_ID} button.abn-save:focus-visible {{ outline: 2px solid var(--color-accent); outline-offset: 1px; }}
 """
 
-# The variable sits on the wrapper: a new value rewrites only what is inside.
-SET_ALPHA = f"(alpha) => {{ document.getElementById('{VIEW_ID}').style.setProperty('--alpha', alpha); }}"
+
+def set_alpha(view_id: str) -> str:
+    """JavaScript that sets `--alpha` on a view's wrapper: a new value rewrites only what is inside."""
+    return f"(alpha) => {{ document.getElementById('{view_id}').style.setProperty('--alpha', alpha); }}"
+
+
+SET_ALPHA = set_alpha(VIEW_ID)
 SET_ENLARGED = f"(on) => {{ document.getElementById('{VIEW_ID}').classList.toggle('abn-enlarged', on); }}"
 
 EMPTY = f'<div class="abn-stage"><p class="abn-empty">{both("stage_empty")}</p></div>'
@@ -87,14 +90,8 @@ def layers(explanation: Explanation, colourmap: str = "jet", stretch: bool = Fal
     size = f'width="{width}" height="{height}" decoding="sync"'
     return (
         '<div class="abn-stage"><div class="abn-layers" role="img" aria-labelledby="abn-seen-name">'
-        f'<img class="abn-picture" alt="" {size} src="{data_url(explanation.view)}">'
-        f'<img class="abn-jet" alt="" aria-hidden="true" {size} src="{data_url(colours)}">'
+        f'<img class="abn-picture" alt="" {size} src="{png_url(explanation.view)}">'
+        f'<img class="abn-jet" alt="" aria-hidden="true" {size} src="{png_url(colours)}">'
         f'</div><p class="abn-sr" id="abn-seen-name">{both("seen_picture")}</p></div>'
         f'<button type="button" class="abn-save" data-do="save">{both("save")}</button>'
     )
-
-
-def data_url(pixels: np.ndarray) -> str:
-    """(H, W, 3) uint8 RGB as a PNG data URL."""
-    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 4])
-    return "data:image/png;base64," + base64.b64encode(png).decode()

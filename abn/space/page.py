@@ -11,6 +11,7 @@ from .compare import ComparePage
 from .compare_view import CSS as COMPARE_VIEW_CSS
 from .edit import CSS as EDIT_CSS
 from .edit import EditPage
+from .events import QUIET
 from .examples_view import CSS as EXAMPLES_CSS
 from .explain import ExplainPage
 from .gallery import Gallery
@@ -116,13 +117,12 @@ def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
                 gr.Timer(active=not settled),
             )
 
-        quiet = {"show_progress": "hidden", "api_visibility": "private"}
         outputs = [notice, known, model, examples, page.examples, page.examples_note, page.picture, timer]
-        gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **quiet)
+        gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **QUIET)
         page.wire(demo, model)
-        compare.wire(demo, compare_tab, page.picture, model)
+        compare.wire(compare_tab, page.picture, model)
         edit.wire(edit_tab, page.picture)
-        about.wire(demo, model)
+        about.wire(model)
         pictures.wire(demo, gallery_tab, tabs, page.picture)
     return demo
 

@@ -6,6 +6,7 @@ i18n (`label`). Errors are one language: the visitor's, from the request (`say`)
 """
 
 import html
+from collections.abc import Iterable
 
 import gradio as gr
 
@@ -247,6 +248,16 @@ def both(key: str, **values: str) -> str:
 def say(key: str, request: gr.Request | None, **values: str) -> str:
     """Plain words in the visitor's language, by the request's Accept-Language; English where there is none."""
     return WORDS[key][language_of(request)].format(**values)
+
+
+def worded(prefix: str, names: Iterable[str], language: str) -> list[tuple[str, str]]:
+    """Choices of a Gradio component: each name behind its words, PREFIX_NAME."""
+    return [(WORDS[f"{prefix}_{name}"][language], name) for name in names]
+
+
+def with_names(key: str, value: str, names: Iterable[str], language: str) -> list[tuple[str, str]]:
+    """Choices: `value` behind its words, then names that stand for themselves, such as classes."""
+    return [(WORDS[key][language], value), *((name, name) for name in names)]
 
 
 def language_of(request: gr.Request | None) -> str:
