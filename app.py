@@ -15,8 +15,10 @@ with contextlib.suppress(ImportError):  # ZeroGPU wants this before PyTorch
     import spaces  # noqa: F401
 
 from abn.space.gallery import Gallery
+from abn.space.models import Models
 from abn.space.page import build, launch_settings
 from abn.space.serving import DEFAULT, Serving
+from abn.space.shares import Shares
 
 ROOT = Path(__file__).resolve().parent
 
@@ -33,6 +35,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         default=os.environ.get("IMAGENETTE_ROOT") or str(ROOT / "data"),
         help="where Imagenette lies, or is downloaded to for the examples (also IMAGENETTE_ROOT)",
     )
+    parser.add_argument(
+        "--models-root",
+        default=os.environ.get("ABN_MODELS_ROOT"),
+        help="a folder of checkpoints that visitors may choose beside Hub ids; none by default (also ABN_MODELS_ROOT)",
+    )
+    parser.add_argument(
+        "--shares",
+        default=os.environ.get("ABN_SHARES") or str(ROOT / "shares"),
+        help="where pictures behind share links are kept for 7 days (also ABN_SHARES)",
+    )
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
     return parser.parse_args(argv)
@@ -44,11 +56,13 @@ def main(argv: list[str] | None = None) -> None:
         serving = Serving(args.checkpoint)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    gallery = Gallery(args.imagenette_root)
-    demo = build(serving, gallery)
+    gallery, shares = Gallery(args.imagenette_root), Shares(Path(args.shares).resolve())
+    demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()
     gallery.start()
-    demo.queue(default_concurrency_limit=4).launch(server_name=args.host, server_port=args.port, **launch_settings())
+    demo.queue(default_concurrency_limit=4).launch(
+        server_name=args.host, server_port=args.port, **launch_settings(shares)
+    )
 
 
 if __name__ == "__main__":

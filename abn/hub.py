@@ -1,8 +1,9 @@
-"""Fetching a checkpoint from the Hub within deadlines of our own.
+"""Fetching a checkpoint from the Hub within deadlines of our own, and no larger than allowed.
 
 huggingface_hub retries for half a minute on errors and for minutes on a hang. A Space must know within seconds.
 """
 
+import json
 import threading
 import time
 import urllib.error
@@ -10,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url
+from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
 from tqdm import tqdm
 
@@ -22,7 +23,7 @@ CHUNK = 1 << 16  # bytes between two signs of life; huggingface_hub's 10 MB woul
 
 
 class HubError(OSError):
-    """The checkpoint could not be fetched; the message says why, for a person."""
+    """The checkpoint could not be fetched, or is not allowed; the message says why, for a person."""
 
 
 class _Watch:
@@ -53,6 +54,8 @@ def fetch(
     repo_id: str,
     *,
     revision: str | None = None,
+    cache_dir: Path | None = None,
+    limit: int | None = None,
     deadline: float = DEADLINE,
     idle: float = IDLE,
     report: Callable[[float], None] | None = None,
@@ -62,6 +65,8 @@ def fetch(
     With HF_HUB_OFFLINE=1 the cache alone is asked.
 
     Args:
+        cache_dir: in place of the Hub's cache.
+        limit: bytes that the weights may have at most; asked before they are downloaded.
         deadline: seconds within which the Hub must answer at all.
         idle: seconds for which a download may stand still.
         report: called with the share of the weights that has arrived, 0 to 1.
@@ -70,14 +75,15 @@ def fetch(
         The folder with the files.
 
     Raises:
-        HubError: no answer, an error, a stalled download or a missing file; the message says which.
+        HubError: no answer, an error, a stalled download, a missing file, a config that is not ABN's, or weights
+            above the limit; the message says which.
     """
     watch = _Watch(report)
     outcome: dict = {}
 
     def work() -> None:
         try:
-            outcome["folder"] = _download(repo_id, revision, watch, deadline)
+            outcome["folder"] = _download(repo_id, revision, cache_dir, limit, watch, deadline)
         except BaseException as error:
             outcome["error"] = error
 
@@ -96,11 +102,20 @@ def fetch(
     return outcome["folder"]
 
 
-def _download(repo_id: str, revision: str | None, watch: _Watch, deadline: float) -> Path:
+def is_cached(repo_id: str) -> bool:
+    """Whether the weights lie in the Hub's cache, in some version."""
+    return isinstance(try_to_load_from_cache(repo_id, "model.safetensors"), str)
+
+
+def _download(
+    repo_id: str, revision: str | None, cache_dir: Path | None, limit: int | None, watch: _Watch, deadline: float
+) -> Path:
     if not constants.HF_HUB_OFFLINE:
         for name in REQUIRED:
-            _probe(hf_hub_url(repo_id, name, revision=revision), deadline)
+            size = _probe(hf_hub_url(repo_id, name, revision=revision), deadline)
             watch.beat()
+        if limit is not None and size is not None and size > limit:
+            raise HubError(f"its weights have {size / 1e9:.1f} GB; at most {limit / 1e9:g} GB are allowed")
 
     class Progress(tqdm):
         """huggingface_hub's bar on the terminal, which also feeds the watch."""
@@ -116,31 +131,48 @@ def _download(repo_id: str, revision: str | None, watch: _Watch, deadline: float
             return shown
 
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
+    where = {"revision": revision, "cache_dir": cache_dir, "tqdm_class": Progress, "etag_timeout": deadline}
     for name in REQUIRED:
         weights = name.endswith(".safetensors")
-        file = hf_hub_download(repo_id, name, revision=revision, tqdm_class=Progress, etag_timeout=deadline)
+        file = hf_hub_download(repo_id, name, **where)
         watch.beat()
+        if name == "config.json":
+            _check_config(Path(file))
     weights = False
     for name in OPTIONAL:
         try:
-            hf_hub_download(repo_id, name, revision=revision, tqdm_class=Progress, etag_timeout=deadline)
+            hf_hub_download(repo_id, name, **where)
         except (EntryNotFoundError, FileNotFoundError):
             continue
         watch.beat()
     return Path(file).parent
 
 
-def _probe(url: str, timeout: float) -> None:
-    """Ask once, without retries, so that the true answer is known at once."""
+def _check_config(file: Path) -> None:
+    """Before the weights are fetched: is this an ABN at all?"""
+    try:
+        found = json.loads(file.read_text())
+    except ValueError:
+        raise HubError("its config.json is not JSON") from None
+    kind = found.get("model_type") if isinstance(found, dict) else None
+    if kind != "abn":
+        raise HubError(f"it holds a model of type {kind!r}; expected model_type 'abn'")
+
+
+def _probe(url: str, timeout: float) -> int | None:
+    """Ask once, without retries, so that the true answer is known at once. The file's bytes, where the Hub says so."""
     headers = {"User-Agent": "abn-space"}
     if token := get_token():
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, method="HEAD", headers=headers)
     try:
-        _STAY.open(request, timeout=timeout).close()
+        with _STAY.open(request, timeout=timeout) as answer:
+            size = answer.headers.get("X-Linked-Size") or answer.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
         if not 300 <= error.code < 400:
             raise
+        size = error.headers.get("X-Linked-Size")
+    return int(size) if size and size.isdecimal() else None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

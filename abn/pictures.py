@@ -13,11 +13,15 @@ Image.init()
 FORMATS = tuple(name for name in KNOWN if name in Image.OPEN)
 
 
+class PictureError(ValueError):
+    """What was given is no picture, or none that can be used; says why."""
+
+
 def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
     """A PIL picture, an array (`from_array`) or a path as an upright RGB picture.
 
     Raises:
-        ValueError: it is no picture, is damaged, or holds more than MAX_PIXELS; says which.
+        PictureError: it is no picture, is damaged, or holds more than MAX_PIXELS; says which.
         TypeError: another type.
         FileNotFoundError: no such file.
     """
@@ -31,18 +35,18 @@ def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
     try:
         with Image.open(picture, formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise ValueError(
+                raise PictureError(
                     f"{name} has {opened.width} x {opened.height} pixels; at most {MAX_PIXELS:,} are allowed"
                 )
             return to_rgb(opened)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, PictureError):
         raise
     except UnidentifiedImageError:
-        raise ValueError(f"{name} is not a picture that can be read") from None
+        raise PictureError(f"{name} is not a picture that can be read") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{name} has too many pixels; at most {MAX_PIXELS:,} are allowed") from None
+        raise PictureError(f"{name} has too many pixels; at most {MAX_PIXELS:,} are allowed") from None
     except Exception:  # Pillow's decoders raise what they like; their words name paths and insides
-        raise ValueError(f"{name} is damaged and cannot be read") from None
+        raise PictureError(f"{name} is damaged and cannot be read") from None
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
@@ -52,7 +56,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     "I" and "F" do not say their range: it is the smallest of 1 ("F" alone), 8 bits and 16 bits that holds the values.
 
     Raises:
-        ValueError: Pillow knows no way from this mode to RGB, or values are not finite.
+        PictureError: Pillow knows no way from this mode to RGB, or values are not finite.
     """
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -63,13 +67,13 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     try:
         return picture.convert("RGB")
     except ValueError as error:
-        raise ValueError(f"a picture of mode {picture.mode} cannot be turned into RGB ({error})") from None
+        raise PictureError(f"a picture of mode {picture.mode} cannot be turned into RGB ({error})") from None
 
 
 def _from_deep_grey(values: np.ndarray, mode: str) -> Image.Image:
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise ValueError("the picture holds values that are not finite")
+        raise PictureError("the picture holds values that are not finite")
     ranges = {"I": (255, 65535), "F": (1, 255, 65535)}.get(mode, (65535,))
     top = next((top for top in ranges if values.max(initial=0) <= top), ranges[-1])
     return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
@@ -81,18 +85,18 @@ def from_array(array: np.ndarray) -> Image.Image:
     uint8 is taken as it is, uint16 is scaled to 8 bits, floats must lie in [0, 1].
 
     Raises:
-        ValueError: another shape, or floats that are not finite or lie outside [0, 1].
+        PictureError: another shape, or floats that are not finite or lie outside [0, 1].
         TypeError: another dtype.
     """
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
-        raise ValueError(f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {array.shape}")
+        raise PictureError(f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {array.shape}")
     if array.dtype == np.uint16:
         array = np.rint(array / 257)
     elif np.issubdtype(array.dtype, np.floating):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ValueError("a float array must hold finite values in [0, 1]")
+            raise PictureError("a float array must hold finite values in [0, 1]")
         array = np.rint(array * 255)
     elif array.dtype != np.uint8:
         raise TypeError(f"an array must be uint8, uint16 or float; got {array.dtype}")

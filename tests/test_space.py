@@ -4,7 +4,6 @@ import base64
 import re
 import time
 
-import gradio as gr
 import huggingface_hub.constants
 import numpy as np
 import pytest
@@ -22,8 +21,7 @@ from abn.space.explain import verdict
 from abn.space.gallery import Gallery
 from abn.space.overlay_view import EMPTY, OverlayView, layers
 from abn.space.page import known_classes, notice_html
-from abn.space.picture_input import explain_or_say_why
-from abn.space.serving import Served, Serving, Status
+from abn.space.serving import Served, Serving, Status, explain
 
 BUNDLED_NAME = "bundled compact network"
 
@@ -113,11 +111,12 @@ def test_the_bundled_model_serves_until_the_wanted_one_is_there(tiny_folder, onl
         serving = Serving("someone/abn")
         before = serving.status()
         assert (before.model, before.state, before.wanted) == (BUNDLED_NAME, "loading", "someone/abn")
-        assert serving.explain(made_up_picture(), "whole")[1].name == BUNDLED_NAME
+        assert serving.current.name == BUNDLED_NAME
         serving.start()
         wait_for(lambda: serving.state != "loading")
     assert serving.status().model == "someone/abn"
-    explanation, served, seconds = serving.explain(made_up_picture(), "whole")
+    served = serving.current
+    explanation, seconds = explain(served, made_up_picture(), "whole")
     assert explanation.label.startswith("class ")
     assert served.name == "someone/abn"
     assert seconds > 0
@@ -149,7 +148,7 @@ def test_the_bundled_model_stays_and_says_why(mode, words, tiny_folder, online, 
     assert words in status.reason
     assert "/" not in status.reason.replace("someone/abn", "")
     assert words.split(" in ")[0] in notice_html(status)
-    assert serving.explain(made_up_picture(), "whole")[0].label in imagenette.CLASSES
+    assert explain(serving.current, made_up_picture(), "whole")[0].label in imagenette.CLASSES
 
 
 def test_a_local_folder_serves_at_its_name(tiny_folder):
@@ -251,17 +250,8 @@ def test_names_are_escaped():
 
 
 def test_other_models_list_their_own_classes(tiny_folder):
-    serving = Serving("compact")
-    assert "these ten things" in known_classes(serving)
-    serving.current = Served("tiny", Explainer.from_pretrained(tiny_folder, device="cpu"))
-    assert "knows 10 things" in known_classes(serving)
-    assert "<li>class 9</li>" in known_classes(serving)
-
-
-def test_what_is_no_picture_is_a_clear_error(tmp_path):
-    serving = Serving("compact")
-    (tmp_path / "notes.png").write_text("no picture")
-    with pytest.raises(gr.Error, match=r"notes\.png is not a picture.*JPEG, PNG"):
-        explain_or_say_why(serving, str(tmp_path / "notes.png"), "whole")
-    with pytest.raises(gr.Error, match="gone"):
-        explain_or_say_why(serving, str(tmp_path / "none.png"), "whole")
+    assert "these ten things" in known_classes(Serving("compact").current, "")
+    tiny = Served("tiny", Explainer.from_pretrained(tiny_folder, device="cpu"))
+    assert "knows 10 things" in known_classes(tiny, "tiny")
+    assert "<li>class 9</li>" in known_classes(tiny, "tiny")
+    assert 'data-model="&lt;b&gt;"' in known_classes(tiny, "<b>")

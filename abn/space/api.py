@@ -1,6 +1,7 @@
-"""The endpoints for programs. README documents them."""
+"""The endpoints for programs, which are MCP tools as well. README documents them.
 
-import contextlib
+MCP clients are shown the docstrings: a line an argument.
+"""
 
 import gradio as gr
 import numpy as np
@@ -11,22 +12,37 @@ from ..image_processing_abn import VIEWS
 from ..methods import METHODS, method_named
 from ..overlay import overlay
 from .events import ONE_QUEUE
-from .picture_input import PictureInput, explain_or_say_why, or_say_why
-from .serving import Serving
+from .faults import or_say_why
+from .models import Models
+from .picture_input import PictureInput
+from .serving import explain as explain_picture
 
 QUICK_METHODS = "attention, attention-cam, grad-cam"
 
 
-def add_api(serving: Serving) -> None:
+class MapRows(gr.JSON):
+    """`gr.JSON` that says what it takes: gr.JSON's own schema is not one that every MCP client reads."""
+
+    is_template = True  # the front end's gr.JSON
+
+    def get_config(self):
+        return super().get_config(gr.JSON)
+
+    def api_info(self):
+        return {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+
+
+def add_api(answering: Models) -> None:
     """Add the endpoints to the Blocks under way. New parameters are appended, with defaults."""
 
-    def explain(picture: str, alpha: float = 1.0, view: str = "whole"):
+    def explain(picture: str, alpha: float = 1.0, view: str = "whole", model: str = ""):
         """Classify a picture and show what the network looked at.
 
         Args:
             picture: the picture's file.
             alpha: how strongly the attention's colours are added to the picture, 0 to 1.
             view: "whole" (the whole picture) or "model" (the centre crop the network was evaluated on).
+            model: which one answers, a name of `/models` or a Hub id; empty for the default.
 
         Returns:
             The classes with their confidences; the picture with its attention laid over; the attention map, row by row.
@@ -35,29 +51,30 @@ def add_api(serving: Serving) -> None:
         check_alpha(alpha)
         if view not in VIEWS:
             raise gr.Error(f"view must be one of {', '.join(VIEWS)}; got {view}", print_exception=False)
-        explanation, _, _ = explain_or_say_why(serving, picture, view)
+        with or_say_why():
+            explanation, _ = explain_picture(answering.of(model), picture, view)
         return explanation.probabilities, explanation.overlay(alpha), rows(explanation.attention_map)
 
-    def edit(picture: str, attention_map: list | None = None):
-        """Ask again under an edited attention map: the perception branch alone, on the whole picture.
+    def edit(picture: str, attention_map: list | None = None, model: str = ""):
+        """Ask again under an edited attention map: the perception branch alone, on the whole picture. A place's value
+        from 0 to 1 is how much it is stressed; below 0, to -1, its features are taken away.
 
         Args:
             picture: the picture's file.
-            attention_map: rows of numbers, the shape of the model's own map as `/explain` gives it: 0 to 1 for how much
-                a place is stressed; below 0, to -1, its features are taken away. The model's own map where left out.
+            attention_map: rows of numbers, in the shape of the model's own map; that map itself where left out.
+            model: which one answers, a name of `/models` or a Hub id; empty for the default.
 
         Returns:
             The classes with their confidences under the model's own map; the same under the edited one; the own map.
         """
         check_picture(picture)
         with or_say_why():
-            editing = Editing(serving.current.lasting, picture, "whole")
-        own = editing.explanation.attention_map
-        with or_name_the_fault():
+            editing = Editing(answering.of(model).lasting, picture, "whole")
+            own = editing.explanation.attention_map
             edited = editing(own if attention_map is None else attention_map)
         return editing.explanation.probabilities, edited.probabilities, rows(own)
 
-    def compare(picture: str, methods: str = QUICK_METHODS, target: str = "", alpha: float = 1.0):
+    def compare(picture: str, methods: str = QUICK_METHODS, target: str = "", alpha: float = 1.0, model: str = ""):
         """Explain one picture by several methods, on the whole picture.
 
         Args:
@@ -65,6 +82,7 @@ def add_api(serving: Serving) -> None:
             methods: their names, with commas between; `/models` lists them.
             target: the class to explain; empty for the predicted one. Some methods are the same for every class.
             alpha: how strongly the colours are added to the picture, 0 to 1.
+            model: which one answers, a name of `/models` or a Hub id; empty for the default.
 
         Returns:
             An overlay a method, captioned with its name; and a record a method, in the same order: its name, the class
@@ -73,13 +91,11 @@ def add_api(serving: Serving) -> None:
         check_picture(picture)
         check_alpha(alpha)
         names = [name.strip() for name in methods.split(",") if name.strip()]
-        with or_name_the_fault():
+        with or_say_why():
             asked = [method_named(name).name for name in names]
             if not asked:
                 raise ValueError(f"methods must name one or more of {', '.join(METHODS)}")
-            serving.current.explainer.target_index(target or None)
-        with or_say_why():
-            comparison = Comparison(serving.current.lasting, picture, target or None)
+            comparison = Comparison(answering.of(model).lasting, picture, target or None)
         found = [comparison(name) for name in asked]
         overlays = [(overlay(comparison.view, one.heatmap, alpha), METHODS[one.method].label) for one in found]
         records = [
@@ -93,28 +109,33 @@ def add_api(serving: Serving) -> None:
         ]
         return overlays, records
 
-    def models() -> dict:
-        """The model that answers, its classes, and the methods that explain it."""
-        status = serving.status()
-        methods = [{"name": m.name, "label": m.label, "uses_target": m.uses_target} for m in METHODS.values()]
+    def models(model: str = "") -> dict:
+        """A model, its classes, the methods that explain it, and the names of the models that can be asked for.
+
+        Args:
+            model: which one answers, a name of `/models` or a Hub id; empty for the default.
+        """
+        with or_say_why():
+            served = answering.of(model)
         return {
-            "model": status.model,
-            "description": status.description,
-            "wanted": status.wanted,
-            "classes": serving.current.explainer.labels,
-            "methods": methods,
+            "model": served.name,
+            "description": served.description,
+            "wanted": answering.serving.shown_name,
+            "classes": served.explainer.labels,
+            "methods": [{"name": m.name, "label": m.label, "uses_target": m.uses_target} for m in METHODS.values()],
+            "models": answering.listed(),
         }
 
     def model() -> dict:
-        """Which model answers, and why it is not the wanted one."""
-        status = serving.status()
+        """Which model answers by default, and why it is not the wanted one."""
+        status = answering.serving.status()
         return {
             "model": status.model,
             "description": status.description,
             "state": status.state,
             "wanted": status.wanted,
             "reason": status.reason,
-            "classes": serving.current.explainer.labels,
+            "classes": answering.of("").explainer.labels,
         }
 
     hidden = {"visible": False}
@@ -124,28 +145,20 @@ def add_api(serving: Serving) -> None:
     label, after = gr.Label(label="classes", **hidden), gr.Label(label="classes under the edited map", **hidden)
     image = gr.Image(label="overlay", format="png", **hidden)
     attention_map = gr.JSON(label="attention map", **hidden)
-    edited_map = gr.JSON(None, label="attention_map", **hidden)
+    edited_map = MapRows(None, label="attention_map", **hidden)
+    which = gr.Textbox("", label="model", **hidden)
     methods = gr.Textbox(QUICK_METHODS, label="methods", **hidden)
     target = gr.Textbox("", label="target", **hidden)
     overlays = gr.Gallery(label="overlays", format="png", **hidden)
     records = gr.JSON(label="methods", **hidden)
     for function, inputs, outputs in (
-        (explain, [picture, alpha, view], [label, image, attention_map]),
-        (edit, [picture, edited_map], [label, after, attention_map]),
-        (compare, [picture, methods, target, alpha], [overlays, records]),
+        (explain, [picture, alpha, view, which], [label, image, attention_map]),
+        (edit, [picture, edited_map, which], [label, after, attention_map]),
+        (compare, [picture, methods, target, alpha, which], [overlays, records]),
     ):
         gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **ONE_QUEUE)
     gr.api(model, api_name="model")
     gr.api(models, api_name="models")
-
-
-@contextlib.contextmanager
-def or_name_the_fault():
-    """A ValueError about an argument, as the caller reads it."""
-    try:
-        yield
-    except ValueError as error:
-        raise gr.Error(str(error), print_exception=False) from None
 
 
 def check_picture(picture: str | None) -> None:

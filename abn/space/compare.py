@@ -6,8 +6,8 @@ from ..comparison import Comparison
 from ..methods import METHODS
 from .compare_view import SET_ALPHA, CompareView, Shown
 from .events import QUIET
-from .picture_input import or_say_why
-from .serving import Serving
+from .faults import or_say_why
+from .models import Models
 from .words import WORDS, both, label, language_of, say, with_names, worded
 
 QUICK = ["attention", "attention-cam", "grad-cam", "grad-cam++", "centre"]
@@ -22,15 +22,15 @@ CSS = """
 class ComparePage:
     """The components of the tab and their handlers. Call inside `gr.Blocks`."""
 
-    def __init__(self, serving: Serving):
-        self.serving = serving
+    def __init__(self, models: Models):
+        self.models = models
         gr.HTML(f"<p>{both('compare_about')}</p>", elem_id="abn-compare-about", js_on_load=None)
         self.methods = gr.CheckboxGroup(
             method_choices("en"), value=QUICK, label=label("compare_methods"), elem_id="abn-compare-methods"
         )
         with gr.Row(equal_height=True):
             self.target = gr.Dropdown(
-                target_choices("en", serving.current.explainer.labels),
+                target_choices("en", models.of("").explainer.labels),
                 value="",
                 label=label("compare_target"),
                 elem_id="abn-compare-target",
@@ -45,13 +45,13 @@ class ComparePage:
             self.stop = gr.Button(label("compare_stop"), size="sm", visible=False, elem_id="abn-compare-stop", scale=0)
         self.view = CompareView()
 
-    def wire(self, tab: gr.Tab, picture: gr.Image, model: gr.State) -> None:
+    def wire(self, tab: gr.Tab, picture: gr.Image, choice: gr.State, model: gr.State) -> None:
         """Compare the page's picture when the tab is opened, and again when something is chosen. `model` changes when
         the page is loaded, too: from none."""
         runs = gr.on(
             [tab.select, self.methods.input, self.target.input, self.curves.input],
             self.compare,
-            [picture, self.methods, self.target, self.curves],
+            [picture, choice, self.methods, self.target, self.curves],
             [self.view, self.status, self.stop],
             trigger_mode="always_last",
             concurrency_id="compare",
@@ -60,23 +60,25 @@ class ComparePage:
         )
         self.stop.click(self.stopped, None, [self.status, self.stop], cancels=[runs], **QUIET)
         self.alpha.change(fn=None, inputs=self.alpha, js=SET_ALPHA, api_visibility="private")
-        model.change(self.translate, None, [self.methods, self.target], **QUIET)
+        model.change(self.translate, choice, [self.methods, self.target], **QUIET)
 
-    def translate(self, request: gr.Request):
+    def translate(self, choice: str, request: gr.Request):
         """Choices in the visitor's language, and the classes of the model in use."""
         language = language_of(request)
         return (
             gr.update(choices=method_choices(language)),
-            gr.update(choices=target_choices(language, self.serving.current.explainer.labels), value=""),
+            gr.update(choices=target_choices(language, self.models.of(choice).explainer.labels), value=""),
         )
 
-    def compare(self, picture: str | None, methods: list[str], target: str, curves: bool, request: gr.Request):
+    def compare(
+        self, picture: str | None, choice: str, methods: list[str], target: str, curves: bool, request: gr.Request
+    ):
         """Yields the view as it grows: first the maps, quick ones first, then their curves."""
         if picture is None or not methods:
             yield None, "", gr.update(visible=False)
             return
         with or_say_why(request):
-            comparison = Comparison(self.serving.current.lasting, picture, target or None)
+            comparison = Comparison(self.models.of(choice).lasting, picture, target or None)
         methods = sorted(methods, key=lambda name: (name in SLOW, list(METHODS).index(name)))
         found, measured = {}, {}
         steps = [("map", name) for name in methods] + [("curves", name) for name in methods if curves]

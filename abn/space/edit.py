@@ -7,10 +7,10 @@ import gradio as gr
 from ..editing import Edited, Editing, change
 from ..explanation import Explanation
 from .events import ONE_QUEUE, QUIET
+from .faults import or_say_why
 from .map_editor import CSS as EDITOR_CSS
 from .map_editor import Editable, MapEditor
-from .picture_input import or_say_why
-from .serving import Serving
+from .models import Models
 from .words import both, say
 
 SHOWN = 5  # classes
@@ -45,8 +45,8 @@ HINTS = (
 class EditPage:
     """The components of the tab and their handlers. Call inside `gr.Blocks`."""
 
-    def __init__(self, serving: Serving):
-        self.serving = serving
+    def __init__(self, models: Models):
+        self.models = models
         gr.HTML(f"<p>{both('edit_about')}</p>", elem_id="abn-edit-about", js_on_load=None)
         self.held = gr.State(None, time_to_live=HELD)
         with gr.Row(equal_height=False):
@@ -56,20 +56,22 @@ class EditPage:
                 self.result = gr.HTML(elem_id="abn-edit-result", js_on_load=None)
                 gr.HTML(HINTS, elem_id="abn-edit-hints", js_on_load=None)
 
-    def wire(self, tab: gr.Tab, picture: gr.Image) -> None:
+    def wire(self, tab: gr.Tab, picture: gr.Image, choice: gr.State) -> None:
         """Take up the page's picture when the tab is opened."""
-        tab.select(self.take_up, [picture, self.held], [self.held, self.editor, self.result], **QUIET, **ONE_QUEUE)
+        tab.select(
+            self.take_up, [picture, choice, self.held], [self.held, self.editor, self.result], **QUIET, **ONE_QUEUE
+        )
         self.editor.release(self.edit, self.held, self.result, trigger_mode="always_last", **QUIET, concurrency_limit=2)
 
-    def take_up(self, picture: str | None, held: tuple[str, Editing] | None, request: gr.Request):
+    def take_up(self, picture: str | None, choice: str, held: tuple[str, Editing] | None, request: gr.Request):
         """The picture's map as the model gave it; what is on the tab already stays, with its edits."""
         if picture is None:
             return None, None, ""
-        served = self.serving.current
-        if held is not None and held[0] == picture and held[1].explainer is served.lasting:
-            return gr.skip(), gr.skip(), gr.skip()
         with or_say_why(request):
-            editing = Editing(served.lasting, picture, "whole")
+            explainer = self.models.of(choice).lasting
+            if held is not None and held[0] == picture and held[1].explainer is explainer:
+                return gr.skip(), gr.skip(), gr.skip()
+            editing = Editing(explainer, picture, "whole")
         explanation = editing.explanation
         return (picture, editing), Editable(explanation.view, explanation.attention_map), unchanged(explanation)
 

@@ -9,10 +9,14 @@ from ..explanation import Explanation
 from ..overlay import COLOURMAPS
 from .events import ONE_QUEUE, QUIET
 from .examples_view import ExamplesView
+from .faults import or_say_why
 from .gallery import Example, Gallery
+from .models import Models
 from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
-from .picture_input import PictureInput, explain_or_say_why
-from .serving import Served, Serving
+from .picture_input import PictureInput
+from .serving import Served, explain, in_both
+from .share_link import ShareLink, read
+from .shares import Shares
 from .words import both, label, language_of, with_names, worded
 
 VIEWS = ("whole", "model")
@@ -25,8 +29,9 @@ START_ALPHA = 0.5
 class ExplainPage:
     """The components of the page and their handlers. Call inside `gr.Blocks`."""
 
-    def __init__(self, serving: Serving, gallery: Gallery):
-        self.serving, self.gallery = serving, gallery
+    def __init__(self, models: Models, gallery: Gallery, shares: Shares):
+        self.models, self.gallery, self.shares = models, gallery, shares
+        self.built_with = gallery.opening().path
         self._build()
 
     def _build(self) -> None:
@@ -39,7 +44,7 @@ class ExplainPage:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
                 self.picture = PictureInput(
-                    value=self.gallery.opening().path,
+                    value=self.built_with,
                     label=label("your_picture"),
                     sources=["upload", "webcam", "clipboard"],
                     height=360,
@@ -55,18 +60,19 @@ class ExplainPage:
                 self.overlay = OverlayView()
                 self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label=label("alpha"), elem_id="abn-alpha")
                 self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
+                self.link = ShareLink(self.gallery, self.shares)
         with gr.Row(equal_height=True):
             scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}
             self.perception = gr.Label(label=label("perception"), elem_id="abn-perception", **scores)
             self.attention = gr.Label(label=label("attention"), elem_id="abn-attention", **scores)
         gr.HTML(f"<p>{both('about_map')}</p>", elem_id="abn-about", js_on_load=None)
 
-    def wire(self, demo: gr.Blocks, model: gr.State) -> None:
+    def wire(self, demo: gr.Blocks, choice: gr.State, model: gr.State) -> None:
         """Connect the components. `model` is the name of the model in use: what it says is new when it changes."""
         gr.on(
             [self.picture.change, self.view.change, model.change],
             self.explain,
-            [self.picture, self.view, self.colours, self.stretch],
+            [self.picture, choice, self.view, self.colours, self.stretch],
             [self.explained, self.overlay, self.perception, self.attention, self.verdict],
             trigger_mode="always_last",
             **QUIET,
@@ -85,7 +91,9 @@ class ExplainPage:
         self.enlarge.change(fn=None, inputs=self.enlarge, js=SET_ENLARGED, api_visibility="private")
         self.classes.change(self.chosen, self.classes, self.examples, **QUIET)
         self.examples.click(self.choose, self.classes, self.picture, **QUIET)
+        self.link.wire(self.picture, choice, self.alpha, self.view, self.colours, self.stretch)
         demo.load(self.translate, None, [self.classes, self.view, self.colours], **QUIET)
+        demo.load(self.restore, None, [self.picture, self.alpha, self.view, self.colours, self.stretch], **QUIET)
 
     def translate(self, request: gr.Request):
         """Choices in the visitor's language."""
@@ -93,11 +101,22 @@ class ExplainPage:
         choices = class_choices(language), view_choices(language), colour_choices(language)
         return [gr.update(choices=each) for each in choices]
 
-    def explain(self, picture: str | None, view: str, colours: str, stretch: bool, request: gr.Request):
+    def restore(self, request: gr.Request):
+        """What a share link asks for; without one, the example that opens the page if it is another by now."""
+        linked = read(request.query_params, VIEWS)
+        asked = (linked.alpha, linked.view, linked.colours, linked.stretch)
+        picture = self.link.picture(linked, request)
+        if picture is None and (opening := self.gallery.opening().path) != self.built_with:
+            picture = opening
+        return [gr.skip() if value is None else value for value in (picture, *asked)]
+
+    def explain(self, picture: str | None, choice: str, view: str, colours: str, stretch: bool, request: gr.Request):
         """Picture and view -> the explanation, its overlay, both branches' confidences, and a sentence."""
         if picture is None:
             return None, None, None, None, ""
-        explanation, served, seconds = explain_or_say_why(self.serving, picture, view, request)
+        with or_say_why(request):
+            served = self.models.of(choice)
+            explanation, seconds = explain(served, picture, view)
         return (
             explanation,
             Shown(explanation, colours, stretch),
@@ -140,9 +159,9 @@ def verdict(explanation: Explanation, served: Served, seconds: float) -> str:
     if explanation.unfamiliar:
         warning = f'<p class="abn-warning"><strong>{both("unfamiliar")}</strong> {both("unfamiliar_why")}</p>'
     rows, columns = explanation.attention_map.shape
-    small = (
-        f"{seconds * 1000:.0f} ms · {html.escape(served.name)} · {html.escape(served.description)} · "
-        f"{both('map_places', rows=rows, columns=columns)}"
+    name, description = in_both(served)
+    small = both(
+        "small_print", ms=f"{seconds * 1000:.0f}", name=name, description=description, rows=rows, columns=columns
     )
     return (
         f'<p class="abn-answer"><strong>{answer}</strong> <span>{confidence:.0%}</span> '

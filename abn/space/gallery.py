@@ -4,6 +4,7 @@ The gallery is never empty and never blocks: drawn pictures are there at once, r
 has been found or downloaded.
 """
 
+import filecmp
 import shutil
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from .words import both
 
 PER_CLASS = 30
 FIRST = 10  # of a class, under Explain
+DRAWN = "-drawn"
 OPENING = "chain saw"  # the class of the example that the page opens with
 
 
@@ -28,6 +30,11 @@ class Example:
     path: str
     label: str
     drawn: bool
+
+    @property
+    def id(self) -> str:
+        """The file's name without its ending: the same on every machine with the same pictures."""
+        return Path(self.path).stem
 
 
 class Gallery:
@@ -42,6 +49,17 @@ class Gallery:
         found = self._real() if imagenette.find(self.root) else []
         self.examples = found or self._drawn()
         self.settled = bool(found)
+
+    def by_id(self, name: str) -> Example | None:
+        """The example of an id. Drawings are there whatever the examples are."""
+        if name.endswith(DRAWN) and self.real:
+            return next((example for example in self._drawn() if example.id == name), None)
+        return next((example for example in self.examples if example.id == name), None)
+
+    def id_of(self, path: str) -> str | None:
+        """The id of the example that a file is a copy of; None where it is none."""
+        example = self.by_id(Path(path).stem)
+        return example.id if example is not None and filecmp.cmp(path, example.path, shallow=False) else None
 
     @property
     def real(self) -> bool:
@@ -100,7 +118,7 @@ class Gallery:
     def _drawn(self) -> list[Example]:
         examples = []
         for label, draw in DRAWINGS.items():
-            file = self.folder / f"{label.replace(' ', '-')}-drawn.png"
+            file = self.folder / f"{label.replace(' ', '-')}{DRAWN}.png"
             draw().save(file)
             examples.append(Example(str(file), label, drawn=True))
         return examples

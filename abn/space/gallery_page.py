@@ -13,8 +13,10 @@ from ..explanation import BATCH, Explanation
 from .data_urls import jpeg_url
 from .events import QUIET
 from .examples_view import REPORT_CLICK
+from .faults import or_say_why
 from .gallery import Example, Gallery
-from .serving import Served, Serving
+from .models import Models
+from .serving import Served
 from .words import both, label, language_of, say, with_names, worded
 
 ORDERS = ("as_is", "wrong", "most", "least")
@@ -119,8 +121,8 @@ class GalleryView(gr.HTML):
 class GalleryPage:
     """The components of the tab and their handlers. Call inside `gr.Blocks`."""
 
-    def __init__(self, serving: Serving, gallery: Gallery):
-        self.serving, self.gallery, self.explained = serving, gallery, Explained()
+    def __init__(self, models: Models, gallery: Gallery):
+        self.models, self.gallery, self.explained = models, gallery, Explained()
         gr.HTML(f"<p>{both('gallery_about')}</p>", js_on_load=None)
         with gr.Row(equal_height=True):
             self.name = gr.Dropdown(class_choices("en"), value="", label=label("gallery_class"), min_width=200)
@@ -130,19 +132,19 @@ class GalleryPage:
         self.status = gr.HTML(elem_id="abn-gallery-status", js_on_load=None)
         self.view = GalleryView()
 
-    def wire(self, demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs, picture: gr.Image) -> None:
+    def wire(self, demo: gr.Blocks, tab: gr.Tab, tabs: gr.Tabs, picture: gr.Image, choice: gr.State) -> None:
         """Explain the gallery when the tab is opened; a click opens a picture in the Explain tab."""
         gr.on(
             [tab.select, self.name.input, self.order.input],
             self.show,
-            [self.name, self.order],
+            [choice, self.name, self.order],
             [self.view, self.status],
             trigger_mode="always_last",
             concurrency_id="gallery",
             concurrency_limit=2,
             **QUIET,
         )
-        self.view.click(self.open, [self.name, self.order], [picture, tabs], **QUIET)
+        self.view.click(self.open, [choice, self.name, self.order], [picture, tabs], **QUIET)
         demo.load(self.translate, None, [self.name, self.order], **QUIET)
 
     def translate(self, request: gr.Request):
@@ -150,10 +152,12 @@ class GalleryPage:
         language = language_of(request)
         return gr.update(choices=class_choices(language)), gr.update(choices=order_choices(language))
 
-    def show(self, name: str, order: str, request: gr.Request):
+    def show(self, choice: str, name: str, order: str, request: gr.Request):
         """Yields the cards; while the gallery is under way, how far it is."""
         examples = self.gallery.examples
-        for entries in self.explained.entries(self.serving.current, examples):
+        with or_say_why(request):
+            served = self.models.of(choice)
+        for entries in self.explained.entries(served, examples):
             if len(entries) < len(examples):
                 words = say("gallery_progress", request, done=len(entries), count=len(examples))
                 yield gr.skip(), f"<p>{words}</p>"
@@ -164,9 +168,11 @@ class GalleryPage:
         )
         yield kept, f"<p>{words}</p>"
 
-    def open(self, name: str, order: str, event: gr.EventData):
+    def open(self, choice: str, name: str, order: str, event: gr.EventData, request: gr.Request):
         """A click: the picture goes into the Explain tab, and that tab to the front."""
-        *_, entries = self.explained.entries(self.serving.current, self.gallery.examples)
+        with or_say_why(request):
+            served = self.models.of(choice)
+        *_, entries = self.explained.entries(served, self.gallery.examples)
         return chosen(entries, name, order)[event.index].example.path, gr.Tabs(selected="explain")
 
 

@@ -1,13 +1,16 @@
-"""The Model tab: what answers, and how good it was measured to be, from its metrics.json."""
+"""The Model tab: which model answers, and how good it was measured to be, from its metrics.json."""
 
 import html
 import math
+import threading
 
 import gradio as gr
 
 from .events import QUIET
-from .serving import Served, Serving
-from .words import both
+from .faults import told
+from .models import Models
+from .serving import Served, in_both, named
+from .words import both, label, language_of, say
 
 FIGURES = (
     ("top1", "{:.2f} %"),
@@ -21,8 +24,13 @@ MATRIX_AT_MOST = 20  # classes
 PROVENANCE = ("recipe", "command", "commit", "date", "hardware")
 
 CSS = """
+#abn-model-use { align-self: center; }
+#abn-model-status p { margin: 0; font-size: .9rem; }
+#abn-model-status p.abn-refused { padding: 8px 12px; border-left: 3px solid #d97706; border-radius: var(--radius-md);
+  background: var(--background-fill-secondary); }
 #abn-model h3 { font-size: 1.05rem; margin: 22px 0 8px; }
-#abn-model table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: 0; }
+#abn-model table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: 0;
+  border: 0; }
 #abn-model td, #abn-model th { padding: 4px 12px 4px 0; text-align: left; border: 0;
   border-bottom: 1px solid var(--border-color-primary); font-weight: 400; background: none; }
 #abn-model th[scope=col] { font-weight: 600; }
@@ -37,21 +45,90 @@ CSS = """
 
 
 class ModelPage:
-    """The tab's one component. Call inside `gr.Blocks`."""
+    """The components of the tab and their handlers. Call inside `gr.Blocks`."""
 
-    def __init__(self, serving: Serving):
-        self.serving = serving
-        self.about = gr.HTML(model_html(serving.current), elem_id="abn-model", js_on_load=None)
+    def __init__(self, models: Models):
+        self.models = models
+        with gr.Row(equal_height=False):
+            self.name = gr.Dropdown(
+                models.listed(),
+                value=models.of("").name,
+                label=label("model_choose"),
+                info=label("model_choose_info"),
+                allow_custom_value=True,
+                elem_id="abn-model-name",
+                min_width=260,
+                scale=3,
+            )
+            self.use = gr.Button(label("model_use"), variant="primary", elem_id="abn-model-use", min_width=120)
+        self.status = gr.HTML(elem_id="abn-model-status", js_on_load=None)
+        self.about = gr.HTML(model_html(models.of("")), elem_id="abn-model", js_on_load=None)
 
-    def wire(self, model: gr.State) -> None:
-        """Tell of another model when one takes over."""
-        model.change(lambda: model_html(self.serving.current), None, self.about, **QUIET)
+    def wire(self, demo: gr.Blocks, tab: gr.Tab, choice: gr.State, model: gr.State) -> None:
+        """`choice` is this visitor's; `model`, the name of what answers, tells the other tabs when it changes."""
+        self.use.click(
+            self.bring,
+            [self.name, choice],
+            [self.status, choice, model],
+            concurrency_id="model",
+            concurrency_limit=2,
+            trigger_mode="once",
+            **QUIET,
+        )
+        model.change(self.show, choice, [self.name, self.about], **QUIET)
+        demo.load(self.arrive, choice, [self.status, choice, model], concurrency_id="model", **QUIET)
+        tab.select(lambda: gr.update(choices=self.models.listed()), None, self.name, **QUIET)
+
+    def bring(self, name: str | None, choice: str, request: gr.Request):
+        """Yields how far it is, and at last the choice; a model that cannot be had leaves the old one in use."""
+        language = language_of(request)
+        if not (name or "").strip():
+            yield _line(say("model_none_named", request)), gr.skip(), gr.skip()
+            return
+        share, outcome = [0.0], {}
+
+        def work():
+            try:
+                outcome["served"] = self.models.of(name, report=lambda value: share.__setitem__(0, value))
+            except Exception as error:
+                outcome["error"] = error
+
+        thread = threading.Thread(target=work, name=f"bring {name}", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.3)
+            yield _line(say("model_bringing", request, name=name, share=f"{share[0]:.0%}")), gr.skip(), gr.skip()
+        if error := outcome.get("error"):
+            old = named(self.models.of(choice).name, language)
+            words = say("model_refused", request, reason=told(str(error), language), name=old)
+            yield _line(words, "abn-refused"), gr.skip(), gr.skip()
+            return
+        served = outcome["served"]
+        new = "" if served is self.models.of("") else name.strip()
+        yield _line(say("model_in_use", request, name=named(served.name, language))), new, served.name
+
+    def arrive(self, choice: str, request: gr.Request):
+        """The model that a share link names."""
+        if name := request.query_params.get("model"):
+            yield from self.bring(name, choice, request)
+        else:
+            yield gr.skip(), gr.skip(), gr.skip()
+
+    def show(self, choice: str):
+        """What the tab says of the model in use."""
+        served = self.models.of(choice)
+        return gr.update(value=served.name, choices=self.models.listed()), model_html(served)
+
+
+def _line(words: str, kind: str = "") -> str:
+    return f'<p class="{kind}" role="status">{html.escape(words)}</p>'
 
 
 def model_html(served: Served) -> str:
     """Everything from metrics.json is another's text: checked and escaped."""
     metrics = served.metrics or {}
-    parts = [f"<h3>{html.escape(served.name)}</h3><p>{html.escape(served.description)}</p>"]
+    name, description = in_both(served)
+    parts = [f"<h3>{both('as_is', words=name)}</h3><p>{both('as_is', words=description)}</p>"]
     figures = _figures(metrics)
     if not figures:
         return "".join([*parts, f"<p>{both('model_no_metrics')}</p>"])

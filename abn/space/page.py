@@ -1,4 +1,4 @@
-"""The whole page: heading, notices, the Explain page, and the API."""
+"""The whole page: heading, notices, the tabs, and the API."""
 
 import html
 
@@ -14,14 +14,20 @@ from .edit import EditPage
 from .events import QUIET
 from .examples_view import CSS as EXAMPLES_CSS
 from .explain import ExplainPage
+from .faults import told
 from .gallery import Gallery
 from .gallery_page import CSS as GALLERY_CSS
 from .gallery_page import GalleryPage
+from .live import CSS as LIVE_CSS
+from .live import LivePage
 from .model_page import CSS as MODEL_CSS
 from .model_page import ModelPage
+from .models import Models
 from .overlay_view import CSS as OVERLAY_CSS
-from .serving import Serving, Status
-from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, both, label
+from .serving import Served, Status, named
+from .share_link import CSS as SHARE_CSS
+from .shares import Shares
+from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, LANGUAGES, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
@@ -34,6 +40,8 @@ CSS = (
     + EDIT_CSS
     + GALLERY_CSS
     + MODEL_CSS
+    + LIVE_CSS
+    + SHARE_CSS
     + LANGUAGE_CSS
     + """
 .gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
@@ -55,8 +63,10 @@ CSS = (
 #abn-verdict .abn-warning { padding: 8px 12px; border-radius: var(--radius-md); border-left: 3px solid #d97706;
   background: var(--background-fill-secondary); }
 #abn-examples-note, #abn-about { font-size: .875rem; }
-#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict { padding: 0; }
-:is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict) .html-container { padding: 0; }
+.gradio-container :is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict, #abn-live-about,
+  #abn-live, #abn-share-about, #abn-share-link, #abn-model-status, #abn-model),
+.gradio-container :is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict, #abn-live-about,
+  #abn-live, #abn-share-about, #abn-share-link, #abn-model-status, #abn-model) .html-container { padding: 0; }
 #abn-classes .wrap { gap: 6px; }
 #abn-classes label { padding: 3px 11px; border-radius: 999px; font-size: .875rem; box-shadow: none;
   border: 1px solid var(--border-color-primary); }
@@ -70,85 +80,89 @@ CSS = (
 )
 
 
-def build(serving: Serving, gallery: Gallery) -> gr.Blocks:
-    """The Space as Blocks. Launch with `launch_settings()`."""
+def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
+    """The Space as Blocks. Launch with `launch_settings(shares)`."""
+    serving = models.serving
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         gr.HTML(
             f"<h1>{both('title')}</h1><p>{both('subtitle')}</p>",
             elem_id="abn-head",
             js_on_load=None,
         )
-        known = gr.HTML(known_classes(serving), elem_id="abn-known", js_on_load=None)
+        known = gr.HTML(known_classes(models.of(""), ""), elem_id="abn-known", js_on_load=None)
         words = notice_html(serving.status())
         notice = gr.HTML(words, visible=bool(words), elem_id="abn-notice", js_on_load=None)
-        add_api(serving)  # before the page: the first function called "explain" gets that name
+        add_api(models)  # before the page: the first function called "explain" gets that name
         with gr.Tabs(elem_id="abn-tabs") as tabs:
             with gr.Tab(label("tab_explain"), id="explain"):
-                page = ExplainPage(serving, gallery)
+                page = ExplainPage(models, gallery, shares)
             with gr.Tab(label("tab_compare"), id="compare") as compare_tab:
-                compare = ComparePage(serving)
+                compare = ComparePage(models)
             with gr.Tab(label("tab_edit"), id="edit") as edit_tab:
-                edit = EditPage(serving)
+                edit = EditPage(models)
             with gr.Tab(label("tab_gallery"), id="gallery") as gallery_tab:
-                pictures = GalleryPage(serving, gallery)
-            with gr.Tab(label("tab_model"), id="model"):
-                about = ModelPage(serving)
+                pictures = GalleryPage(models, gallery)
+            with gr.Tab(label("tab_live"), id="live"):
+                live = LivePage(models)
+            with gr.Tab(label("tab_model"), id="model") as model_tab:
+                about = ModelPage(models)
 
-        model = gr.State(None)
+        choice = gr.State("")  # this visitor's model; see Models
+        model = gr.State(None)  # the name of what answers this visitor
         examples = gr.State(gallery.real)
-        built_with = gallery.opening().path
         timer = gr.Timer(1.0, active=True)
 
-        def refresh(shown_model: str, shown_real: bool, chosen: str):
+        def refresh(choice: str, shown_model: str, shown_real: bool, chosen: str):
             """What has changed behind the page since it was last told; the timer stops when nothing more can."""
             settled = gallery.settled  # before what it settles
             status, real = serving.status(), gallery.real
             settled = settled and status.state != "loading"
-            opening = gallery.opening().path
             words = notice_html(status)
             return (
                 gr.update(value=words, visible=bool(words)),
-                known_classes(serving) if status.model != shown_model else gr.skip(),
-                status.model if status.model != shown_model else gr.skip(),
+                gr.skip() if choice or status.model == shown_model else status.model,
                 real if real != shown_real else gr.skip(),
                 page.chosen(chosen) if real != shown_real else gr.skip(),
                 gallery.note,
-                opening if shown_model is None and opening != built_with else gr.skip(),
                 gr.Timer(active=not settled),
             )
 
-        outputs = [notice, known, model, examples, page.examples, page.examples_note, page.picture, timer]
-        gr.on([demo.load, timer.tick], refresh, [model, examples, page.classes], outputs, **QUIET)
-        page.wire(demo, model)
-        compare.wire(compare_tab, page.picture, model)
-        edit.wire(edit_tab, page.picture)
-        about.wire(model)
-        pictures.wire(demo, gallery_tab, tabs, page.picture)
+        outputs = [notice, model, examples, page.examples, page.examples_note, timer]
+        gr.on([demo.load, timer.tick], refresh, [choice, model, examples, page.classes], outputs, **QUIET)
+        model.change(lambda choice: known_classes(models.of(choice), choice), choice, known, **QUIET)
+        page.wire(demo, choice, model)
+        compare.wire(compare_tab, page.picture, choice, model)
+        edit.wire(edit_tab, page.picture, choice)
+        pictures.wire(demo, gallery_tab, tabs, page.picture, choice)
+        live.wire()
+        about.wire(demo, model_tab, choice, model)
     return demo
 
 
 def notice_html(status: Status) -> str:
     """One line on which model answers, and why it is not the wanted one. Empty when there is nothing to say."""
+    model = {language: named(status.model, language) for language in LANGUAGES}
     if status.state == "loading":
         share = f" ({status.share:.0%})" if status.share else ""
-        return f"<p>{both('fetching', wanted=status.wanted, share=share, model=status.model)}</p>"
+        return f"<p>{both('fetching', wanted=status.wanted, share=share, model=model)}</p>"
     if status.state == "refused":
-        reason = status.reason.rstrip(".")
-        return f'<p class="refused">{both("refused", wanted=status.wanted, reason=reason, model=status.model)}</p>'
+        reason = {language: told(status.reason, language) for language in LANGUAGES}
+        return f'<p class="refused">{both("refused", wanted=status.wanted, reason=reason, model=model)}</p>'
     return ""
 
 
-def known_classes(serving: Serving) -> str:
-    """What the model knows: most uploads are none of it. Imagenette's ten are named by the examples' buttons below."""
-    labels = serving.current.explainer.labels
+def known_classes(served: Served, choice: str) -> str:
+    """What the model knows: most uploads are none of it. Imagenette's ten are named by the examples' buttons below.
+    The choice stands beside it for the Live tab, whose frames do not pass through the page's state."""
+    labels, held = served.explainer.labels, f'data-model="{html.escape(choice)}"'
     if tuple(labels) == imagenette.CLASSES:
-        return f"<p>{both('knows_ten')}</p>"
+        return f"<p {held}>{both('knows_ten')}</p>"
     names = "".join(f"<li>{html.escape(label)}</li>" for label in labels[:LISTED])
     more = f"<li>{both('knows_more', count=len(labels) - LISTED)}</li>" if len(labels) > LISTED else ""
-    return f"<p>{both('knows_some', count=len(labels))}</p><ul>{names}{more}</ul>"
+    return f"<p {held}>{both('knows_some', count=len(labels))}</p><ul>{names}{more}</ul>"
 
 
-def launch_settings() -> dict:
+def launch_settings(shares: Shares) -> dict:
     """What Gradio takes at `launch`."""
     fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
@@ -157,7 +171,9 @@ def launch_settings() -> dict:
         "css": CSS,
         "head": LANGUAGE_HEAD,
         "i18n": I18N,
+        "allowed_paths": [str(shares.folder)],
         "max_file_size": "20mb",
         "enable_monitoring": False,
+        "mcp_server": True,
         "footer_links": ["api", "gradio", "settings"],
     }

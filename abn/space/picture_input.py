@@ -1,16 +1,11 @@
 """The upload box: hands the file over as it came, so that one place decides what is a picture."""
 
 import base64
-import contextlib
 import hashlib
 from pathlib import Path
 
 import gradio as gr
 from gradio.data_classes import ImageData
-
-from ..explanation import Explanation
-from .serving import Served, Serving
-from .words import say
 
 
 class PictureInput(gr.Image):
@@ -45,27 +40,3 @@ class PictureInput(gr.Image):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "picture").write_bytes(content)
         return str(folder / "picture")
-
-
-@contextlib.contextmanager
-def or_say_why(request: gr.Request | None = None):
-    """What is wrong with a picture, or with what is asked about it, in words for the page.
-
-    Raises:
-        gr.Error: in place of ValueError, TypeError and FileNotFoundError; the page keeps what it shows.
-    """
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        words = f"{str(error).strip().rstrip('.')}. {say('allowed', request)}"
-        raise gr.Error(words, title=say("cannot_explain", request), print_exception=False) from None
-    except FileNotFoundError:
-        raise gr.Error(say("picture_gone", request), print_exception=False) from None
-
-
-def explain_or_say_why(
-    serving: Serving, picture: str, view: str, request: gr.Request | None = None
-) -> tuple[Explanation, Served, float]:
-    """`serving.explain`, with faults in words for the page (`or_say_why`)."""
-    with or_say_why(request):
-        return serving.explain(picture, view)

@@ -16,9 +16,11 @@ from .. import hub
 from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
 from ..pictures import load_rgb
+from .words import LANGUAGES, WORDS
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
 BUNDLED = "compact"
+BUNDLED_NAME = "bundled compact network"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
@@ -53,12 +55,8 @@ class Served:
 
     @property
     def description(self) -> str:
-        config = self.explainer.model.config
-        parameters = self.explainer.model.num_parameters() / 1e6
-        device = {"cuda": "GPU", "cpu": "CPU"}.get(self.explainer.device.type, self.explainer.device.type)
-        arch = config.arch.replace("resnet", "ResNet-")
-        width = "" if config.width == 64 else f" of width {config.width}"
-        return f"{arch}{width}, {parameters:.1f} M parameters, on the {device}"
+        """What it is, in English."""
+        return described(self, "en")
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,12 @@ class Serving:
             )
         self.wanted = wanted
         device = "cpu" if ZERO_GPU else None  # quick enough there not to spend a visitor's GPU seconds
-        self.current = Served(
-            "bundled compact network",
+        self.bundled = Served(
+            BUNDLED_NAME,
             Explainer.from_pretrained(BUNDLED, device=device),
             metrics=metrics_of(BUNDLED_FOLDER),
         )
+        self.current = self.bundled
         self.state = "ready" if wanted == BUNDLED else "loading"
         self.share = 0.0
         self.reason = ""
@@ -120,17 +119,6 @@ class Serving:
         """What the page calls the wanted model: no path of this machine."""
         return Path(self.wanted).resolve().name if self.local else self.wanted
 
-    def explain(self, picture: Picture, view: str) -> tuple[Explanation, Served, float]:
-        """The explanation, the model that gave it, and the seconds it took. Errors as `Explainer`'s."""
-        served = self.current
-        picture = load_rgb(picture)  # here: an error raised on ZeroGPU would lose its words, and cost a loan
-        started = time.perf_counter()
-        if ZERO_GPU and served.explainer.device.type == "cuda":
-            explanation = _explain_on_zero_gpu(picture, view)
-        else:
-            explanation = served.explainer(picture, view=view)
-        return explanation, served, time.perf_counter() - started
-
     def _bring(self) -> None:
         source = Path(self.wanted)
         try:
@@ -144,8 +132,9 @@ class Serving:
         except Exception as error:  # whatever is wrong with it, the bundled model goes on
             self._refuse(error, source)
             return
-        global _on_zero_gpu
-        _on_zero_gpu = explainer
+        if ZERO_GPU:
+            global _on_zero_gpu
+            _on_zero_gpu = explainer
         self.current = Served(self.shown_name, explainer, on_cpu, metrics_of(source))
         self.state = "ready"
         print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
@@ -154,16 +143,56 @@ class Serving:
         self.share = share
 
     def _refuse(self, error: Exception, source: Path) -> None:
-        if isinstance(error, torch.cuda.OutOfMemoryError):
-            reason = "the GPU's memory does not hold it"
-        elif isinstance(error, (ValueError, OSError)):
-            reason = str(error).strip().split("\n")[0].replace(str(source), self.shown_name)
-            reason = reason.replace(f"{source.parent}/", "")  # no paths on the page
-        else:
-            reason = type(error).__name__
-        self.reason = reason if len(reason) <= 300 else reason[:299] + "…"
+        self.reason = reason_of(error, source, self.shown_name)
         self.state = "refused"
         print(f"{self.wanted} is not in use: {self.reason.rstrip('.')}. The bundled network stays.", flush=True)
+
+
+def described(served: Served, language: str) -> str:
+    """Architecture, size and device in words."""
+    config, words = served.explainer.model.config, WORDS
+    device = {"cuda": "GPU", "cpu": "CPU"}.get(served.explainer.device.type, served.explainer.device.type)
+    width = "" if config.width == 64 else words["described_width"][language].format(width=config.width)
+    return words["described"][language].format(
+        arch=config.arch.replace("resnet", "ResNet-"),
+        width=width,
+        parameters=f"{served.explainer.model.num_parameters() / 1e6:.1f}",
+        device=device,
+    )
+
+
+def in_both(served: Served) -> tuple[dict[str, str], dict[str, str]]:
+    """(name, description), each in both languages."""
+    names = {language: named(served.name, language) for language in LANGUAGES}
+    return names, {language: described(served, language) for language in LANGUAGES}
+
+
+def named(name: str, language: str) -> str:
+    """A model's name as the page says it."""
+    return WORDS["bundled_name"][language] if name == BUNDLED_NAME else name
+
+
+def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, float]:
+    """The explanation, and the seconds it took. Errors as `Explainer`'s."""
+    picture = load_rgb(picture)  # here: an error raised on ZeroGPU would lose its words, and cost a loan
+    started = time.perf_counter()
+    if served.explainer is _on_zero_gpu and served.explainer.device.type == "cuda":
+        explanation = _explain_on_zero_gpu(picture, view)
+    else:
+        explanation = served.explainer(picture, view=view)
+    return explanation, time.perf_counter() - started
+
+
+def reason_of(error: Exception, source: Path, shown_name: str) -> str:
+    """Why a model cannot be had, in one line without paths of this machine."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        reason = "the GPU's memory does not hold it"
+    elif isinstance(error, (ValueError, OSError)):
+        reason = str(error).strip().split("\n")[0].replace(str(source), shown_name)
+        reason = reason.replace(f"{source.parent}/", "")
+    else:
+        reason = type(error).__name__
+    return reason if len(reason) <= 300 else reason[:299] + "…"
 
 
 def metrics_of(source: Path) -> dict | None:

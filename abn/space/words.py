@@ -27,6 +27,13 @@ WORDS: dict[str, dict[str, str]] = {
         "ja": "このモデルが知っているのは次の{count}種類だけです:",
     },
     "knows_more": {"en": "and {count} more", "ja": "ほか{count}種類"},
+    "bundled_name": {"en": "bundled compact network", "ja": "同梱の小型ネットワーク"},
+    "described": {
+        "en": "{arch}{width}, {parameters} M parameters, on the {device}",
+        "ja": "{arch}{width}、パラメータ {parameters} M、{device} で計算",
+    },
+    "described_width": {"en": " of width {width}", "ja": "(幅{width})"},
+    "as_is": {"en": "{words}", "ja": "{words}"},
     "fetching": {
         "en": "Fetching {wanted}{share}. Meanwhile the {model} answers.",
         "ja": "{wanted} を取得しています{share}。それまでは {model} が答えます。",
@@ -77,7 +84,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "The picture is unlike what the network was trained on; it can only answer with one of its own classes.",
         "ja": "ネットワークが学習した画像と似ていません。自分の知っているクラスでしか答えられません。",
     },
-    "map_places": {"en": "map of {rows} × {columns} places", "ja": "マップ {rows} × {columns}"},
+    "small_print": {
+        "en": "{ms} ms · {name} · {description} · map of {rows} × {columns} places",
+        "ja": "{ms} ms · {name} · {description} · マップ {rows} × {columns}",
+    },
     "cannot_explain": {"en": "This cannot be explained", "ja": "説明できません"},
     "allowed": {
         "en": "Allowed are pictures such as JPEG, PNG, WebP, GIF, BMP and TIFF.",
@@ -101,6 +111,23 @@ WORDS: dict[str, dict[str, str]] = {
     "stretch": {
         "en": "Stretch contrast: all colours on this map alone, no longer comparable",
         "ja": "コントラストを広げる(このマップだけに全色を使い、他と比較できなくなる)",
+    },
+    "share": {"en": "Share", "ja": "共有"},
+    "share_about": {
+        "en": "A link to what you see. Your own picture is kept for it for {days} days, under a random address and "
+        "without its metadata. Nothing is kept unless you press Share.",
+        "ja": "今見えているものへのリンクを作ります。ご自分の画像は、そのために {days} 日間、推測できないアドレスで"
+        "メタデータを除いて保存されます。押さなければ保存されません。",
+    },
+    "share_link": {
+        "en": "Whoever has this link sees the picture, for {days} days:",
+        "ja": "このリンクを知っている人は {days} 日間この画像を見られます:",
+    },
+    "share_link_example": {"en": "The link:", "ja": "リンク:"},
+    "share_nothing": {"en": "There is no picture to share yet.", "ja": "共有する画像がまだありません。"},
+    "share_gone": {
+        "en": "The picture of this link is gone. Pictures are kept for {days} days.",
+        "ja": "このリンクの画像はもうありません。画像の保存期間は {days} 日です。",
     },
     "compare_about": {
         "en": "One picture, several ways to ask what mattered. They often disagree; the curves say which to believe: "
@@ -138,6 +165,24 @@ WORDS: dict[str, dict[str, str]] = {
     "method_occlusion": {"en": "Occlusion (slow)", "ja": "遮蔽(低速)"},
     "method_centre": {"en": "Centre blob (baseline)", "ja": "中央の塊(比較用)"},
     "method_uniform": {"en": "Uniform (baseline)", "ja": "一様(比較用)"},
+    "tab_live": {"en": "Live", "ja": "ライブ"},
+    "live_about": {
+        "en": "Your camera, explained frame by frame while this tab is open. Frames are not kept.",
+        "ja": "このタブを開いている間、カメラの映像を1枚ずつ説明します。映像は保存されません。",
+    },
+    "live_stopped": {"en": "The camera is off.", "ja": "カメラは止まっています。"},
+    "live_asking": {"en": "Allow the camera to begin.", "ja": "カメラの使用を許可してください。"},
+    "live_refused": {
+        "en": "The browser does not let this page use the camera. Allow it in the address bar, then try again.",
+        "ja": "カメラの使用が許可されていません。アドレスバーで許可してから、もう一度お試しください。",
+    },
+    "live_missing": {
+        "en": "No camera was found, or another program holds it. On another machine than this one, browsers give the "
+        "camera to https pages only.",
+        "ja": "カメラが見つからないか、他のプログラムが使っています。別のマシンから開くときは https が必要です。",
+    },
+    "live_again": {"en": "Try again", "ja": "もう一度"},
+    "live_rate": {"en": "frames/s", "ja": "枚/秒"},
     "tab_gallery": {"en": "Gallery", "ja": "ギャラリー"},
     "gallery_about": {
         "en": "Pictures that the network was not trained on, with its attention: what it is, and what the network "
@@ -158,6 +203,18 @@ WORDS: dict[str, dict[str, str]] = {
         "ja": "{kept}枚のうち{shown}枚を表示。全{count}枚のうち{right}枚が正解。",
     },
     "tab_model": {"en": "Model", "ja": "モデル"},
+    "model_choose": {"en": "Model", "ja": "モデル"},
+    "model_choose_info": {
+        "en": "One of the list, or the id of any ABN on the Hugging Face Hub (owner/name, weights of 1 GB at most). "
+        "The choice is yours alone.",
+        "ja": "一覧から選ぶか、Hugging Face Hub の ABN の ID(owner/name、重みは1GBまで)を入力してください。"
+        "この選択は他の人には影響しません。",
+    },
+    "model_use": {"en": "Use this model", "ja": "このモデルを使う"},
+    "model_none_named": {"en": "Choose a model, or type its id.", "ja": "モデルを選ぶか、ID を入力してください。"},
+    "model_bringing": {"en": "Loading {name} … {share} fetched", "ja": "{name} を読み込んでいます … {share} 取得済み"},
+    "model_refused": {"en": "{reason}. {name} stays in use.", "ja": "{reason}。{name} を使い続けます。"},
+    "model_in_use": {"en": "{name} answers now, in every tab.", "ja": "すべてのタブで {name} が答えます。"},
     "model_no_metrics": {
         "en": "This checkpoint brings no metrics.json: how good it is was not recorded.",
         "ja": "このチェックポイントには metrics.json がなく、性能は記録されていません。",
@@ -236,13 +293,15 @@ def label(key: str):
     return I18N(key)
 
 
-def both(key: str, **values: str) -> str:
-    """HTML that reads in the browser's language. `values` fill the words' {fields}; they are escaped."""
-    escaped = {name: html.escape(str(value)) for name, value in values.items()}
-    return "".join(
-        f'<span class="abn-{language}" lang="{language}">{WORDS[key][language].format(**escaped)}</span>'
-        for language in LANGUAGES
-    )
+def both(key: str, **values: str | dict[str, str]) -> str:
+    """HTML that reads in the browser's language. `values` fill the words' {fields}, one for both languages or one for
+    each; they are escaped."""
+    parts = []
+    for language in LANGUAGES:
+        spoken = {k: v[language] if isinstance(v, dict) else v for k, v in values.items()}
+        words = WORDS[key][language].format(**{k: html.escape(str(v)) for k, v in spoken.items()})
+        parts.append(f'<span class="abn-{language}" lang="{language}">{words}</span>')
+    return "".join(parts)
 
 
 def say(key: str, request: gr.Request | None, **values: str) -> str:

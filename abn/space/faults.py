@@ -1,0 +1,92 @@
+"""What went wrong, in the visitor's language.
+
+The library's errors are English sentences; what a visitor can meet of them stands here in Japanese, too, found by its
+words. A sentence that is not here is shown as it is.
+"""
+
+import contextlib
+import re
+
+import gradio as gr
+
+from ..pictures import PictureError
+from .words import language_of, say
+
+JAPANESE = tuple(
+    (re.compile(english), japanese)
+    for english, japanese in (
+        # Pictures
+        (r"(.+) is not a picture that can be read", "{0} は読み込める画像ではありません"),
+        (r"(.+) is damaged and cannot be read", "{0} は壊れていて読み込めません"),
+        (
+            r"(.+) has (\d+) x (\d+) pixels; at most ([\d,]+) are allowed",
+            "{0} は {1} × {2} 画素です。上限は {3} 画素です",
+        ),
+        (r"(.+) has too many pixels; at most ([\d,]+) are allowed", "{0} は画素が多すぎます。上限は {1} 画素です"),
+        (r"a picture of mode (\S+) cannot be turned into RGB .*", "モード {0} の画像は RGB に変換できません"),
+        (r"the picture holds values that are not finite", "画像に有限でない値が含まれています"),
+        # Maps
+        (
+            r"the map must be (\d+) x (\d+), as the model's own; got .*",
+            "マップはモデルと同じ {0} × {1} でなければなりません",
+        ),
+        (r"a map must be (\d+) rows of (\d+) numbers", "マップは {0} 行 {1} 列の数値でなければなりません"),
+        (
+            r"the map's values must be finite and lie between -1 and 1",
+            "マップの値は -1 から 1 の有限の数でなければなりません",
+        ),
+        # Models
+        (r"(\S+) cannot be used: (.+)", "{0} は使えません: {1}"),
+        (
+            r"it is neither in the list nor a Hub id \(owner/name\)",
+            "一覧にも Hub の ID(owner/name)にも当てはまりません",
+        ),
+        (r"its weights have ([\d.]+) GB; at most (\S+) GB are allowed", "重みが {0} GB あります。上限は {1} GB です"),
+        (r"its weights are larger than (\S+) GB", "重みが上限の {0} GB を超えています"),
+        (r"its config.json is not JSON", "config.json が JSON ではありません"),
+        (
+            r"(\S+) holds a model of type (\S+); expected model_type 'abn'",
+            "{0} は種類 {1} のモデルです。model_type は 'abn' でなければなりません",
+        ),
+        (r"the Hub did not answer within (\S+) s", "Hub が {0} 秒以内に応答しませんでした"),
+        (r"the Hub did not answer in time", "Hub が時間内に応答しませんでした"),
+        (r"the Hub cannot be reached", "Hub に接続できません"),
+        (r"the Hub answered (\d+) \(not found\)", "Hub の応答は {0}(見つかりません)"),
+        (r"the Hub answered (\d+) \(not found, or private\)", "Hub の応答は {0}(見つからないか非公開です)"),
+        (r"the Hub answered (\d+) \(access denied\)", "Hub の応答は {0}(アクセスできません)"),
+        (r"the Hub answered (\d+) \(an error\)", "Hub の応答は {0}(エラー)"),
+        (r"the download stood still for (\S+) s at (\S+)", "ダウンロードが {1} のまま {0} 秒止まりました"),
+        (r"the download failed \(.*\)", "ダウンロードに失敗しました"),
+        (r"it is not in the local cache and the Hub is not asked", "手元になく、Hub への接続は無効です"),
+        (r"the GPU's memory does not hold it", "GPU のメモリに収まりません"),
+        (r"(\S+) is not a whole safetensors file.*", "{0} は完全な safetensors ファイルではありません"),
+    )
+)
+
+
+def told(words: str, language: str) -> str:
+    """An error's words, which are English, in "en" or "ja"."""
+    words = words.strip().rstrip(".")
+    if language == "ja":
+        for english, japanese in JAPANESE:
+            if found := english.fullmatch(words):
+                return japanese.format(*(told(part, language) for part in found.groups()))
+    return words
+
+
+@contextlib.contextmanager
+def or_say_why(request: gr.Request | None = None):
+    """What is wrong with a picture, or with what is asked about it, in words for the page.
+
+    Raises:
+        gr.Error: in place of ValueError, TypeError and FileNotFoundError; the page keeps what it shows.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        hint = say("allowed", request) if isinstance(error, PictureError) else ""
+        stop = "。" if language_of(request) == "ja" else ". " if hint else ""
+        words = f"{told(str(error), language_of(request))}{stop}{hint}"
+        raise gr.Error(words, title=say("cannot_explain", request), print_exception=False) from None
+    except FileNotFoundError:
+        raise gr.Error(say("picture_gone", request), print_exception=False) from None

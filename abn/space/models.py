@@ -1,0 +1,104 @@
+"""Each visitor's choice of model: the default one, the bundled one, and any other that is allowed.
+
+A choice is a name: "" for the default, "compact" for the bundled network, a Hub id, or the name of a folder or
+.safetensors file under the models' root. The least recently used leave memory; a name brings its model back.
+"""
+
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import hub
+from ..explanation import Explainer
+from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
+
+KEPT = 2  # models beside the default and the bundled one
+LIMIT = 1_000_000_000  # bytes of weights
+DEFAULT_CHOICE = ""
+
+
+class Models:
+    """Models by name. Safe from any thread; one model is loaded at a time."""
+
+    def __init__(self, serving: Serving, root: str | Path | None = None):
+        """Args: root: the folder whose models visitors may choose; none if None."""
+        self.serving = serving
+        self.root = Path(root).resolve() if root else None
+        self.fetched = Path(tempfile.mkdtemp(prefix="abn-models-"))
+        self._held: OrderedDict[str, Served] = OrderedDict()
+        self._table, self._loading = threading.Lock(), threading.Lock()
+
+    def of(self, choice: str, report: Callable[[float], None] | None = None) -> Served:
+        """The model of that name, fetched and loaded where it is not in memory.
+
+        Args:
+            report: called with the share of the weights that has been fetched, 0 to 1.
+
+        Raises:
+            ValueError: there is no such model, it is not allowed, or it cannot be had; says why.
+        """
+        choice = choice.strip()
+        if choice == DEFAULT_CHOICE or choice == self.serving.current.name:
+            return self.serving.current
+        if choice in (BUNDLED, self.serving.bundled.name):
+            return self.serving.bundled
+        if found := self._touched(choice):
+            return found
+        with self._loading:
+            if found := self._touched(choice):  # another visitor wanted it, too
+                return found
+            served = self._load(choice, report)
+            with self._table:
+                self._held[choice] = served
+                gone = [self._held.popitem(last=False)[0] for _ in range(len(self._held) - KEPT)]
+            for name in gone:
+                shutil.rmtree(self._folder(name), ignore_errors=True)
+            return served
+
+    def listed(self) -> list[str]:
+        """The names that can be chosen without typing one."""
+        with self._table:
+            held = list(self._held)
+        return list(dict.fromkeys([self.serving.current.name, self.serving.bundled.name, *self._local(), *held]))
+
+    def _touched(self, choice: str) -> Served | None:
+        """The model if it is in memory, which makes it the most recently used."""
+        with self._table:
+            if choice in self._held:
+                self._held.move_to_end(choice)
+            return self._held.get(choice)
+
+    def _local(self) -> list[str]:
+        if self.root is None or not self.root.is_dir():
+            return []
+        return sorted(
+            path.name
+            for path in self.root.iterdir()
+            if path.suffix == ".safetensors" or (path / "config.json").is_file()
+        )
+
+    def _load(self, choice: str, report: Callable[[float], None] | None) -> Served:
+        source = Path(choice)
+        try:
+            if choice in self._local():
+                source = self.root / choice
+                weights = source if source.is_file() else source / "model.safetensors"
+                if weights.is_file() and weights.stat().st_size > LIMIT:
+                    raise ValueError(f"its weights are larger than {LIMIT / 1e9:g} GB")
+            elif HUB_ID.match(choice):
+                kept = None if hub.is_cached(choice) else self._folder(choice)
+                source = hub.fetch(choice, cache_dir=kept, limit=LIMIT, report=report)
+            else:
+                raise ValueError("it is neither in the list nor a Hub id (owner/name)")
+            device = "cpu" if ZERO_GPU else None
+            return Served(choice, Explainer.from_pretrained(source, device=device), metrics=metrics_of(source))
+        except Exception as error:  # whatever is wrong with it, the model in use goes on
+            shutil.rmtree(self._folder(choice), ignore_errors=True)
+            raise ValueError(f"{choice} cannot be used: {reason_of(error, source, choice)}") from None
+
+    def _folder(self, choice: str) -> Path:
+        """Where a model that a visitor chose is fetched to; it leaves the disk when it leaves memory."""
+        return self.fetched / choice.replace("/", "--")

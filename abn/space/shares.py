@@ -1,0 +1,70 @@
+"""Pictures that visitors asked to keep for a link: for 7 days, each under a random id.
+
+A picture is kept as an upright RGB PNG of at most 2048 pixels a side, so nothing of what its file said about camera,
+place or owner stays.
+"""
+
+import os
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from ..explanation import Picture
+from ..pictures import load_rgb
+
+DAYS = 7
+LIFETIME = DAYS * 24 * 3600  # seconds
+AT_MOST = 500  # pictures; the oldest leave first
+LONGEST = 2048  # pixels
+ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+class Shares:
+    """A folder of kept pictures. Safe from any thread."""
+
+    def __init__(self, folder: str | Path, *, lifetime: float = LIFETIME, at_most: int = AT_MOST):
+        self.folder = Path(folder)
+        self.lifetime, self.at_most = lifetime, at_most
+        self._lock = threading.Lock()
+
+    def keep(self, picture: Picture) -> str:
+        """Keep a picture and return its id, 128 random bits.
+
+        Raises:
+            PictureError, FileNotFoundError: as `load_rgb`'s.
+            OSError: the folder cannot be written.
+        """
+        rgb = load_rgb(picture)
+        rgb.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        bare = Image.frombytes("RGB", rgb.size, rgb.tobytes())  # nothing of the file's metadata
+        name = secrets.token_urlsafe(16)
+        with self._lock:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._clear(self.at_most - 1)
+            aside = self.folder / f".{name}"
+            bare.save(aside, "PNG")
+            os.replace(aside, self.folder / f"{name}.png")
+        return name
+
+    def find(self, name: str) -> Path | None:
+        """The kept picture of an id; None where there is none, or none any more."""
+        if not ID.fullmatch(name):
+            return None
+        with self._lock:
+            self._clear(self.at_most)
+        file = self.folder / f"{name}.png"
+        return file if file.is_file() else None
+
+    def _clear(self, at_most: int) -> None:
+        """Delete what is too old, and the oldest of what is too many."""
+        if not self.folder.is_dir():
+            return
+        aged = sorted((file.stat().st_mtime, file) for file in self.folder.iterdir() if file.is_file())
+        oldest = time.time() - self.lifetime
+        for place, (changed, file) in enumerate(aged):
+            if changed < oldest or place < len(aged) - at_most:
+                file.unlink(missing_ok=True)

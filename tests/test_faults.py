@@ -1,0 +1,126 @@
+"""What went wrong, in words and in the visitor's language: every message here comes from the code that raises it."""
+
+import re
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from conftest import made_up_picture
+from PIL import Image
+from test_hub import REPO, cache, endpoint  # noqa: F401
+
+from abn import hub as hub_module
+from abn.editing import checked_map
+from abn.pictures import load_rgb, to_rgb
+from abn.space.faults import or_say_why, told
+from abn.space.models import Models
+from abn.space.serving import Serving
+
+KANA = re.compile("[ぁ-ヿ]")
+
+
+def damaged(folder):
+    file = folder / "half.png"
+    made_up_picture(300, 200).save(file)
+    file.write_bytes(file.read_bytes()[:4000])
+    return file
+
+
+def no_picture(folder):
+    (folder / "notes.png").write_text("no picture")
+    return folder / "notes.png"
+
+
+def too_large(folder):
+    Image.new("1", (8000, 8000)).save(folder / "large.png")
+    return folder / "large.png"
+
+
+@pytest.mark.parametrize(
+    ("provoke", "japanese"),
+    [
+        (lambda folder: load_rgb(no_picture(folder)), "notes.png は読み込める画像ではありません"),
+        (lambda folder: load_rgb(damaged(folder)), "half.png は壊れていて読み込めません"),
+        (
+            lambda folder: load_rgb(too_large(folder)),
+            "large.png は 8000 × 8000 画素です。上限は 50,000,000 画素です",
+        ),
+        (
+            lambda folder: to_rgb(Image.fromarray(np.full((2, 2), np.nan, np.float32))),
+            "画像に有限でない値が含まれています",
+        ),
+        (lambda folder: checked_map([[1]], (3, 4)), "マップはモデルと同じ 3 × 4 でなければなりません"),
+        (lambda folder: checked_map([["x"]], (3, 4)), "マップは 3 行 4 列の数値でなければなりません"),
+        (lambda folder: checked_map([[2]], (1, 1)), "マップの値は -1 から 1 の有限の数でなければなりません"),
+        (
+            lambda folder: Models(Serving("compact")).of("nonsense"),
+            "nonsense は使えません: 一覧にも Hub の ID(owner/name)にも当てはまりません",
+        ),
+    ],
+)
+def test_faults_in_japanese(provoke, japanese, tmp_path):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        provoke(tmp_path)
+    assert told(str(raised.value), "ja") == japanese
+    assert told(str(raised.value), "en") == str(raised.value).rstrip(".")
+
+
+@pytest.mark.parametrize("mode", ["missing", "error", "hang", "stall", "cut"])
+def test_the_hubs_faults_in_japanese(mode, tiny_folder, cache, monkeypatch):  # noqa: F811
+    with hub_module_serving(tiny_folder, mode) as url:
+        endpoint(monkeypatch, url)
+        with pytest.raises(hub_module.HubError) as raised:
+            hub_module.fetch(REPO, deadline=1, idle=1)
+    assert KANA.search(told(str(raised.value), "ja"))
+
+
+def hub_module_serving(folder, mode):
+    from hub_stand_in import hub
+
+    return hub(folder, REPO, mode)
+
+
+def test_the_other_faults_of_fetching_in_japanese(tiny_folder, cache, monkeypatch):  # noqa: F811
+    found = []
+
+    def fetched(**arguments):
+        with pytest.raises(hub_module.HubError) as raised:
+            hub_module.fetch(REPO, deadline=5, **arguments)
+        found.append(told(str(raised.value), "ja"))
+
+    with hub_module_serving(tiny_folder, "ok") as url:
+        endpoint(monkeypatch, url)
+        fetched(limit=1000)
+        (tiny_folder / "config.json").write_text('{"model_type": "resnet"}')
+        fetched()
+    endpoint(monkeypatch, "http://127.0.0.1:9")
+    fetched()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(hub_module.HubError) as raised:
+        hub_module.fetch("someone/else")
+    found.append(told(str(raised.value), "ja"))
+    assert all(KANA.search(words) for words in found), found
+    assert "上限は" in found[0]
+    assert "'resnet'" in found[1]
+    assert found[2] == "Hub に接続できません"
+
+
+def test_unknown_words_stay_as_they_are():
+    assert told("something else went wrong.", "ja") == "something else went wrong"
+
+
+def test_the_page_says_what_is_allowed_where_it_is_the_pictures_fault(tmp_path):
+    japanese = SimpleNamespace(headers={"accept-language": "ja"})
+    english = r"notes\.png is not a picture that can be read\. Allowed are .*JPEG, PNG"
+    with pytest.raises(gr.Error, match=english), or_say_why():
+        load_rgb(no_picture(tmp_path))
+    with (
+        pytest.raises(gr.Error, match=r"notes\.png は読み込める画像ではありません。使えるのは JPEG"),
+        or_say_why(japanese),
+    ):
+        load_rgb(no_picture(tmp_path))
+    with pytest.raises(gr.Error, match=r'between -1 and 1"?$'), or_say_why():
+        checked_map([[2]], (1, 1))
+    with pytest.raises(gr.Error, match="gone"), or_say_why():
+        load_rgb(tmp_path / "none.png")

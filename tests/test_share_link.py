@@ -1,0 +1,79 @@
+"""What a link may ask for: nonsense is left out."""
+
+import filecmp
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+import gradio as gr
+import pytest
+from conftest import made_up_picture
+
+from abn.space.explain import VIEWS
+from abn.space.gallery import Gallery
+from abn.space.share_link import Linked, ShareLink, read
+from abn.space.shares import Shares
+
+REQUEST = SimpleNamespace(headers={})
+
+
+def test_a_query_is_read():
+    query = {
+        "share": "abc",
+        "alpha": "0.25",
+        "view": "model",
+        "colours": "viridis",
+        "stretch": "1",
+        "model": "someone/abn",
+    }
+    assert read(query, VIEWS) == Linked(None, "abc", "someone/abn", "model", "viridis", True, 0.25)
+    assert read({}, VIEWS) == Linked()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"alpha": "nan"}, {"alpha": "2"}, {"alpha": "x"}, {"view": "sideways"}, {"colours": "pink"}, {"stretch": "yes"}],
+)
+def test_nonsense_is_left_out(query):
+    assert read(query, VIEWS) == Linked()
+
+
+@pytest.fixture
+def link(tmp_path):
+    with gr.Blocks():
+        return ShareLink(Gallery(tmp_path / "none", may_download=False), Shares(tmp_path / "shares"))
+
+
+def asked(link, picture, choice=""):
+    query, words = link.share(str(picture), choice, 0.3, "whole", "jet", False, REQUEST)
+    return {key: value[0] for key, value in parse_qs(query.removeprefix("?")).items()}, words
+
+
+def test_an_example_goes_by_its_id_and_is_not_kept(link):
+    example = link.gallery.of_class("golf ball")[0]
+    query, words = asked(link, example.path)
+    assert query == {"example": "golf-ball-drawn", "alpha": "0.3", "view": "whole", "colours": "jet", "stretch": "0"}
+    assert not link.shares.folder.exists()
+    assert link.picture(read(query, VIEWS), REQUEST) == example.path
+    assert "7 days" not in words
+
+
+def test_an_upload_is_kept_even_under_an_examples_name(link, tmp_path):
+    file = tmp_path / "golf-ball-drawn.png"
+    made_up_picture().save(file)
+    query, words = asked(link, file, "someone/abn & co")
+    assert query["model"] == "someone/abn & co"
+    assert filecmp.cmp(link.picture(read(query, VIEWS), REQUEST), link.shares.find(query["share"]), shallow=False)
+    assert "7 days" in words
+
+
+def test_nothing_to_share(link):
+    with pytest.raises(gr.Error, match="no picture to share"):
+        link.share(None, "", 0.5, "whole", "jet", False, REQUEST)
+
+
+def test_drawings_can_be_shared_where_real_pictures_have_come(tiny_imagenette, link):
+    gallery = Gallery(tiny_imagenette)
+    assert filecmp.cmp(gallery.by_id("church-drawn").path, link.gallery.by_id("church-drawn").path, shallow=False)
+    assert gallery.by_id("unicorn-drawn") is None
+    real = gallery.of_class("church")[0]
+    assert gallery.by_id(real.id) == real
