@@ -4,6 +4,7 @@ A choice is a name: "" for the default, "compact" for the bundled network, a Hub
 .safetensors file under the models' root. The least recently used leave memory; a name brings its model back.
 """
 
+import hashlib
 import shutil
 import tempfile
 import threading
@@ -101,4 +102,4 @@ class Models:
 
     def _folder(self, choice: str) -> Path:
         """Where a model that a visitor chose is fetched to; it leaves the disk when it leaves memory."""
-        return self.fetched / choice.replace("/", "--")
+        return self.fetched / hashlib.sha256(choice.encode()).hexdigest()  # no name leads out of `fetched`
