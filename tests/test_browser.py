@@ -5,11 +5,12 @@ import io
 import json
 import re
 import shutil
+import time
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from conftest import made_up_picture
+from conftest import made_up_picture, tiny_model
 from gradio_client import Client, handle_file
 from hub_stand_in import hub
 from PIL import Image
@@ -40,22 +41,35 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def models_root(tmp_path_factory):
+    """A folder with one model of other classes."""
+    root = tmp_path_factory.mktemp("models")
+    tiny_model(3).save_pretrained(root / "tiny-three")
+    return root
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory, models_root):
     tmp = tmp_path_factory.mktemp("app")
-    with app(tmp, "--checkpoint", "compact", "--imagenette-root", str(tmp / "none")) as (url, _):
+    arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp / "none")]
+    arguments += ["--models-root", str(models_root), "--shares", str(tmp / "shares")]
+    with app(tmp, *arguments) as (url, _):
         yield url
 
 
 @pytest.fixture
 def page(browser, url):
     page = browser.new_page(viewport={"width": 1280, "height": 1400})
-    page.faults = []
+    page.faults, page.elsewhere = [], []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("console", lambda message: page.faults.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: page.elsewhere.append(request.url))
     page.goto(url)
     page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
     page.wait_for_timeout(500)
     yield page
     assert page.faults == []
+    assert [asked for asked in page.elsewhere if not asked.startswith((url, "data:", "blob:"))] == []
     page.close()
 
 
@@ -424,6 +438,193 @@ def test_a_phone_shows_everything_without_sideways_scrolling(browser, url):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator(LAYERS).bounding_box()["width"] <= 390
     page.close()
+
+
+def use_model(page, name):
+    page.get_by_role("tab", name="Model").click()
+    page.locator("#abn-model-name input").fill(name)
+    page.keyboard.press("Enter")
+    page.locator("#abn-model-use").click()
+
+
+def test_a_visitor_changes_the_model_for_himself_alone(page, browser, url, models_root):
+    use_model(page, "tiny-three")
+    page.wait_for_selector("#abn-model-status >> text=tiny-three answers now")
+    assert "tiny-three" in page.inner_text("#abn-model")
+    assert "This model knows 10 things" in page.inner_text("#abn-known")
+    page.get_by_role("tab", name="Explain").click()
+    page.wait_for_selector("#abn-verdict >> text=tiny-three")
+    expected = Explainer.from_pretrained(models_root / "tiny-three")(DRAWINGS["chain saw"](), view="whole")
+    assert expected.label in page.inner_text("#abn-verdict .abn-answer")
+    page.get_by_role("tab", name="Edit").click()
+    page.wait_for_selector(f"#abn-edit-result >> text={expected.label}")
+    other = browser.new_page()
+    other.goto(url)
+    other.wait_for_selector("#abn-verdict >> text=bundled compact network")
+    other.close()
+    use_model(page, "bundled compact network")
+    page.wait_for_selector("#abn-model-status >> text=bundled compact network answers now")
+    page.wait_for_selector("#abn-known >> text=these ten things")
+
+
+def test_a_model_that_cannot_be_had_is_named_and_the_old_one_stays(page):
+    use_model(page, "someone/nowhere")
+    page.wait_for_selector("#abn-model-status .abn-refused")
+    words = page.inner_text("#abn-model-status")
+    assert words == (
+        "someone/nowhere cannot be used: it is not in the local cache and the Hub is not asked. "
+        "bundled compact network stays in use."
+    )
+    assert "bundled compact network" in page.inner_text("#abn-model h3 >> nth=0")
+
+
+def shared_link(page) -> str:
+    page.locator("#abn-share").click()
+    page.wait_for_function("() => (document.querySelector('#abn-share-link a')?.textContent || '').startsWith('http')")
+    return page.inner_text("#abn-share-link a")
+
+
+def test_a_link_brings_back_picture_alpha_view_colours_and_model(page, browser, tmp_path):
+    file = tmp_path / "mine.png"
+    made_up_picture(320, 240).save(file)
+    use_model(page, "tiny-three")
+    page.wait_for_selector("#abn-model-status >> text=tiny-three answers now")
+    page.get_by_role("tab", name="Explain").click()
+    page.wait_for_selector("#abn-verdict >> text=tiny-three")
+    upload(page, file)
+    set_alpha(page, 0.8)
+    choose_colours(page, "Viridis")
+    page.locator("#abn-view label", has_text="Centre crop").click()
+    page.wait_for_function("() => document.querySelector('#abn-overlay .abn-picture').width === 240")
+    link = shared_link(page)
+    assert "7 days" in page.inner_text("#abn-share-link")
+    assert re.search(r"share=[\w-]{22}&alpha=0.8&view=model&colours=viridis&stretch=0&model=tiny-three", link)
+    other = browser.new_context().new_page()  # another visitor
+    other.goto(link)
+    other.wait_for_selector("#abn-verdict >> text=tiny-three")
+    other.wait_for_function("() => document.querySelector('#abn-overlay .abn-picture').width === 240")
+    assert float(other.input_value(SLIDER)) == 0.8
+    for layer in (".abn-picture", ".abn-jet"):
+        same = "(image) => image.src"
+        mine, theirs = (p.locator(f"{LAYERS} {layer}").evaluate(same) for p in (page, other))
+        assert mine == theirs
+    other.context.close()
+
+
+def test_a_link_to_an_example_keeps_nothing(page, browser):
+    page.locator("#abn-examples button", has_text="golf ball").click()
+    page.wait_for_function("() => document.querySelector('#abn-verdict').innerText.includes('golf ball')")
+    link = shared_link(page)
+    assert "example=golf-ball-drawn" in link
+    other = browser.new_page()
+    other.goto(link)
+    other.wait_for_selector("#abn-verdict .abn-answer >> text=golf ball")
+    other.close()
+
+
+def test_a_link_whose_picture_is_gone_says_so(browser, url):
+    page = browser.new_page()
+    page.goto(f"{url}/?share={'x' * 22}&alpha=0.25&view=sideways")
+    page.wait_for_selector("text=The picture of this link is gone")
+    page.wait_for_selector("#abn-verdict .abn-answer >> text=chain saw")
+    assert float(page.input_value(SLIDER)) == 0.25
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def filmed():
+    """A browser with a camera that shows a moving test picture."""
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+def frames(page) -> int:
+    return int(page.evaluate("document.querySelector('#abn-live .abn-live-rate')?.dataset.frames || 0"))
+
+
+def test_the_camera_is_explained_while_its_tab_is_open(filmed, url):
+    page = filmed.new_page()
+    page.goto(url)
+    page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    page.get_by_role("tab", name="Live").click()
+    page.wait_for_function("() => document.querySelector('#abn-live .abn-live-rate').dataset.frames > 5", timeout=30000)
+    assert re.search(r"\d+ frames/s · \d+ ms · bundled compact network", page.inner_text("#abn-live .abn-live-rate"))
+    assert page.locator("#abn-live li").count() == 3
+    size = page.evaluate(
+        "(() => { const [c, i] = [document.querySelector('#abn-live canvas'), document.querySelector('#abn-live img')];"
+        " return [c.width, c.height, i.naturalWidth, i.naturalHeight]; })()"
+    )
+    assert size == [341, 256, 341, 256]
+    page.get_by_role("tab", name="Explain").click()
+    time.sleep(0.5)
+    stopped = frames(page)
+    time.sleep(1)
+    assert frames(page) == stopped
+    assert page.locator("#abn-live").count() == 0 or "camera is off" in page.locator("#abn-live").text_content()
+    page.close()
+
+
+def test_without_a_camera_the_page_says_what_to_do(page):
+    page.get_by_role("tab", name="Live").click()
+    page.wait_for_selector("#abn-live .abn-live-words:visible")
+    page.wait_for_selector("#abn-live button:visible")
+    words = page.inner_text("#abn-live .abn-live-stage")
+    assert "No camera was found" in words or "does not let this page use the camera" in words
+
+
+def test_the_keyboard_alone_reaches_upload_slider_and_tabs(page):
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "(() => { const e = document.activeElement; const inside = (s) => e.closest(s) !== null;"
+                " if (e.getAttribute('role') === 'tab') return 'tabs';"
+                " if (inside('#abn-picture') && e.tagName === 'BUTTON') return 'upload';"
+                " if (inside('#abn-alpha') && e.type === 'range') return 'slider';"
+                " if (inside('#abn-share')) return 'share'; if (inside('#abn-examples')) return 'examples';"
+                " return ''; })()"
+            )
+        )
+    assert {"tabs", "upload", "slider", "share", "examples"} <= reached
+    page.locator(SLIDER).focus()
+    before = float(page.input_value(SLIDER))
+    page.keyboard.press("ArrowRight")
+    assert float(page.input_value(SLIDER)) == pytest.approx(before + 0.01)
+    page.get_by_role("tab", name="Explain").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#abn-compare figure", timeout=60000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(browser, url, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+    page.goto(url)
+    page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
+    ready = {
+        "Explain": "#abn-verdict .abn-answer",
+        "Compare": "#abn-compare svg",
+        "Edit": "#abn-edit-result .abn-bars",
+        "Gallery": "#abn-gallery button",
+        "Live": "#abn-live button:visible",
+        "Model": "#abn-model table",
+    }
+    found = []
+    for tab, selector in ready.items():
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_selector(selector, timeout=60000)
+        page.wait_for_timeout(400)
+        for violation in axe.run(page).response["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found += [(tab, violation["id"], node["html"][:160]) for node in violation["nodes"]]
+    page.close()
+    assert found == []
 
 
 @pytest.fixture
