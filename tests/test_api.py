@@ -1,11 +1,14 @@
 """The server over its API, as a program uses it."""
 
+import asyncio
+import base64
+import json
 import time
 
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture
+from conftest import made_up_picture, tiny_model
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from hub_stand_in import hub
@@ -24,7 +27,9 @@ from abn.space.drawings import DRAWINGS
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     tmp = tmp_path_factory.mktemp("app")
-    with app(tmp, "--checkpoint", "compact", "--imagenette-root", str(tmp / "none")) as (url, _):
+    tiny_model(3).save_pretrained(tmp / "models" / "tiny-three")
+    arguments = ["--imagenette-root", str(tmp / "none"), "--models-root", str(tmp / "models")]
+    with app(tmp, "--checkpoint", "compact", *arguments) as (url, _):
         yield url
 
 
@@ -151,6 +156,55 @@ def test_models_lists_methods_and_classes(client):
     assert found["model"] == "bundled compact network"
     assert found["classes"] == list(imagenette.CLASSES)
     assert [method["name"] for method in found["methods"]] == list(METHODS)
+
+
+def test_another_model_answers_where_it_is_named(client, tmp_path):
+    picture = tmp_path / "picture.png"
+    made_up_picture(300, 200).save(picture)
+    found = client.predict("tiny-three", api_name="/models")
+    assert found["models"] == ["bundled compact network", "tiny-three"]
+    assert found["model"] == "tiny-three"
+    assert found["classes"] == [f"class {i}" for i in range(10)]
+    label, _, attention_map = client.predict(handle_file(picture), model="tiny-three", api_name="/explain")
+    assert label["label"].startswith("class ")
+    before, after, _ = client.predict(handle_file(picture), attention_map, "tiny-three", api_name="/edit")
+    assert before == after
+    _, records = client.predict(handle_file(picture), "grad-cam", "class 4", 1, "tiny-three", api_name="/compare")
+    assert records[0]["target"] == "class 4"
+    with pytest.raises(AppError, match="nonsense cannot be used: it is neither in the list nor a Hub id"):
+        client.predict(handle_file(picture), model="nonsense", api_name="/explain")
+    assert client.predict(handle_file(picture), api_name="/explain")[0]["label"] in imagenette.CLASSES
+
+
+def test_an_mcp_client_calls_the_tools(url, tmp_path):
+    mcp = pytest.importorskip("mcp")
+    from mcp.client.streamable_http import streamablehttp_client
+
+    picture = tmp_path / "picture.png"
+    made_up_picture(300, 200).save(picture)
+    data = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+
+    async def ask():
+        async with (
+            streamablehttp_client(f"{url}/gradio_api/mcp/") as (read, write, _),
+            mcp.ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            return tools, await session.call_tool("explain", {"picture": data, "alpha": 0.5})
+
+    tools, answer = asyncio.run(ask())
+    assert set(tools) == {"explain", "edit", "compare", "models", "model"}
+    assert tools["explain"].description.startswith("Classify a picture and show what the network looked at")
+    assert tools["edit"].inputSchema["properties"]["attention_map"]["type"] == "array"
+    assert not answer.isError
+    expected = Explainer.from_pretrained("compact")(picture, view="whole")
+    words = " ".join(content.text for content in answer.content if content.type == "text")
+    assert expected.label in words
+    assert f"{expected.probabilities[expected.label]:.4f}" in words
+    image = next(content for content in answer.content if content.type == "image")
+    assert image.mimeType == "image/png"
+    assert json.dumps([round(float(v), 3) for v in expected.attention_map[0, :2]])[1:6] in words
 
 
 def test_a_hundred_validation_pictures(client, validation_pictures):

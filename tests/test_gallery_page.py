@@ -35,6 +35,15 @@ def test_filters_and_orders():
     assert chosen(entries, "", "least") == [two, one, three]
 
 
+def test_a_class_that_the_model_does_not_know_is_neither_right_nor_wrong(examples):
+    stranger = Entry(Example("x.png", "tench", drawn=True), "cat", 0.5, "data:,", known=False)
+    assert chosen([stranger, make("a", "b", 0.4)], "", "wrong") == [make("a", "b", 0.4)]
+    view = GalleryView().postprocess([stranger])
+    assert "✗" not in view
+    assert "✓" not in view
+    assert "cat 50%" in view
+
+
 def test_each_model_is_asked_once(examples, bundled, monkeypatch):
     monkeypatch.setattr("abn.space.gallery_page.BATCH", 4)
     explainer = Explainer.from_pretrained(bundled, device="cpu")

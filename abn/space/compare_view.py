@@ -11,11 +11,10 @@ import gradio as gr
 import numpy as np
 
 from ..comparison import Compared, Curves
-from ..methods import METHODS
 from ..overlay import jet
 from .data_urls import png_url
 from .overlay_view import set_alpha
-from .words import both
+from .words import LANGUAGES, WORDS, both
 
 VIEW_ID = "abn-compare"
 
@@ -62,6 +61,8 @@ function fill() {
   two.querySelectorAll('select').forEach((select, side) => {
     const names = [...select.options].map((option) => option.value);
     if (select.dataset.filled !== '1') {
+      const language = document.documentElement.lang.startsWith('ja') ? 'ja' : 'en';
+      for (const option of select.options) option.textContent = option.dataset[language];
       if (names.includes(chosen[side])) select.value = chosen[side];
       select.dataset.filled = '1';
     }
@@ -140,11 +141,9 @@ def _path(values: tuple[float, ...]) -> str:
 def pair(methods: list[str], width: int, height: int) -> str:
     """Any two of the maps, one on each side of a line that moves."""
     selects = "".join(
-        f'<select aria-label="{side}">'
-        + "".join(
-            f'<option value="{name}"{" selected" if place == start else ""}>{html.escape(METHODS[name].label)}</option>'
-            for place, name in enumerate(methods)
-        )
+        f'<span class="abn-sr" id="abn-compare-{side}">{both(f"compare_{side}")}</span>'
+        f'<select aria-labelledby="abn-compare-{side}">'
+        + "".join(option(name, place == start) for place, name in enumerate(methods))
         + "</select>"
         for start, side in ((0, "left"), (len(methods) - 1, "right"))
     )
@@ -152,5 +151,13 @@ def pair(methods: list[str], width: int, height: int) -> str:
     return (
         f'<div class="abn-two"><h3>{both("compare_two")}</h3><div class="abn-pair">{selects}</div>'
         f'<div class="abn-laid">{images}</div>'
-        '<input type="range" min="0" max="100" value="50" aria-label="left / right"></div>'
+        f'<span class="abn-sr" id="abn-compare-line">{both("compare_line")}</span>'
+        '<input type="range" min="0" max="100" value="50" aria-labelledby="abn-compare-line"></div>'
     )
+
+
+def option(method: str, selected: bool) -> str:
+    """A method in a menu; its name in both languages, of which SCRIPT shows one."""
+    names = {language: html.escape(WORDS[f"method_{method}"][language]) for language in LANGUAGES}
+    said = " ".join(f'data-{language}="{name}"' for language, name in names.items())
+    return f'<option value="{method}" {said}{" selected" if selected else ""}>{names["en"]}</option>'

@@ -46,16 +46,22 @@ CSS = """
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of the gallery and what the model made of it. thumbnail: a JPEG data URL, overlaid."""
+    """One picture of the gallery and what the model made of it. thumbnail: a JPEG data URL, overlaid.
+    known: whether its class is one of the model's; others are neither right nor wrong."""
 
     example: Example
     label: str
     confidence: float
     thumbnail: str
+    known: bool = True
 
     @property
     def right(self) -> bool:
         return self.label == self.example.label
+
+    @property
+    def wrong(self) -> bool:
+        return self.known and not self.right
 
 
 class Explained:
@@ -88,14 +94,15 @@ def entry(example: Example, explanation: Explanation) -> Entry:
     picture = Image.fromarray(explanation.overlay(ALPHA))
     picture.thumbnail((WIDTH, WIDTH))
     confidence = explanation.probabilities[explanation.label]
-    return Entry(example, explanation.label, confidence, jpeg_url(picture, quality=80))
+    known = example.label in explanation.probabilities
+    return Entry(example, explanation.label, confidence, jpeg_url(picture, quality=80), known)
 
 
 def chosen(entries: list[Entry], name: str, order: str) -> list[Entry]:
     """Those of a class ("" for all), all or the wrong ones, in the order asked for."""
     kept = [one for one in entries if not name or one.example.label == name]
     if order == "wrong":
-        kept = [one for one in kept if not one.right]
+        kept = [one for one in kept if one.wrong]
     if order in ("most", "least"):
         kept = sorted(kept, key=lambda one: one.confidence, reverse=order == "most")
     return kept
@@ -111,11 +118,15 @@ class GalleryView(gr.HTML):
         cards = "".join(
             f'<button type="button" data-index="{place}"><img alt="" loading="lazy" src="{one.thumbnail}">'
             f"<span>{html.escape(one.example.label)}</span>"
-            f'<span class="{"abn-right" if one.right else "abn-wrong"}">'
-            f"{'✓' if one.right else '✗'} {html.escape(one.label)} {one.confidence:.0%}</span></button>"
+            f"{answer(one)}</button>"
             for place, one in enumerate((value or [])[:SHOWN])
         )
         return f'<div class="abn-gallery-grid">{cards}</div>'
+
+
+def answer(one: Entry) -> str:
+    kind, mark = ("abn-right", "✓ ") if one.right else ("abn-wrong", "✗ ") if one.wrong else ("", "")
+    return f'<span class="{kind}">{mark}{html.escape(one.label)} {one.confidence:.0%}</span>'
 
 
 class GalleryPage:
@@ -163,9 +174,11 @@ class GalleryPage:
                 yield gr.skip(), f"<p>{words}</p>"
         kept = chosen(entries, name, order)
         right = sum(one.right for one in entries)
-        words = say(
-            "gallery_done", request, shown=min(len(kept), SHOWN), kept=len(kept), right=right, count=len(entries)
-        )
+        counts = {"shown": min(len(kept), SHOWN), "kept": len(kept)}
+        if any(one.known for one in entries):
+            words = say("gallery_done", request, right=right, count=len(entries), **counts)
+        else:
+            words = say("gallery_other", request, **counts)
         yield kept, f"<p>{words}</p>"
 
     def open(self, choice: str, name: str, order: str, event: gr.EventData, request: gr.Request):

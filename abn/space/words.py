@@ -155,6 +155,9 @@ WORDS: dict[str, dict[str, str]] = {
     "compare_insertion": {"en": "insertion", "ja": "挿入"},
     "compare_deletion": {"en": "deletion", "ja": "削除"},
     "compare_two": {"en": "Two of them, side by side", "ja": "二つを並べて見る"},
+    "compare_left": {"en": "left of the line", "ja": "線の左"},
+    "compare_right": {"en": "right of the line", "ja": "線の右"},
+    "compare_line": {"en": "where the line is", "ja": "線の位置"},
     "method_attention": {"en": "Attention map", "ja": "注意マップ"},
     "method_attention-cam": {"en": "Attention branch's CAM", "ja": "注意ブランチのCAM"},
     "method_grad-cam": {"en": "Grad-CAM", "ja": "Grad-CAM"},
@@ -201,6 +204,10 @@ WORDS: dict[str, dict[str, str]] = {
     "gallery_done": {
         "en": "{shown} of {kept} shown; of all {count} pictures {right} are right.",
         "ja": "{kept}枚のうち{shown}枚を表示。全{count}枚のうち{right}枚が正解。",
+    },
+    "gallery_other": {
+        "en": "{shown} of {kept} shown; this model knows none of their classes.",
+        "ja": "{kept}枚のうち{shown}枚を表示。このモデルはどのクラスも知りません。",
     },
     "tab_model": {"en": "Model", "ja": "モデル"},
     "model_choose": {"en": "Model", "ja": "モデル"},
