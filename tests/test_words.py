@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from abn.methods import METHODS
-from abn.space.words import I18N, LANGUAGES, WORDS, both, language_of, say
+from abn.space.words import I18N, LANGUAGES, PREFIX, WORDS, both, language_of, say
 
 
 def fields(words: str) -> set[str]:
@@ -19,7 +19,7 @@ def test_every_word_is_there_in_both_languages(key):
     assert set(WORDS[key]) == set(LANGUAGES)
     assert fields(WORDS[key]["en"]) == fields(WORDS[key]["ja"])
     assert all(WORDS[key].values())
-    assert I18N.translations["ja"][key] == WORDS[key]["ja"]
+    assert I18N.translations["ja"][PREFIX + key] == WORDS[key]["ja"]
 
 
 def test_every_method_has_a_name():

@@ -23,7 +23,7 @@ CSS = f"""
 #{VIEW_ID} .abn-cards {{ display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(250px, 1fr)); }}
 #{VIEW_ID} figure {{ margin: 0; }}
 #{VIEW_ID} figcaption {{ font-size: .85rem; line-height: 1.45; margin-top: 4px; }}
-#{VIEW_ID} figcaption small {{ opacity: .8; font-size: .8rem; font-variant-numeric: tabular-nums; }}
+#{VIEW_ID} figcaption small {{ font-size: .8rem; font-variant-numeric: tabular-nums; }}
 #{VIEW_ID} .abn-laid {{ position: relative; isolation: isolate; line-height: 0;
   background: var(--picture) 0 0 / 100% 100%; border-radius: var(--radius-md); overflow: hidden; }}
 #{VIEW_ID} .abn-laid img {{ display: block; width: 100%; height: auto; margin: 0; mix-blend-mode: plus-lighter;

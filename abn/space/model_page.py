@@ -128,7 +128,7 @@ def model_html(served: Served) -> str:
     """Everything from metrics.json is another's text: checked and escaped."""
     metrics = served.metrics or {}
     name, description = in_both(served)
-    parts = [f"<h3>{both('as_is', words=name)}</h3><p>{both('as_is', words=description)}</p>"]
+    parts = [f"<h3>{both('verbatim', words=name)}</h3><p>{both('verbatim', words=description)}</p>"]
     figures = _figures(metrics)
     if not figures:
         return "".join([*parts, f"<p>{both('model_no_metrics')}</p>"])

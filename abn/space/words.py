@@ -33,7 +33,7 @@ WORDS: dict[str, dict[str, str]] = {
         "ja": "{arch}{width}、パラメータ {parameters} M、{device} で計算",
     },
     "described_width": {"en": " of width {width}", "ja": "(幅{width})"},
-    "as_is": {"en": "{words}", "ja": "{words}"},
+    "verbatim": {"en": "{words}", "ja": "{words}"},
     "fetching": {
         "en": "Fetching {wanted}{share}. Meanwhile the {model} answers.",
         "ja": "{wanted} を取得しています{share}。それまでは {model} が答えます。",
@@ -292,12 +292,13 @@ LANGUAGE_CSS = """
 
 LANGUAGE_HEAD = "<script>document.documentElement.lang = (navigator.language || 'en');</script>"
 
-I18N = gr.I18n(**{language: {key: words[language] for key, words in WORDS.items()} for language in LANGUAGES})
+PREFIX = "abn_"  # Gradio's front end translates any value that reads like a key, a choice's name included
+I18N = gr.I18n(**{language: {PREFIX + key: words[language] for key, words in WORDS.items()} for language in LANGUAGES})
 
 
 def label(key: str):
     """For a label of a Gradio component."""
-    return I18N(key)
+    return I18N(PREFIX + key)
 
 
 def both(key: str, **values: str | dict[str, str]) -> str:
