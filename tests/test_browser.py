@@ -500,9 +500,7 @@ def test_a_link_brings_back_picture_alpha_view_colours_and_model(page, browser, 
     set_alpha(page, 0.8)
     choose_colours(page, "Viridis")
     page.locator("#abn-view label", has_text="Centre crop").click()
-    page.wait_for_function(
-        "() => document.querySelector('#abn-overlay .abn-picture').width === 211"
-    )  # 224 of 256 and 341 of 341.3
+    page.wait_for_function("() => document.querySelector('#abn-overlay .abn-picture').width === 211")
     link = shared_link(page)
     assert "7 days" in page.inner_text("#abn-share-link")
     assert re.search(r"share=[\w-]{22}&alpha=0.8&view=model&colours=viridis&stretch=0&model=tiny-three", link)
