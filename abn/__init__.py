@@ -7,6 +7,7 @@ from .configuration_abn import AbnConfig
 from .explanation import Explainer, Explanation
 from .image_processing_abn import AbnImageProcessor
 from .modeling_abn import AbnForImageClassification, AbnOutput
+from .modeling_multitask import AbnForMultiTaskClassification
 from .overlay import jet, overlay
 
 AutoConfig.register(AbnConfig.model_type, AbnConfig)
@@ -16,6 +17,7 @@ AutoImageProcessor.register(AbnConfig, image_processor_classes={"torchvision": A
 # save_pretrained and push_to_hub carry these classes' files along, so that others need not have this package.
 AbnConfig.register_for_auto_class()
 AbnForImageClassification.register_for_auto_class("AutoModelForImageClassification")
+AbnForMultiTaskClassification.register_for_auto_class("AutoModelForImageClassification")
 AbnImageProcessor.register_for_auto_class("AutoImageProcessor")
 
 __version__ = "0.1.0"
@@ -23,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AbnConfig",
     "AbnForImageClassification",
+    "AbnForMultiTaskClassification",
     "AbnImageProcessor",
     "AbnOutput",
     "Calibration",

@@ -1,22 +1,48 @@
-"""ResNet (He et al. 2016, arXiv:1512.03385) as an ABN backbone: the stages before the last one, and the last.
-
-The blocks are torchvision's. A backbone gives an ABN three things: `features` (picture -> feature map at stride 16),
-`last_stage(stride)` (made twice: for the attention branch at stride 1, for the perception branch at stride 2)
-and `channels` (of the last stage's output).
+"""ResNet (He et al. 2016, arXiv:1512.03385) and SE-ResNet (Hu et al. 2018, arXiv:1709.01507) for ImageNet-sized
+pictures, as an ABN's backbone (see `backbones`): four stages of torchvision's blocks, features at stride 16.
 """
 
 from collections import OrderedDict
 
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.ops import SqueezeExcitation
 
-BLOCKS = {
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-    "resnet101": (Bottleneck, (3, 4, 23, 3)),
-    "resnet152": (Bottleneck, (3, 8, 36, 3)),
+
+class SEBasicBlock(BasicBlock):
+    """torchvision's basic block, its residual weighed channel by channel; a sixteenth of the channels in between."""
+
+    def __init__(self, inplanes: int, planes: int, *args, **kwargs):
+        super().__init__(inplanes, planes, *args, **kwargs)
+        self.se = SqueezeExcitation(planes, round(planes / 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        return self.relu(self.se(out) + (x if self.downsample is None else self.downsample(x)))
+
+
+class SEBottleneck(Bottleneck):
+    """torchvision's bottleneck block, weighed likewise."""
+
+    def __init__(self, inplanes: int, planes: int, *args, **kwargs):
+        super().__init__(inplanes, planes, *args, **kwargs)
+        self.se = SqueezeExcitation(4 * planes, round(planes / 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
+        out = self.bn3(self.conv3(out))
+        return self.relu(self.se(out) + (x if self.downsample is None else self.downsample(x)))
+
+
+DEPTHS = {
+    "18": (BasicBlock, SEBasicBlock, (2, 2, 2, 2)),
+    "34": (BasicBlock, SEBasicBlock, (3, 4, 6, 3)),
+    "50": (Bottleneck, SEBottleneck, (3, 4, 6, 3)),
+    "101": (Bottleneck, SEBottleneck, (3, 4, 23, 3)),
+    "152": (Bottleneck, SEBottleneck, (3, 8, 36, 3)),
 }
+BLOCKS = {f"resnet{depth}": (plain, counts) for depth, (plain, _, counts) in DEPTHS.items()}
+BLOCKS |= {f"se-resnet{depth}": (weighed, counts) for depth, (_, weighed, counts) in DEPTHS.items()}
 
 
 class ResNetBackbone:
@@ -41,9 +67,13 @@ class ResNetBackbone:
             parts[f"layer{index + 1}"] = self._stage(index, stride=1 if index == 0 else 2)
         return nn.Sequential(parts)
 
-    def last_stage(self, stride: int) -> nn.Sequential:
-        """(B, 4 * width * expansion, h, w) -> (B, channels, h / stride, w / stride)."""
-        return self._stage(3, stride)
+    def attention_stage(self) -> nn.Sequential:
+        """(B, 4 * width * expansion, h, w) -> (B, channels, h, w)."""
+        return self._stage(3, stride=1)
+
+    def perception_stage(self) -> nn.Sequential:
+        """(B, 4 * width * expansion, h, w) -> (B, channels, h / 2, w / 2)."""
+        return self._stage(3, stride=2)
 
     def _stem(self) -> nn.Module:
         if self.stem == "7x7":

@@ -65,7 +65,7 @@ class Comparison:
 
     def __call__(self, method: str) -> Compared:
         """Raises: ValueError: an unknown method; names the known ones."""
-        how, passed = method_named(method), self._passed
+        how, passed = method_named(method, self.explainer.methods), self._passed
         began = time.perf_counter()
         maps = how.compute(self.explainer.model, passed.pixels, passed.parts, passed.targets)[:, None].cpu()
         took = 1000 * (time.perf_counter() - began)

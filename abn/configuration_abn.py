@@ -1,11 +1,21 @@
 """Configuration of an Attention Branch Network (ABN; Fukui et al., CVPR 2019, arXiv:1812.10025)."""
 
+import re
+
 from transformers import PreTrainedConfig
 
-ARCHITECTURES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+ARCHITECTURES = tuple(f"{kind}resnet{depth}" for kind in ("", "se-") for depth in (18, 34, 50, 101, 152))
+# For 32 x 32 pictures: the name's form, and the depths there are (first, step).
+CIFAR_FAMILIES = {
+    "resnet": (r"resnet(\d+)-cifar", "resnetD-cifar", (8, 6)),
+    "densenet": (r"densenet(\d+)-(\d+)-cifar", "densenetD-GROWTH-cifar", (10, 6)),
+    "wrn": (r"wrn(\d+)-(\d+)-cifar", "wrnD-FACTOR-cifar", (10, 6)),
+    "resnext": (r"resnext(\d+)-(\d+)x64-cifar", "resnextD-GROUPSx64-cifar", (11, 9)),
+}
 STEMS = ("7x7", "3x3x3")
 SHORTCUTS = ("conv", "avgpool")
-ATTENTION_HEADS = ("A", "B", "C")
+MULTITASK = ("v1", "v2")
+ATTENTION_HEADS = ("A", "B", "C", "D", "E")
 
 
 def _one_of(name: str, value, allowed: tuple) -> None:
@@ -13,19 +23,42 @@ def _one_of(name: str, value, allowed: tuple) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
 
 
+def cifar_family(arch: str) -> tuple[str, tuple[int, ...]] | None:
+    """ "wrn28-10-cifar" -> ("wrn", (28, 10)); None for a network of `ARCHITECTURES`."""
+    for family, (pattern, _, (first, step)) in CIFAR_FAMILIES.items():
+        if found := re.fullmatch(pattern, arch):
+            numbers = tuple(map(int, found.groups()))
+            if numbers[0] >= first and (numbers[0] - first) % step == 0 and min(numbers) > 0:
+                return family, numbers
+    return None
+
+
+def _check_arch(arch: str) -> None:
+    if arch in ARCHITECTURES or cifar_family(arch):
+        return
+    forms = "; ".join(
+        f"{form} with D = {first}, {first + step}, …" for _, form, (first, step) in CIFAR_FAMILIES.values()
+    )
+    raise ValueError(f"arch must be one of {', '.join(ARCHITECTURES)}, or of {forms}; got {arch!r}")
+
+
 class AbnConfig(PreTrainedConfig):
     """What an ABN is made of.
 
     Args:
-        arch: the backbone, one of `ARCHITECTURES`.
+        arch: the backbone, one of `ARCHITECTURES`, or for 32 x 32 pictures one of `CIFAR_FAMILIES`' forms, such as
+            "resnet110-cifar", "densenet100-12-cifar", "wrn28-10-cifar", "resnext29-8x64-cifar".
         width: channels of the first stage; 64 is the standard network. Each later stage doubles them.
         stem: "7x7" (one convolution, He et al. 2016) or "3x3x3" (three 3x3 convolutions, He et al. 2019).
         shortcut: how a block's shortcut halves the picture: "conv" (strided 1x1 convolution) or
             "avgpool" (2x2 mean, then a 1x1 convolution; "ResNet-D" of He et al. 2019).
-        attention_head: what follows the attention branch's stage: "A", "B" or "C", the three published
-            forms (see `modeling_abn.HEADS`). None: read off the checkpoint's tensors; "C" for a new network.
+        attention_head: what follows the attention branch's stage: "A" to "E", the published forms (see
+            `modeling_abn.HEADS`). None: read off the checkpoint's tensors; "C" for a new network.
+        dropout: share of activations that a Wide ResNet's or a DenseNet's blocks drop in training.
         residual_attention: the perception branch sees `features * map + features`; False drops the second term.
-        id2label, label2id, num_labels: the classes, as everywhere in transformers.
+        multitask: None for a classifier; "v1" or "v2" for one yes-or-no answer a label, each with a map of its own
+            (see `modeling_multitask`).
+        id2label, label2id, num_labels: the classes, or the tasks, as everywhere in transformers.
 
     Raises:
         ValueError: a value is unknown, or two of them contradict each other.
@@ -39,10 +72,12 @@ class AbnConfig(PreTrainedConfig):
     shortcut: str = "conv"
     attention_head: str | None = None
     residual_attention: bool = True
+    dropout: float = 0.0
+    multitask: str | None = None
 
     def __post_init__(self, **kwargs):
         self.arch = str(self.arch).lower()
-        _one_of("arch", self.arch, ARCHITECTURES)
+        _check_arch(self.arch)
         _one_of("stem", self.stem, STEMS)
         _one_of("shortcut", self.shortcut, SHORTCUTS)
         if self.attention_head is not None:
@@ -52,6 +87,12 @@ class AbnConfig(PreTrainedConfig):
             raise ValueError(f"residual_attention must be True or False; got {self.residual_attention!r}")
         if isinstance(self.width, bool) or not isinstance(self.width, int) or self.width < 2 or self.width % 2:
             raise ValueError(f"width must be an even whole number of channels, 2 or more; got {self.width!r}")
+        if cifar_family(self.arch) and (self.width, self.stem, self.shortcut) != (64, "7x7", "conv"):
+            raise ValueError(f"width, stem and shortcut follow from arch={self.arch!r}; leave them out")
+        if self.multitask is not None:
+            _one_of("multitask", self.multitask, MULTITASK)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
         self._check_labels(kwargs.get("num_labels"))
         super().__post_init__(**kwargs)
         self.num_labels = len(self.id2label)  # brings label2id into line where it was left out

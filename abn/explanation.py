@@ -13,7 +13,7 @@ from torch import Tensor
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
 from .image_processing_abn import AbnImageProcessor
-from .methods import Method, Parts, forward_parts, method_named
+from .methods import METHODS, Method, Parts, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
 from .overlay import coloured, overlay
 from .pictures import load_rgb
@@ -70,7 +70,7 @@ class Explanation:
 
 
 class Explainer:
-    """Explains pictures with one model. Safe to call from several threads.
+    """Explains pictures with one model. Safe to call from several threads. `methods`: those it knows, by name.
 
     Example:
         >>> explainer = Explainer.from_pretrained("compact")
@@ -78,6 +78,8 @@ class Explainer:
         >>> explanation.label, explanation.overlay().shape
         ('golf ball', (480, 480, 3))
     """
+
+    methods: dict[str, Method] = METHODS
 
     def __init__(
         self,
@@ -94,19 +96,30 @@ class Explainer:
         self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, device: str | torch.device | None = None, **where) -> "Explainer":
-        """Load a Hub id, a folder, a .safetensors file, or "compact", the bundled network.
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        residual_attention: bool | None = None,
+        **where,
+    ) -> "Explainer":
+        """Load a Hub id, a folder, a .safetensors file, a .pth.tar of ABN's authors, or "compact", the bundled network.
 
         Args:
             device: CUDA where there is one, else the CPU, if None.
+            residual_attention: in place of what the checkpoint says; a lone file does not tell and counts as residual.
             where: `revision`, `cache_dir`, `token`, `local_files_only`, as everywhere in transformers.
 
         Raises:
             ValueError: it is not an ABN checkpoint; says what was found and what was expected.
             OSError: it cannot be found or fetched.
         """
-        model, processor = load_checkpoint(source, **where)
-        return cls(model, processor, calibration=load_calibration(source, **where), device=device)
+        model, processor = load_checkpoint(source, residual_attention=residual_attention, **where)
+        kind = cls
+        if model.config.multitask is not None:
+            from .multitask import MultiTaskExplainer as kind
+        return kind(model, processor, calibration=load_calibration(source, **where), device=device)
 
     def __call__(
         self,
@@ -130,7 +143,7 @@ class Explainer:
             TypeError: a picture of another type.
             FileNotFoundError: a path that does not exist.
         """
-        how, index = method_named(method), self.target_index(target)
+        how, index = method_named(method, self.methods), self.target_index(target)
         if not isinstance(pictures, (list, tuple)):
             return self._explain([load_rgb(pictures)], how, index, view)[0]
         return self._explain([load_rgb(picture) for picture in pictures], how, index, view)
@@ -140,14 +153,14 @@ class Explainer:
         """Explain one picture by its attention map, and give the (1, C, h, w) features that `perceive` takes."""
         pictures = [load_rgb(picture)]
         passed = self.forward(pictures, view)
-        return self._made(pictures, method_named("attention"), view, passed)[0], passed.parts.features
+        return self._made(pictures, self.methods["attention"], view, passed)[0], passed.parts.features
 
     @torch.no_grad()
     def forward(self, pictures: list[Image.Image], view: str, target: int | None = None) -> Passed:
         """The forward pass that every method starts from; upright RGB pictures of equal input shape."""
         pixels = self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
         pixels = pixels.to(self.device, memory_format=torch.channels_last)
-        parts = forward_parts(self.model, pixels)
+        parts = self._parts(pixels)
         predicted = parts.logits.argmax(1)
         return Passed(pixels, parts, predicted if target is None else torch.full_like(predicted, target))
 
@@ -185,7 +198,7 @@ class Explainer:
         parts, targets = passed.parts, passed.targets
         maps = method.compute(self.model, passed.pixels, parts, targets)[:, None].cpu()
         logits, attention_logits = parts.logits.float().cpu(), parts.attention_logits.float().cpu()
-        attention_maps = parts.attention_map.float().cpu()
+        attention_maps = self._attention_maps(passed).float().cpu()
         energies = energy_score(logits).tolist()
         sizes = [(picture.height, picture.width) for picture in pictures]
         views = [self.seen(picture, view) for picture in pictures]
@@ -200,7 +213,7 @@ class Explainer:
                     attention_probabilities=self._probabilities(
                         attention_logits[i] / self.calibration.attention_temperature
                     ),
-                    attention_map=attention_maps[i, 0].numpy(),
+                    attention_map=attention_maps[i].numpy(),
                     view=views[i],
                     heatmap=heatmaps[i].clamp(0, 1).numpy(),
                     energy=energies[i],
@@ -210,6 +223,13 @@ class Explainer:
                 )
             )
         return explanations
+
+    def _parts(self, pixels: Tensor) -> Parts:
+        return forward_parts(self.model, pixels)
+
+    def _attention_maps(self, passed: Passed) -> Tensor:
+        """(B, h, w): each picture's map, as the model gave it."""
+        return passed.parts.attention_map[:, 0]
 
     def seen(self, picture: Image.Image, view: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB: the part of an upright RGB picture that the view shows, at most 1024 pixels a side."""

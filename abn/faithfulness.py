@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .modeling_abn import AbnForImageClassification
+from .modeling_multitask import scores
 
 STEPS = 21  # points of a curve, both ends included
 BLUR = 31  # pixels, side of the mean filter that insertion starts from
@@ -81,7 +82,9 @@ def probability(model: AbnForImageClassification, pixel_values: Tensor, targets:
             model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
             for chunk in pixel_values.split(FORWARD)
         ]
-    return torch.cat(logits).softmax(1).gather(1, targets[:, None])[:, 0]
+    found = torch.cat(logits)
+    shares = found.softmax(1) if model.config.multitask is None else scores(found)
+    return shares.gather(1, targets[:, None])[:, 0]
 
 
 def insertion(

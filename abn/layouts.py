@@ -17,7 +17,7 @@ from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
 WEIGHTS_NAME = "model.safetensors"
-CONFIG_FIELDS = ("arch", "width", "stem", "shortcut", "attention_head", "residual_attention")
+CONFIG_FIELDS = ("arch", "width", "stem", "shortcut", "attention_head", "residual_attention", "dropout", "multitask")
 CONFIG_FIELDS += ("num_labels", "id2label", "label2id")
 
 _RESNET_BODY = (
@@ -54,10 +54,8 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout(
-        name="own",
-        present=("model.attention_branch.map_conv.weight", "model.perception_branch.fc.weight"),
-    ),
+    Layout(name="own", present=("model.attention_branch.norm2.weight", "model.perception_branch.fc.weight")),
+    Layout(name="own, multi-task", present=("model.attention_branch.conv.weight", "model.perception_branch.weight")),
     Layout(
         name="Hub A",
         present=("model.att_norm.weight", "model.att_conv3.weight", "model.att_norm3.weight"),
@@ -95,14 +93,6 @@ LAYOUTS = (
     ),
 )
 
-BLOCK_COUNTS = {
-    (False, (2, 2, 2, 2)): "resnet18",
-    (False, (3, 4, 6, 3)): "resnet34",
-    (True, (3, 4, 6, 3)): "resnet50",
-    (True, (3, 4, 23, 3)): "resnet101",
-    (True, (3, 8, 36, 3)): "resnet152",
-}
-
 
 def identify(names: Iterable[str], source: object = "the checkpoint") -> Layout:
     """The layout of a checkpoint with these tensor names.
@@ -132,33 +122,6 @@ def read_tensors(file: str | Path) -> tuple[Layout, dict[str, Tensor]]:
         raise ValueError(f"{Path(file).name} is not a whole safetensors file ({error}); is it cut short?") from None
     layout = identify(tensors, Path(file).name)
     return layout, {layout.rename(name): tensor for name, tensor in tensors.items()}
-
-
-def infer_config(tensors: dict[str, Tensor]) -> dict:
-    """`AbnConfig` fields that follow from tensors under our own names: arch, width, stem, shortcut, num_labels.
-
-    Raises:
-        ValueError: the blocks are those of no known ResNet.
-    """
-    stages = [f"model.features.layer{i}." for i in (1, 2, 3)] + ["model.perception_branch.stage."]
-    bottleneck = f"{stages[0]}0.conv3.weight" in tensors
-    depths = []
-    for stage in stages:
-        depths.append(len({name[len(stage) :].split(".")[0] for name in tensors if name.startswith(stage)}))
-    arch = BLOCK_COUNTS.get((bottleneck, tuple(depths)))
-    if arch is None:
-        kind = "bottleneck" if bottleneck else "basic"
-        raise ValueError(
-            f"{kind} blocks of depths {depths} are no known ResNet; expected {', '.join(BLOCK_COUNTS.values())}"
-        )
-    shortcut = tensors.get(f"{stages[1]}0.downsample.0.weight")
-    return {
-        "arch": arch,
-        "width": tensors["model.features.bn1.weight"].shape[0],
-        "stem": "7x7" if "model.features.conv1.weight" in tensors else "3x3x3",
-        "shortcut": "avgpool" if shortcut is None else "conv",
-        "num_labels": tensors["model.perception_branch.fc.weight"].shape[0],
-    }
 
 
 def read_checkpoint(source, config, config_class, kwargs: dict):

@@ -26,15 +26,15 @@ class Parts:
 
     logits, attention_logits: (B, K). attention_map: (B, 1, h, w) in (0, 1). class_maps: (B, K, h, w), the attention
     branch's activations. last_features: (B, C, h / 2, w / 2), the perception branch's. features: (B, D, h, w), the
-    feature extractor's.
+    feature extractor's. The last three are None where a network has one map a task: (B, K, h, w) and signed.
     """
 
     logits: Tensor
     attention_logits: Tensor
     attention_map: Tensor
-    class_maps: Tensor
-    last_features: Tensor
-    features: Tensor
+    class_maps: Tensor | None = None
+    last_features: Tensor | None = None
+    features: Tensor | None = None
 
 
 @torch.no_grad()
@@ -66,8 +66,9 @@ def scaled(maps: Tensor) -> Tensor:
 
 
 def attention(model, pixel_values, parts, targets) -> Tensor:
-    """The attention map as the network uses it (Fukui et al. 2019): not scaled."""
-    return parts.attention_map[:, 0].float()
+    """The attention map as the network uses it (Fukui et al. 2019): not scaled, but where it is not bounded by 1."""
+    maps = parts.attention_map[:, 0].float()
+    return maps if model.model.attention_branch.map_conv is not None else scaled(maps)
 
 
 def attention_cam(model, pixel_values, parts, targets) -> Tensor:
@@ -183,8 +184,8 @@ METHODS = {
 }
 
 
-def method_named(name: str) -> Method:
+def method_named(name: str, methods: dict[str, Method] = METHODS) -> Method:
     """Raises: ValueError: unknown; names the known ones."""
-    if name not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}; got {name!r}")
-    return METHODS[name]
+    if name not in methods:
+        raise ValueError(f"method must be one of {', '.join(map(repr, methods))}; got {name!r}")
+    return methods[name]

@@ -17,7 +17,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .backbone_resnet import ResNetBackbone
+from .backbones import build
 from .configuration_abn import AbnConfig
 from .layouts import check_loaded, read_checkpoint
 
@@ -40,18 +40,22 @@ class AbnOutput(ModelOutput):
 
 @dataclass(frozen=True)
 class AttentionHead:
-    """The published forms differ in these four places and in no other."""
+    """The published forms differ in these places and in no other. map_kernel 0: the map is the sum over classes of
+    log(1 + response), without a convolution and not bounded by 1."""
 
-    relu_after_norm: bool
-    map_kernel: int
-    map_norm: bool
-    class_conv: bool
+    norm: bool = True
+    relu_after_norm: bool = False
+    map_kernel: int = 3
+    map_norm: bool = True
+    class_conv: bool = True
 
 
 HEADS = {
-    "A": AttentionHead(relu_after_norm=False, map_kernel=3, map_norm=True, class_conv=True),
+    "A": AttentionHead(),  # the paper's
     "B": AttentionHead(relu_after_norm=True, map_kernel=1, map_norm=False, class_conv=False),
-    "C": AttentionHead(relu_after_norm=True, map_kernel=3, map_norm=True, class_conv=True),
+    "C": AttentionHead(relu_after_norm=True),
+    "D": AttentionHead(norm=False),  # the authors' ResNeXt
+    "E": AttentionHead(map_kernel=0, map_norm=False),  # the authors' SE-ResNet
 }
 
 
@@ -61,11 +65,13 @@ class AttentionBranch(nn.Module):
     def __init__(self, *, stage: nn.Module, channels: int, num_labels: int, head: AttentionHead):
         super().__init__()
         self.stage = stage
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = nn.BatchNorm2d(channels) if head.norm else nn.Identity()
         self.relu = nn.ReLU(inplace=True) if head.relu_after_norm else nn.Identity()
         self.conv = nn.Conv2d(channels, num_labels, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(num_labels)
-        self.map_conv = nn.Conv2d(num_labels, 1, head.map_kernel, padding=head.map_kernel // 2, bias=False)
+        self.map_conv = None
+        if head.map_kernel:
+            self.map_conv = nn.Conv2d(num_labels, 1, head.map_kernel, padding=head.map_kernel // 2, bias=False)
         self.map_norm = nn.BatchNorm2d(1) if head.map_norm else nn.Identity()
         self.class_conv = nn.Conv2d(num_labels, num_labels, 1, bias=False) if head.class_conv else nn.Identity()
 
@@ -76,6 +82,8 @@ class AttentionBranch(nn.Module):
     def maps(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K, h, w) class activations, whose mean over places is the logits, and the (B, 1, h, w) attention map."""
         responses = F.relu(self.norm2(self.conv(self.relu(self.norm(self.stage(features))))))
+        if self.map_conv is None:
+            return self.class_conv(responses), responses.log1p().sum(1, keepdim=True)
         return self.class_conv(responses), torch.sigmoid(self.map_norm(self.map_conv(responses)))
 
 
@@ -103,14 +111,14 @@ class AbnNetwork(nn.Module):
 
     def __init__(self, config: AbnConfig):
         super().__init__()
-        backbone = ResNetBackbone(config)
+        backbone = build(config)
         shape = {"channels": backbone.channels, "num_labels": config.num_labels}
         self.features = backbone.features()
         self.attention_branch = AttentionBranch(
-            stage=backbone.last_stage(stride=1), head=HEADS[config.attention_head], **shape
+            stage=backbone.attention_stage(), head=HEADS[config.attention_head], **shape
         )
         self.perception_branch = PerceptionBranch(
-            stage=backbone.last_stage(stride=2), residual=config.residual_attention, **shape
+            stage=backbone.perception_stage(), residual=config.residual_attention, **shape
         )
         self.attention_map: Tensor | None = None
 
@@ -120,6 +128,12 @@ class AbnNetwork(nn.Module):
         logits = self.perception_branch(features, attention_map)
         self.attention_map = attention_map.detach()
         return logits, attention_logits, attention_map
+
+
+def check_pixels(pixel_values: Tensor) -> None:
+    """Raises: ValueError: not (B, 3, H, W)."""
+    if pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
+        raise ValueError(f"pixel_values must be (batch, 3, height, width); got {tuple(pixel_values.shape)}")
 
 
 class AbnPreTrainedModel(PreTrainedModel):
@@ -144,22 +158,8 @@ class AbnPreTrainedModel(PreTrainedModel):
             init.uniform_(module.bias, -bound, bound)
 
 
-class AbnForImageClassification(AbnPreTrainedModel):
-    """An image classifier that says where it looked.
-
-    Example:
-        >>> model = AbnForImageClassification.from_pretrained("abn/weights/compact")
-        >>> outputs = model(pixel_values=torch.randn(1, 3, 160, 160))
-        >>> outputs.logits.shape, outputs.attention_map.shape
-        (torch.Size([1, 10]), torch.Size([1, 1, 10, 10]))
-    """
-
-    def __init__(self, config: AbnConfig):
-        super().__init__(config)
-        if config.attention_head is None:
-            config.attention_head = "C"
-        self.model = AbnNetwork(config)
-        self.post_init()
+class StrictlyLoaded(AbnPreTrainedModel):
+    """A network whose every tensor must come from its checkpoint."""
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *model_args, config=None, state_dict=None, **kwargs):
@@ -188,6 +188,26 @@ class AbnForImageClassification(AbnPreTrainedModel):
         model.config.name_or_path = model.name_or_path = str(pretrained_model_name_or_path or "")
         return (model, info) if wants_info else model
 
+
+class AbnForImageClassification(StrictlyLoaded):
+    """An image classifier that says where it looked.
+
+    Example:
+        >>> model = AbnForImageClassification.from_pretrained("abn/weights/compact")
+        >>> outputs = model(pixel_values=torch.randn(1, 3, 160, 160))
+        >>> outputs.logits.shape, outputs.attention_map.shape
+        (torch.Size([1, 10]), torch.Size([1, 1, 10, 10]))
+    """
+
+    def __init__(self, config: AbnConfig):
+        super().__init__(config)
+        if config.multitask is not None:
+            raise ValueError(f"multitask={config.multitask!r} is a multi-task network's; load it with `Explainer`")
+        if config.attention_head is None:
+            config.attention_head = "C"
+        self.model = AbnNetwork(config)
+        self.post_init()
+
     @can_return_tuple
     def forward(self, pixel_values: Tensor, labels: Tensor | None = None, **kwargs) -> AbnOutput:
         """Classify.
@@ -199,8 +219,7 @@ class AbnForImageClassification(AbnPreTrainedModel):
         Raises:
             ValueError: `pixel_values` is not (B, 3, H, W).
         """
-        if pixel_values.ndim != 4 or pixel_values.shape[1] != 3:
-            raise ValueError(f"pixel_values must be (batch, 3, height, width); got {tuple(pixel_values.shape)}")
+        check_pixels(pixel_values)
         logits, attention_logits, attention_map = self.model(pixel_values)
         loss = None
         if labels is not None:

@@ -35,7 +35,7 @@ def test_survives_saving(tmp_path):
         ({"arch": "vgg16"}, "resnet18.*resnet152.*got 'vgg16'"),
         ({"stem": "5x5"}, "'7x7', '3x3x3'; got '5x5'"),
         ({"shortcut": "none"}, "'conv', 'avgpool'"),
-        ({"attention_head": "D"}, "'A', 'B', 'C'; got 'D'"),
+        ({"attention_head": "F"}, "'A', 'B', 'C', 'D', 'E'; got 'F'"),
         ({"residual_attention": "yes"}, "True or False"),
         ({"width": 0}, "width"),
         ({"width": 33}, "even"),

@@ -11,21 +11,27 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification
 
 from abn import AbnForImageClassification, Explainer
-from abn.layouts import LAYOUTS, identify, infer_config, read_tensors
+from abn.checkpoints.infer import infer_config
+from abn.layouts import LAYOUTS, identify, read_tensors
 
 OUTPUTS = ("logits", "attention_logits", "attention_map")
 LABELS = {str(i): f"class {i}" for i in range(10)}
 
 
-def reference(folder, tag):
-    """(config.json of a foreign folder, tensors, pixel values, expected outputs); weights follow from the names."""
+def stored_reference(folder, tag):
+    """(what it is, tensors, pixel values, expected outputs); weights follow from the names."""
     stored = np.load(folder / f"{tag}.npz")
     meta = json.loads(stored["meta"].tobytes())
     tensors = {name: _filled(name, shape) for name, shape in meta["tensors"]}
     shape = (meta["batch"], 3, meta["size"], meta["size"])
     pixels = torch.from_numpy(np.random.default_rng(7).standard_normal(shape).astype("f4"))
-    config = {"model_type": "abn", "arch": meta["arch"], "id2label": LABELS}
-    return config, tensors, pixels, {key: stored[key] for key in OUTPUTS}
+    return meta, tensors, pixels, {key: stored[key] for key in OUTPUTS}
+
+
+def reference(folder, tag):
+    """As `stored_reference`, with the config.json of a foreign folder."""
+    meta, *rest = stored_reference(folder, tag)
+    return {"model_type": "abn", "arch": meta["arch"], "id2label": LABELS}, *rest
 
 
 def _filled(name, shape):

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
-from abn.backbone_resnet import ResNetBackbone
+from abn.backbones import build
 from abn.configuration_abn import AbnConfig
 from abn.image_processing_abn import AbnImageProcessor
 from abn.modeling_abn import AbnPreTrainedModel
@@ -26,15 +26,15 @@ class PlainOutput(ModelOutput):
 
 
 class PlainForImageClassification(AbnPreTrainedModel):
-    """features -> last stage at stride 2 -> mean -> linear: an ABN whose map is zero everywhere."""
+    """features -> the perception branch's last stage -> mean -> linear: an ABN whose map is zero everywhere."""
 
     config_class = PlainConfig
 
     def __init__(self, config: PlainConfig):
         super().__init__(config)
-        backbone = ResNetBackbone(config)
+        backbone = build(config)
         self.features = backbone.features()
-        self.stage = backbone.last_stage(stride=2)
+        self.stage = backbone.perception_stage()
         self.fc = nn.Linear(backbone.channels, config.num_labels)
         self.post_init()
 

@@ -1,7 +1,8 @@
 """Each visitor's choice of model: the default one, the bundled one, and any other that is allowed.
 
-A choice is a name: "" for the default, "compact" for the bundled network, a Hub id, or the name of a folder or
-.safetensors file under the models' root. The least recently used leave memory; a name brings its model back.
+A choice is a name: "" for the default, "compact" for the bundled network, a Hub id, or the name of a folder,
+.safetensors or .pth.tar file under the models' root. The least recently used leave memory; a name brings its model
+back.
 """
 
 import hashlib
@@ -13,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .. import hub
+from ..checkpoints import SUFFIXES
 from ..explanation import Explainer
 from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
 
+FILES = (".safetensors", *SUFFIXES)
 KEPT = 2  # models beside the default and the bundled one
 LIMIT = 1_000_000_000  # bytes of weights
 DEFAULT_CHOICE = ""
@@ -76,9 +79,7 @@ class Models:
         if self.root is None or not self.root.is_dir():
             return []
         return sorted(
-            path.name
-            for path in self.root.iterdir()
-            if path.suffix == ".safetensors" or (path / "config.json").is_file()
+            path.name for path in self.root.iterdir() if path.suffix in FILES or (path / "config.json").is_file()
         )
 
     def _load(self, choice: str, report: Callable[[float], None] | None) -> Served:

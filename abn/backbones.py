@@ -1,0 +1,30 @@
+"""Every backbone an ABN can have, behind one interface.
+
+A backbone is what `build` returns. It holds no parameters and makes an ABN's parts:
+
+    channels            of the last stage's output
+    features()          picture -> feature map: everything before the last stage
+    attention_stage()   the last stage as the attention branch has it: it keeps the feature map's size
+    perception_stage()  the last stage as the perception branch has it, with what belongs to its end
+"""
+
+from .backbone_cifar_resnet import cifar_resnet, cifar_resnext
+from .backbone_densenet import DenseNetBackbone
+from .backbone_resnet import ResNetBackbone
+from .backbone_wide_resnet import WideResNetBackbone
+from .configuration_abn import cifar_family
+
+
+def build(config):
+    """The backbone that an `AbnConfig` asks for."""
+    found = cifar_family(config.arch)
+    if found is None:
+        return ResNetBackbone(config)
+    family, numbers = found
+    if family == "resnet":
+        return cifar_resnet(*numbers)
+    if family == "resnext":
+        return cifar_resnext(*numbers)
+    if family == "densenet":
+        return DenseNetBackbone(depth=numbers[0], growth=numbers[1], dropout=config.dropout)
+    return WideResNetBackbone(depth=numbers[0], factor=numbers[1], dropout=config.dropout)

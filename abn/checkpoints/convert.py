@@ -1,0 +1,63 @@
+"""Any checkpoint that can be read -> a folder as the Hub has them."""
+
+from pathlib import Path
+
+from ..calibration import Calibration
+from .load import load_calibration, load_checkpoint
+
+CARD = """---
+library_name: transformers
+pipeline_tag: image-classification
+tags:
+  - abn
+  - attention
+  - image-classification
+---
+
+# {name}
+
+An Attention Branch Network ([Fukui et al., CVPR 2019](https://arxiv.org/abs/1812.10025)): {arch}, {parameters:.1f} M
+parameters, {count} {kind}. Converted from `{name}`; the weights are unchanged.
+
+```python
+from abn import Explainer
+
+explainer = Explainer.from_pretrained("this/repository")
+explainer("picture.jpg").overlay()
+```
+
+{kind_capital}: {labels}.
+"""
+LISTED = 20  # class names
+
+
+def convert(source: str | Path, folder: str | Path, *, residual_attention: bool | None = None) -> Path:
+    """Write a checkpoint as config, safetensors, processor, code and model card. Loading the folder gives the same
+    network, tensor by tensor.
+
+    Raises:
+        ValueError, OSError: as `load_checkpoint`'s.
+        FileExistsError: the folder holds something already.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} holds something already; name a new folder")
+    model, processor = load_checkpoint(source, residual_attention=residual_attention)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    calibration = load_calibration(source)
+    if calibration != Calibration():
+        calibration.save(folder)
+    labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+    kind = "classes" if model.config.multitask is None else "tasks"
+    text = CARD.format(
+        name=Path(source).name,
+        arch=model.config.arch,
+        parameters=model.num_parameters() / 1e6,
+        count=len(labels),
+        kind=kind,
+        kind_capital=kind.capitalize(),
+        labels=", ".join(labels[:LISTED]) + (f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""),
+    )
+    (folder / "README.md").write_text(text)
+    return folder

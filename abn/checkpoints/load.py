@@ -1,0 +1,115 @@
+"""Hub id, folder or file -> model and processor. Tensor layouts are in `abn.layouts` and `originals`."""
+
+from pathlib import Path
+
+from transformers import PreTrainedModel
+from transformers.utils import cached_file
+
+from ..calibration import CALIBRATION_NAME, Calibration
+from ..classes import names_for
+from ..configuration_abn import AbnConfig, cifar_family
+from ..image_processing_abn import AbnImageProcessor
+from ..layouts import Layout, identify, read_tensors
+from ..modeling_abn import AbnForImageClassification
+from ..modeling_multitask import AbnForMultiTaskClassification
+from .infer import infer_config
+from .originals import SUFFIXES, identify_original, read_pickled, renamed
+
+CIFAR_STATISTICS = {"image_mean": [0.4914, 0.4822, 0.4465], "image_std": [0.2023, 0.1994, 0.2010]}
+CELEBA_STATISTICS = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}  # as the authors trained
+BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
+
+
+def load_checkpoint(
+    source: str | Path, *, residual_attention: bool | None = None, **where
+) -> tuple[AbnForImageClassification | AbnForMultiTaskClassification, AbnImageProcessor]:
+    """The model (float32, in evaluation mode) and the processor of a checkpoint.
+
+    Args:
+        source: a Hub id, a folder, a .safetensors file, a .pth.tar file of ABN's authors, or "compact" for the bundled
+            network.
+        residual_attention: in place of what the config says; a file without one does not tell, and counts as residual.
+        where: `from_pretrained`'s revision, cache_dir, token, local_files_only.
+
+    Raises:
+        ValueError: it is not an ABN checkpoint; says what was found and what was expected.
+        OSError: it cannot be found or fetched.
+    """
+    if str(source) == "compact":
+        source = BUNDLED
+    path = Path(source)
+    changes = {} if residual_attention is None else {"residual_attention": residual_attention}
+    if path.is_file():
+        return _load_file(path, changes)
+    if not path.exists() and (path.is_absolute() or path.suffix == ".safetensors" or str(source).startswith(".")):
+        raise FileNotFoundError(f"there is no checkpoint at {source}")
+    model = _kind(source, where).from_pretrained(source, dtype="float32", **where, **changes)
+    return model, _load_processor(source, **where)
+
+
+def load_calibration(source: str | Path, **where) -> Calibration:
+    """The calibration that a checkpoint brings, else the neutral one. Arguments as `load_checkpoint`'s."""
+    path = BUNDLED if str(source) == "compact" else Path(source)
+    if path.is_file():
+        path = path.parent
+    elif not path.is_dir():
+        found = _optional(source, CALIBRATION_NAME, **where)
+        return Calibration() if found is None else Calibration.load(Path(found).parent)
+    return Calibration.load(path)
+
+
+def _load_processor(source: str | Path, config: AbnConfig | None = None, **where) -> AbnImageProcessor:
+    if _optional(source, "preprocessor_config.json", **where) is None:
+        if config is not None and config.multitask:
+            return AbnImageProcessor(**CELEBA_STATISTICS)
+        if config is not None and cifar_family(config.arch):
+            side = {"height": 32, "width": 32}
+            return AbnImageProcessor(size={"shortest_edge": 32}, crop_size=side, **CIFAR_STATISTICS)
+        return AbnImageProcessor()  # foreign folders may lack it: ImageNet's 256 and 224
+    return AbnImageProcessor.from_pretrained(source, **where)
+
+
+def _optional(source: str | Path, name: str, **where) -> str | None:
+    """A file of a folder or Hub repository; None where it is known not to be there."""
+    return cached_file(source, name, _raise_exceptions_for_missing_entries=False, **where)
+
+
+def _kind(source: str | Path, where: dict) -> type:
+    """The class that a folder or Hub repository asks for."""
+    found = AbnConfig.get_config_dict(source, **where)[0]
+    return AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
+
+
+def _load_file(path: Path, changes: dict) -> tuple[PreTrainedModel, AbnImageProcessor]:
+    if path.suffix == ".safetensors":
+        layout, tensors = read_tensors(path)
+        head = layout.head
+    elif path.suffix in SUFFIXES:
+        head, tensors = _read_pickled(path)
+    else:
+        expected = ", ".join((".safetensors", *SUFFIXES))
+        raise ValueError(f"{path.name} is not a checkpoint this reads; expected a file in {expected}, or a folder")
+    if (path.parent / "config.json").is_file():
+        config = AbnConfig.from_pretrained(path.parent, **changes)
+    else:
+        fields = infer_config(tensors)
+        labels = names_for(fields["arch"], fields["num_labels"], "multitask" in fields)
+        config = AbnConfig(**fields, id2label=labels, **changes)
+    if config.attention_head is None:
+        config.attention_head = head or "C"
+    kind = AbnForImageClassification if config.multitask is None else AbnForMultiTaskClassification
+    model = kind.from_pretrained(None, config=config, state_dict=tensors, dtype="float32")
+    return model, _load_processor(path.parent, config)
+
+
+def _read_pickled(path: Path) -> tuple[str | None, dict]:
+    """(attention head, tensors under our own names) of a PyTorch file: the authors', or any layout of `layouts`."""
+    tensors = read_pickled(path)
+    original = identify_original(set(tensors))
+    if original is not None:
+        return original.head, renamed(original, tensors)
+    layout: Layout = identify(tensors, path.name)
+    return layout.head, {layout.rename(name): tensor for name, tensor in tensors.items()}
+
+
+__all__ = ["BUNDLED", "load_calibration", "load_checkpoint"]

@@ -1,0 +1,192 @@
+"""The checkpoints that ABN's authors published: `.pth.tar` files that only their own code reads.
+
+Each holds a state_dict, with `module.` before every name, beside an epoch, an accuracy and an optimizer. What network
+it is follows from the tensors; what cannot follow from them, `residual_attention`, is the caller's to say. A file is
+read with `torch.load(weights_only=True)` alone: nothing in it is ever executed.
+"""
+
+import pickle
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .infer import ATTENTION, FEATURES, PERCEPTION
+
+SUFFIXES = (".tar", ".pth", ".pt")
+SCALARS = (np._core.multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i8")))  # accuracies
+
+Rename = tuple[str, str | Callable[[re.Match], str]]
+
+HEAD: tuple[Rename, ...] = (
+    (r"bn_att\.", f"{ATTENTION}norm."),
+    (r"att_conv\.", f"{ATTENTION}conv."),
+    (r"bn_att2\.", f"{ATTENTION}norm2."),
+    (r"att_conv2\.", f"{ATTENTION}class_conv."),
+    (r"att_conv3\.", f"{ATTENTION}map_conv."),
+    (r"bn_att3\.", f"{ATTENTION}map_norm."),
+    (r"fc\.", f"{PERCEPTION}fc."),
+)
+
+
+@dataclass(frozen=True)
+class Original:
+    """A kind of published checkpoint. tell_tale: a tensor that it alone has. renames: the beginnings of its tensors'
+    names, the first that fits is taken; inner: then parts within blocks. unused: tensors that its network holds and
+    never applies."""
+
+    name: str
+    tell_tale: str
+    head: str | None
+    renames: tuple[Rename, ...]
+    inner: tuple[Rename, ...] = ()
+    unused: str | None = None
+    absent: str | None = None
+
+    def matches(self, names: set[str]) -> bool:
+        return self.tell_tale in names and self.absent not in names
+
+    def rename(self, name: str) -> str:
+        for old, new in (*self.renames, *HEAD):
+            found, count = re.subn("^" + old, new, name)
+            if count:
+                name = found
+                break
+        for old, new in self.inner:
+            name = re.sub(old, new, name)
+        return name
+
+
+RESNET = (
+    (r"(conv1|bn1|layer[123])\.", rf"{FEATURES}\1."),
+    (r"att_layer4\.", f"{ATTENTION}stage."),
+    (r"layer4\.", f"{PERCEPTION}stage."),
+)
+
+
+def _layer(found: re.Match) -> str:
+    """torchvision counts a dense block's layers from 1."""
+    return f".denselayer{int(found[1]) + 1}."
+
+
+MULTITASK: tuple[Rename, ...] = (
+    (r"(conv1|bn1|layer[123])\.", rf"{FEATURES}\1."),
+    (r"layer4_att\.", f"{ATTENTION}stage."),
+    (r"(?:conv_att|att_conv)\.", f"{ATTENTION}conv."),
+    (r"depth_conv\.", f"{ATTENTION}depth_conv."),
+    (r"layer4\.", f"{PERCEPTION}stage."),
+)
+ORIGINALS = (
+    Original("multi-task v1", "conv_att.weight", None, MULTITASK),
+    Original("multi-task v2", "depth_conv.weight", None, MULTITASK),
+    Original("SE-ResNet", "layer1.0.fc1.weight", "E", RESNET, inner=((r"\.(fc[12])\.(?=weight|bias)", r".se.\1."),)),
+    Original("ResNet", "att_layer4.0.conv1.weight", "A", RESNET, absent="layer1.0.fc1.weight"),
+    Original(
+        "ResNet for CIFAR",
+        "att_layer3.0.conv1.weight",
+        "A",
+        (
+            (r"(conv1|bn1|layer[12])\.", rf"{FEATURES}\1."),
+            (r"att_layer3\.", f"{ATTENTION}stage."),
+            (r"layer3\.", f"{PERCEPTION}stage."),
+        ),
+    ),
+    Original(
+        "DenseNet for CIFAR",
+        "att_dense3.0.conv1.weight",
+        "A",
+        (
+            (r"(conv1|dense[12])\.", rf"{FEATURES}\1."),
+            (r"(trans[12])\.bn1\.", rf"{FEATURES}\1.norm."),
+            (r"(trans[12])\.conv1\.", rf"{FEATURES}\1.conv."),
+            (r"att_dense3\.", f"{ATTENTION}stage.dense."),
+            (r"dense3\.", f"{PERCEPTION}stage.dense."),
+            (r"bn\.", f"{PERCEPTION}stage.norm."),
+        ),
+        inner=((r"\.(\d+)\.(?=(?:bn|conv)[12]\.)", _layer), (r"(?<=denselayer)(\d+)\.bn([12])\.", r"\1.norm\2.")),
+    ),
+    Original(
+        "Wide ResNet",
+        "att_block3.layer.0.conv1.weight",
+        "A",
+        (
+            (r"conv1\.", f"{FEATURES}conv1."),
+            (r"block([12])\.layer\.", rf"{FEATURES}layer\1."),
+            (r"att_block3\.layer\.", f"{ATTENTION}stage.blocks."),
+            (r"block3\.layer\.", f"{PERCEPTION}stage.blocks."),
+            (r"bn1\.", f"{PERCEPTION}stage.norm."),
+        ),
+        inner=((r"(?<=\d)\.bn([12])\.", r".norm\1."), (r"\.convShortcut\.", ".shortcut.")),
+    ),
+    Original(
+        "ResNeXt",
+        "stage_att.stage_att_bottleneck_0.conv_reduce.weight",
+        "D",
+        (
+            (r"conv_1_3x3\.", f"{FEATURES}conv1."),
+            (r"bn_1\.", f"{FEATURES}bn1."),
+            (r"stage_([12])\.stage_[12]_bottleneck_(\d+)\.", rf"{FEATURES}layer\1.\2."),
+            (r"stage_att\.stage_att_bottleneck_(\d+)\.", rf"{ATTENTION}stage.\1."),
+            (r"stage_3\.stage_3_bottleneck_(\d+)\.", rf"{PERCEPTION}stage.\1."),
+            (r"classifier\.", f"{PERCEPTION}fc."),
+        ),
+        inner=(
+            (r"\.conv_reduce\.", ".conv1."),
+            (r"\.bn_reduce\.", ".bn1."),
+            (r"\.conv_conv\.", ".conv2."),
+            (r"(?<=\d)\.bn\.", ".bn2."),
+            (r"\.conv_expand\.", ".conv3."),
+            (r"\.bn_expand\.", ".bn3."),
+            (r"\.shortcut\.shortcut_conv\.", ".downsample.0."),
+            (r"\.shortcut\.shortcut_bn\.", ".downsample.1."),
+        ),
+        unused="bn_att.",
+    ),
+)
+
+
+def read_pickled(file: str | Path) -> dict[str, Tensor]:
+    """The tensors of a PyTorch file, without `module.` before their names.
+
+    Raises:
+        ValueError: it is damaged, holds something else than tensors, or needs code to be read; says which.
+        OSError: it cannot be read.
+    """
+    name = Path(file).name
+    try:
+        with torch.serialization.safe_globals(list(SCALARS)):
+            held = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if found := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
+            raise ValueError(f"{name} asks for code ({found[1]}) to be read; it is not opened") from None
+        raise ValueError(f"{name} is not a PyTorch file of tensors") from None
+    except (RuntimeError, EOFError, KeyError, IndexError, AttributeError, ValueError):
+        raise ValueError(f"{name} is not a whole PyTorch file; is it cut short?") from None
+    if isinstance(held, dict) and isinstance(held.get("state_dict"), dict):
+        held = held["state_dict"]
+    tensors = held if isinstance(held, dict) else {}
+    if not tensors or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()):
+        raise ValueError(f"{name} holds no state_dict of tensors")
+    return {re.sub(r"^(module\.)+", "", key): tensor for key, tensor in tensors.items()}
+
+
+def identify_original(names: set[str]) -> Original | None:
+    """The kind of checkpoint with these tensor names (without `module.`); None if it is none of the authors'."""
+    return next((original for original in ORIGINALS if original.matches(names)), None)
+
+
+def renamed(original: Original, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under this package's own names."""
+    kept = {name: t for name, t in tensors.items() if not (original.unused and name.startswith(original.unused))}
+    found = {original.rename(name): tensor for name, tensor in kept.items()}
+    tasks = sum(name.startswith("output_per.") and name.endswith(".weight") for name in found)
+    if tasks:  # one linear layer a task -> stacked
+        for part in ("weight", "bias"):
+            each = [found.pop(f"output_per.{i}.{part}") for i in range(tasks)]
+            found[f"{PERCEPTION}{part}"] = torch.stack(each)
+    # torchvision's squeeze and excitation are 1x1 convolutions
+    return {name: t[:, :, None, None] if re.search(r"\.se\.fc[12]\.weight$", name) else t for name, t in found.items()}

@@ -1,0 +1,76 @@
+"""Explaining a multi-task network: scores of all tasks, and the map of one of them."""
+
+import torch
+from torch import Tensor
+
+from .explanation import Explainer, Explanation, Passed, Picture
+from .methods import METHODS, Method, Parts
+from .modeling_multitask import scores
+
+
+def _strongest(maps: Tensor) -> Tensor:
+    return maps.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def task_maps(parts: Parts, targets: Tensor) -> Tensor:
+    """(B, h, w): each picture's signed map of its target task."""
+    return parts.attention_map[torch.arange(len(targets)), targets].float()
+
+
+def positive(model, pixel_values, parts, targets) -> Tensor:
+    """Where the task's map is above zero, over the map's largest absolute value."""
+    maps = task_maps(parts, targets)
+    return maps.clamp(min=0) / _strongest(maps)
+
+
+def negative(model, pixel_values, parts, targets) -> Tensor:
+    """Where it is below zero, likewise."""
+    maps = task_maps(parts, targets)
+    return (-maps).clamp(min=0) / _strongest(maps)
+
+
+def both(model, pixel_values, parts, targets) -> Tensor:
+    """Its absolute value, likewise."""
+    maps = task_maps(parts, targets)
+    return maps.abs() / _strongest(maps)
+
+
+TASK_METHODS = {
+    method.name: method
+    for method in (
+        Method("attention", "Attention map, positive", True, positive),
+        Method("attention-negative", "Attention map, negative", True, negative),
+        Method("attention-both", "Attention map, both signs", True, both),
+        METHODS["centre"],
+        METHODS["uniform"],
+    )
+}
+
+
+class MultiTaskExplainer(Explainer):
+    """As `Explainer`, for a network of `modeling_multitask`.
+
+    `label` is the task most surely answered with yes, `probabilities` every task's probability of yes (they do not sum
+    to one). `target` names the task whose map is shown; `attention_map` is that map, signed. `method` "attention" shows
+    its positive part, "attention-negative" its negative part, "attention-both" its absolute value.
+    """
+
+    methods = TASK_METHODS
+
+    def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
+        """Raises: ValueError: always; there is one map a task, and no single one to edit."""
+        raise ValueError("this network has an attention map for every task; only a single one can be edited")
+
+    @torch.no_grad()
+    def _parts(self, pixels: Tensor) -> Parts:
+        outputs = self.model(pixel_values=pixels)
+        logits = torch.logit(scores(outputs.logits.float()), eps=1e-12)
+        return Parts(logits, outputs.attention_logits, outputs.attention_map)
+
+    def _attention_maps(self, passed: Passed) -> Tensor:
+        return task_maps(passed.parts, passed.targets)
+
+    def _probabilities(self, logits: Tensor) -> dict[str, float]:
+        values = logits.sigmoid()
+        order = values.argsort(descending=True, stable=True)
+        return {self.labels[i]: values[i].item() for i in order.tolist()}
