@@ -144,9 +144,17 @@ class AbnForMultiTaskClassification(StrictlyLoaded):
         logits, attention_logits, maps = self.model(pixel_values)
         loss = None
         if labels is not None:
-            margin = logits if logits.ndim == 2 else logits[:, 1] - logits[:, 0]  # softmax over two is a sigmoid
-            loss = sum(task_loss(each, labels.to(each), task_weight) for each in (margin, attention_logits))
+            loss = multitask_loss(logits, attention_logits, labels, task_weight)
         return MultiTaskOutput(loss=loss, logits=logits, attention_logits=attention_logits, attention_map=maps)
+
+
+def multitask_loss(
+    logits: Tensor, attention_logits: Tensor, labels: Tensor, task_weight: Tensor | None = None
+) -> Tensor:
+    """The sum of both branches' losses; arguments as `AbnForMultiTaskClassification.forward`'s and output's."""
+    margin = logits if logits.ndim == 2 else logits[:, 1] - logits[:, 0]  # a softmax over two is a sigmoid
+    branches = (margin.float(), attention_logits.float())
+    return sum(task_loss(each, labels.to(each), task_weight) for each in branches)
 
 
 def task_loss(logits: Tensor, labels: Tensor, task_weight: Tensor | None = None) -> Tensor:
@@ -165,7 +173,7 @@ def weighted_focal_loss(logits: Tensor, labels: Tensor, positives: Tensor, gamma
     """
     weight = torch.where(labels > 0.5, torch.exp(1 - positives), torch.exp(positives))
     entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    missed = (labels - logits.sigmoid()).abs()  # 1 - p_t
+    missed = (labels - logits.sigmoid()).abs().clamp(min=1e-6)  # 1 - p_t; at 0 its root has no gradient
     return (weight * missed**gamma * entropy).mean()
 
 

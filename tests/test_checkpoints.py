@@ -71,9 +71,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no checkpoint at"):
         load_checkpoint(tmp_path / "none.safetensors")
     (tmp_path / "model.bin").write_bytes(b"\x80\x04")
-    with pytest.raises(
-        ValueError, match=r"model\.bin.*expected a file in \.safetensors, .*\.pt, or a folder"
-    ):
+    with pytest.raises(ValueError, match=r"model\.bin.*expected a file in \.safetensors, .*\.pt, or a folder"):
         load_checkpoint(tmp_path / "model.bin")
     with pytest.raises(OSError, match=r"config\.json"):
         load_checkpoint(tmp_path)

@@ -1,4 +1,5 @@
-"""Training augmentation, batched and on the device: crop, resize and flip as two matrix products a picture; CutMix.
+"""Training augmentation, batched and on the device: crop, resize and flip as two matrix products a picture; shifts;
+CutMix.
 
 Every draw comes from a generator on the CPU that the step seeds, so that a run resumes the same on every device.
 """
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,18 @@ def draw_cutmix(batch: int, size: int, generator: torch.Generator | None = None)
     top, bottom = (min(max(round(y * size + side), 0), size) for side in (-half, half))
     share = 1 - (right - left) * (bottom - top) / size**2
     return Mix(torch.randperm(batch, generator=generator), top, left, bottom, right, share)
+
+
+def shift(pictures: Tensor, pad: int, generator: torch.Generator | None = None) -> Tensor:
+    """(B, C, S, S) -> the same, each picture shifted by up to `pad` whole pixels each way, zeros coming in, and half of
+    them mirrored: the usual augmentation for CIFAR (He et al. 2016, arXiv:1512.03385)."""
+    batch, side = len(pictures), pictures.shape[-1]
+    offsets = torch.randint(2 * pad + 1, (2, batch, 1), generator=generator) + torch.arange(side)
+    columns = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, offsets[1], offsets[1].flip(1))
+    rows, columns = offsets[0][:, None, :, None].to(pictures.device), columns[:, None, None].to(pictures.device)
+    which = torch.arange(batch, device=pictures.device)[:, None, None, None]
+    channels = torch.arange(pictures.shape[1], device=pictures.device)[None, :, None, None]
+    return F.pad(pictures, (pad, pad, pad, pad))[which, channels, rows, columns]
 
 
 def draw_crops(

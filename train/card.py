@@ -35,7 +35,8 @@ def card(folder: Path, metrics: dict, name: str) -> str:
                 metric_name=label,
                 metric_value=round(metrics[key] / 100, 4),
             )
-            for key, label in (("top1", "top-1 accuracy"), ("top5", "top-5 accuracy"))
+            for key, label in (("top1", "top-1 accuracy"), ("top5", "top-5 accuracy"), ("accuracy", "mean accuracy"))
+            if key in metrics
         ],
     )
     parts = [f"---\n{data.to_yaml()}\n---", f"# {name}", _what(metrics), _table(metrics)]
@@ -56,20 +57,24 @@ def _what(metrics: dict) -> str:
         )
     return (
         "An Attention Branch Network ([Fukui et al., CVPR 2019](https://arxiv.org/abs/1812.10025)): "
-        f"{metrics['network']}, {size}. One forward pass gives class scores and an attention map. "
-        "The map is one factor inside the computation, not a proof of why the network decided."
+        f"{metrics['network']}, {size}. One forward pass gives "
+        + (f"{metrics['tasks']} yes-or-no answers and a" if "tasks" in metrics else "class scores and an")
+        + (" signed attention map each. " if "tasks" in metrics else " attention map. ")
+        + "The map is one factor inside the computation, not a proof of why the network decided."
     )
 
 
 def _table(metrics: dict) -> str:
-    rows = {
-        "top-1, %": f"{metrics['top1']:.2f}",
-        "top-5, %": f"{metrics['top5']:.2f}",
-        "loss": f"{metrics['loss']:.4f}",
-        "expected calibration error": f"{metrics['ece']:.4f}",
-    }
-    if metrics["attention"]:
-        rows["attention branch alone, top-1, %"] = f"{metrics['attention_top1']:.2f}"
+    named = (
+        ("top1", "top-1, %", 2),
+        ("top5", "top-5, %", 2),
+        ("accuracy", "mean accuracy over tasks, %", 2),
+        ("loss", "loss", 4),
+        ("ece", "expected calibration error", 4),
+        ("attention_top1", "attention branch alone, top-1, %", 2),
+        ("attention_accuracy", "attention branch alone, mean accuracy, %", 2),
+    )
+    rows = {label: f"{metrics[key]:.{digits}f}" for key, label, digits in named if metrics.get(key) is not None}
     for key, label in (
         ("pointing", "attention map: pointing game"),
         ("energy", "attention map: energy in the box"),
@@ -84,6 +89,16 @@ def _table(metrics: dict) -> str:
 def _use(metrics: dict, name: str) -> str:
     if not metrics["attention"]:
         return ""
+    if "tasks" in metrics:
+        return f"""## Use
+
+```python
+from abn import Explainer
+
+explainer = Explainer.from_pretrained("{name}")
+explainer("picture.jpg").probabilities  # of yes, task by task
+explainer("picture.jpg", target="{next(iter(metrics["per_class"]))}").overlay()  # where it looked for that task
+```"""
     return f"""## Use
 
 ```python

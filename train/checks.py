@@ -36,6 +36,9 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         value = getattr(recipe, name)
         if not low <= value <= high:
             raise ValueError(f"--{name.replace('_', '-')} must be between {low} and {high}; got {value}")
+    low, high = recipe.crop_area
+    if not 0 < low <= high <= 1:
+        raise ValueError(f"--crop-area must rise, above 0 and to 1 at most; got {low:g} {high:g}")
     if not recipe.epochs and initial is None:
         raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
     if not recipe.epochs and not recipe.tune_epochs:
@@ -48,6 +51,12 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         )
     if recipe.test_size > recipe.resize:
         raise ValueError(f"--test-size {recipe.test_size} cannot be cropped from a short side of {recipe.resize}")
+    if recipe.multitask and (recipe.plain or recipe.attention_weight or recipe.label_smoothing):
+        raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
+    if recipe.focal and not recipe.multitask:
+        raise ValueError("--focal weighs the losses of tasks; this recipe has classes")
+    if recipe.pad and (len(recipe.sizes) > 1 or recipe.tune_epochs):
+        raise ValueError("a recipe that shifts its pictures (pad) has one size and no fine-tuning rounds")
     one = recipe.teacher_crops == 1
     if (one and recipe.teacher_crop != 1) or (not one and recipe.teacher_crop * recipe.teacher_crops < 1):
         raise ValueError(

@@ -5,11 +5,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from transformers import TrainerCallback, TrainingArguments, set_seed
+from transformers import PreTrainedModel, TrainerCallback, TrainingArguments, set_seed
 
-from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor
+from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
 from abn.backbone_resnet import zero_last_norms
-from abn.checkpoints import load_checkpoint
+from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
+from abn.configuration_abn import cifar_family
 from train import measure
 from train.card import CURVES, MATRIX, write_card
 from train.checks import check_recipe, check_unused, note_run, resume_from
@@ -21,6 +22,7 @@ from train.recipes import Recipe
 from train.report import circumstances, commit, save_weights, scores, write_json
 from train.schedule import total_epochs
 from train.sources import Source
+from train.tasks import task_scores
 from train.trainer import AbnTrainer, checkpoints
 
 MARGIN = 1.25  # pictures are kept this much larger than the largest training crop
@@ -58,7 +60,7 @@ def fit(
     if recipe.holdout and not held_out:
         print("too few pictures a class to hold any out: no calibration; the validation split is watched instead")
     sizes = [*(recipe.sizes if recipe.epochs else ()), *([recipe.tune_size] if recipe.tune_epochs else ())]
-    learned = squashed(kept, round(MARGIN * max(sizes)), reading)
+    learned = squashed(kept, max(sizes) if recipe.pad else round(MARGIN * max(sizes)), reading)
     if len(learned) < recipe.train_batch:
         raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
     validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
@@ -131,8 +133,9 @@ def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held
     about = circumstances(noted["command"], args.seed, noted["commit"])
     metrics = {**found, "recipe": args.recipe, **run, **about}
     write_json(output / "metrics.json", metrics)
-    title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
-    confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
+    if "confusion_matrix" in found:
+        title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
+        confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
     write_card(output, metrics)
     print(measure.summary(found))
     if args.push_to_hub:
@@ -179,9 +182,11 @@ def reading_of(args: argparse.Namespace) -> Reading:
     return Reading(args.workers, args.corrupt, Path(args.cache) if args.cache else None)
 
 
-def build_model(recipe: Recipe, classes: tuple[str, ...]) -> AbnForImageClassification | PlainForImageClassification:
+def build_model(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedModel:
     """A fresh network."""
     network = PlainForImageClassification if recipe.plain else AbnForImageClassification
+    if recipe.multitask:
+        network = AbnForMultiTaskClassification
     model = network(configuration(recipe, classes))
     if recipe.zero_last_norms:
         zero_last_norms(model)
@@ -196,13 +201,16 @@ def configuration(recipe: Recipe, classes: tuple[str, ...]) -> AbnConfig:
         stem=recipe.stem,
         shortcut=recipe.shortcut,
         attention_head=recipe.attention_head,
+        dropout=recipe.dropout,
+        multitask=recipe.multitask,
         id2label=dict(enumerate(classes)),
     )
 
 
 def build_processor(recipe: Recipe) -> AbnImageProcessor:
     crop = {"height": recipe.test_size, "width": recipe.test_size}
-    return AbnImageProcessor(size={"shortest_edge": recipe.resize}, crop_size=crop)
+    statistics = CIFAR_STATISTICS if cifar_family(recipe.arch) else {}
+    return AbnImageProcessor(size={"shortest_edge": recipe.resize}, crop_size=crop, **statistics)
 
 
 def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -> TrainingArguments:
@@ -257,7 +265,8 @@ def _metrics(prediction) -> dict[str, float]:
     predictions = prediction.predictions
     logits, attention_logits = predictions[:2] if isinstance(predictions, tuple) else (predictions, None)
     labels = torch.from_numpy(prediction.label_ids)
-    measured = scores(
+    score = task_scores if labels.ndim == 2 else scores
+    measured = score(
         torch.from_numpy(logits), None if attention_logits is None else torch.from_numpy(attention_logits), labels
     )
     return {("both_loss" if name == "loss" else name): round(value, 4) for name, value in measured.items()}

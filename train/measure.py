@@ -15,6 +15,7 @@ from train.data import PictureDataset, Reading, preprocessed
 from train.plain import PlainForImageClassification, is_plain
 from train.report import details, predict, scores
 from train.sources import Source
+from train.tasks import task_details, task_scores
 
 FIGURES = ("insertion", "deletion", "difference", "pointing", "energy")
 
@@ -36,7 +37,7 @@ def load(folder: str | Path) -> Loaded:
 def calibrate(folder: Path, loaded: Loaded, held_out: PictureDataset | None, batch: int) -> None:
     """Fit and write calibration.json on held-out pictures; without any, remove it."""
     (folder / CALIBRATION_NAME).unlink(missing_ok=True)
-    if held_out is None or is_plain(folder):
+    if held_out is None or held_out.labels.ndim == 2 or is_plain(folder):
         return
     model, processor = loaded
     Calibration.fit(*predict(model, held_out, processor, batch, device()), held_out.labels).save(folder)
@@ -68,16 +69,23 @@ def figures(
     check_classes(folder, model, source)
     data = preprocessed(source.val, processor, reading) if data is None else data
     logits, attention_logits = predict(model, data, processor, batch, device())
+    about = {
+        "parameters": model.num_parameters(),
+        "attention": attention_logits is not None,
+        "network": f"{model.config.arch} of width {model.config.width}",
+        "test_size": processor.crop_size["height"],
+    }
+    if data.labels.ndim == 2:
+        measured = task_scores(logits, attention_logits, data.labels)
+        measured |= task_details(logits, data.labels, source.classes)
+        return {"dataset": source.name, "pictures": len(data), **measured, **about, "tasks": len(source.classes)}
     calibration = Calibration() if attention_logits is None else load_calibration(folder)
     found = {
         "dataset": source.name,
         "pictures": len(data),
         **scores(logits, attention_logits, data.labels),
         **details(logits, data.labels, source.classes, calibration.temperature),
-        "parameters": model.num_parameters(),
-        "attention": attention_logits is not None,
-        "network": f"{model.config.arch} of width {model.config.width}",
-        "test_size": processor.crop_size["height"],
+        **about,
     }
     if explain and attention_logits is not None:
         explainer = Explainer(model, processor, device=device())
@@ -113,6 +121,10 @@ def explanation(explainer: Explainer, samples: list, root: Path, pictures: int, 
 
 def summary(found: dict) -> str:
     """The figures as lines to read."""
+    if "tasks" in found:
+        head = f"mean accuracy {found['accuracy']:.2f} % of {found['tasks']} tasks  loss {found['loss']:.4f}  "
+        lines = [f"{head}({found['pictures']} pictures; attention branch alone {found['attention_accuracy']:.2f} %)"]
+        return "\n".join([*lines, "  ".join(f"{name} {value:.1f}" for name, value in found["per_class"].items())])
     lines = [
         f"top-1 {found['top1']:.2f} %  top-5 {found['top5']:.2f} %  loss {found['loss']:.4f}  "
         f"({found['pictures']} pictures; ece {found['ece']:.4f}, calibrated {found['ece_calibrated']:.4f})"

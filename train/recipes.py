@@ -9,6 +9,11 @@ class Recipe:
 
     sizes: training picture sides, each for an equal share of `epochs`; test_size: the saved processor's crop.
     resize: the saved processor's short side before that crop.
+    dataset: "imagenette", "cifar10", "cifar100" or "celeba"; `--data` takes its place.
+    pad: training pictures are shifted by up to so many pixels, black coming in, in place of the random crop.
+    dropout: of the blocks of a Wide ResNet or DenseNet.
+    multitask: None for classes; "v1" or "v2" for yes-or-no tasks, each with a map of its own.
+    focal: weigh the tasks' losses by how rare yes is and how far off the answer (see `weighted_focal_loss`).
     train_batch: of all devices together.
     schedule: epochs at which the rate is multiplied by gamma; empty: warmup_epochs, then a cosine to zero.
     weight_decay is applied to weights of convolutions and linear layers only.
@@ -33,6 +38,11 @@ class Recipe:
     shortcut: str = "conv"
     attention_head: str = "C"
     zero_last_norms: bool = False
+    dropout: float = 0.0
+    multitask: str | None = None
+
+    dataset: str = "imagenette"
+    pad: int = 0
 
     epochs: int = 90
     sizes: tuple[int, ...] = (224,)
@@ -52,6 +62,7 @@ class Recipe:
     crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
     cutmix: float = 0.0
     ema_decay: float = 0.0
+    focal: bool = False
     holdout: float = 0.04
     eval_every: int = 1
     half_precision: bool = False
@@ -116,6 +127,22 @@ COMPACT = replace(
     teacher_size=128,
 )
 
+# The authors' own runs for CIFAR-100.
+CIFAR = Recipe(
+    arch="resnet110-cifar",
+    attention_head="A",
+    dataset="cifar100",
+    epochs=300,
+    sizes=(32,),
+    test_size=32,
+    resize=32,
+    pad=4,
+    train_batch=128,
+    test_batch=100,
+    schedule=(150, 225),
+    holdout=0.0,
+)
+
 RECIPES = {
     "compact": COMPACT,
     "compact-remedy": replace(COMPACT, epochs=0),
@@ -124,4 +151,22 @@ RECIPES = {
     "resnet152": replace(MODERN, arch="resnet152"),
     # The reference's own run: its train.py's defaults, and the network of the 90.47 % checkpoint.
     "paper": Recipe(arch="resnet152", attention_head="A", schedule=(31, 61), test_batch=100, holdout=0.0),
+    "cifar-resnet110": CIFAR,
+    "cifar-densenet": replace(CIFAR, arch="densenet100-12-cifar", train_batch=64),
+    "cifar-wrn": replace(
+        CIFAR, arch="wrn28-10-cifar", epochs=200, schedule=(60, 120, 160), gamma=0.2, weight_decay=5e-4, dropout=0.3
+    ),
+    "cifar-resnext": replace(CIFAR, arch="resnext29-8x64-cifar", attention_head="D", weight_decay=5e-4),
+    # The authors' run for CelebA's 40 attributes.
+    "multitask": Recipe(
+        arch="resnet50",
+        multitask="v1",
+        dataset="celeba",
+        epochs=100,
+        lr=0.01,
+        train_batch=32,
+        test_batch=64,
+        schedule=(50, 75),
+        holdout=0.0,
+    ),
 }

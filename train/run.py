@@ -45,9 +45,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--folds", type=_several, metavar="K", help="K-fold cross-validation over the training pictures")
     what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
     data = parser.add_argument_group("data")
-    data.add_argument("--imagenette-root", default="data", help="folder that holds imagenette2, -320 or -160")
+    data.add_argument("--imagenette-root", default="data", help="folder that holds, or is to hold, the data set")
     data.add_argument("--imagenette-size", choices=("full", "320px", "160px"), help="default: any there is, else full")
-    data.add_argument("--data", metavar="DIR", help="train/ and val/, each with a folder of pictures a class")
+    data.add_argument(
+        "--dataset", choices=("imagenette", "cifar10", "cifar100", "celeba"), help="looked for in --imagenette-root"
+    )
+    data.add_argument("--data", metavar="DIR", help="train/ and val/ of class folders; for tasks: attributes.csv")
     data.add_argument("-j", "--workers", type=_positive, default=os.cpu_count() or 1, help="decoding threads")
     data.add_argument("--corrupt", choices=("refuse", "skip"), default="refuse", help="pictures that cannot be read")
     data.add_argument("--cache", metavar="DIR", help="keep decoded pictures here, memory-mapped")
@@ -57,11 +60,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     figures.add_argument("--boxes", metavar="CSV", help="path,x0,y0,x1,y1: boxes for pointing and energy")
     network = parser.add_argument_group("network")
-    network.add_argument("-a", "--arch", help="resnet18, 34, 50, 101 or 152")
+    network.add_argument("-a", "--arch", help="resnet18, se-resnet50, wrn28-10-cifar, … (see AbnConfig)")
     network.add_argument("--width", type=_positive)
     network.add_argument("--stem", choices=("7x7", "3x3x3"))
     network.add_argument("--shortcut", choices=("conv", "avgpool"))
-    network.add_argument("--attention-head", choices=("A", "B", "C"))
+    network.add_argument("--attention-head", choices=("A", "B", "C", "D", "E"))
+    network.add_argument("--multitask", choices=("v1", "v2"), help="yes-or-no tasks: the form of the network")
     network.add_argument("--plain", action="store_true", default=None, help="the backbone without the attention branch")
     fit = parser.add_argument_group("training")
     fit.add_argument("--epochs", type=_natural, help="of class training; 0 with --initial: only the fine-tuning rounds")
@@ -75,7 +79,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--wd", "--weight-decay", dest="weight_decay", type=float)
     fit.add_argument("--schedule", type=int, nargs="*", help="epochs at which the rate falls, in place of the cosine")
     fit.add_argument("--gamma", type=float, help="factor by which it falls")
+    fit.add_argument("--crop-area", type=float, nargs=2, metavar=("LEAST", "MOST"), help="share of it that is cropped")
     fit.add_argument("--cutmix", type=float, help="share of the batches that are mixed")
+    fit.add_argument("--focal", action="store_true", default=None, help="weighted focal loss (multi-task recipes)")
     fit.add_argument("--holdout", type=float, help="share of the training pictures kept out of training")
     fit.add_argument("--eval-every", type=_positive, help="epochs between evaluations")
     fit.add_argument("--initial", metavar="CHECKPOINT", help="start from these weights")
@@ -116,6 +122,7 @@ CONTRADICTIONS = (
     ("plain", "attention_weight"),
     ("plain", "attention_head"),
     ("data", "imagenette_size"),
+    ("data", "dataset"),
     ("initial", "arch"),
     ("initial", "width"),
     ("initial", "stem"),
@@ -200,7 +207,8 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from train import fit, measure
     from train.checks import check_recipe, check_unused, resume_from
     from train.folds import cross_validate
-    from train.sources import folder_source, imagenette_source
+    from train.sources import cifar_source, folder_source, imagenette_source
+    from train.tasks import celeba_source, table_source
 
     output = Path(args.checkpoint)
     state = PartialState(cpu=not torch.cuda.is_available())
@@ -217,8 +225,14 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     if args.boxes:
         read_boxes(args.boxes)
     with state.local_main_process_first():
-        if args.data:
+        if recipe.multitask and args.data:
+            source = table_source(args.data)
+        elif recipe.multitask:
+            source = celeba_source(args.imagenette_root, download=args.resume is None)
+        elif args.data:
             source = folder_source(args.data, folds=bool(args.folds))
+        elif recipe.dataset in ("cifar10", "cifar100"):
+            source = cifar_source(args.imagenette_root, recipe.dataset, download=args.resume is None)
         else:
             source = imagenette_source(args.imagenette_root, args.imagenette_size, download=args.resume is None)
     if args.evaluate:

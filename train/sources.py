@@ -1,10 +1,14 @@
-"""Where the pictures come from: Imagenette or any folder of class folders, as lists of (path, class index)."""
+"""Where the pictures come from: Imagenette, CIFAR or any folder of class folders, as lists of (path, class index)."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from PIL import Image
+from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.folder import IMG_EXTENSIONS
+from tqdm import tqdm
 
 from abn import imagenette
 from train.data import split_off
@@ -51,6 +55,34 @@ def imagenette_source(root: str | Path, size: str | None, download: bool) -> Sou
     val = imagenette.load(root, "val", size)
     samples = [[(str(path), label) for path, label in data._samples] for data in (train, val)]
     return Source("Imagenette", imagenette.CLASSES, *samples, root=Path(train._size_root))
+
+
+def cifar_source(root: str | Path, name: str, download: bool) -> Source:
+    """CIFAR-10 or -100 ("cifar10", "cifar100"), as a folder of PNGs a class that is made once, at `root`/NAME-pictures.
+
+    Raises:
+        FileNotFoundError: the data set is not at `root`, and `download` is False.
+        OSError: it cannot be downloaded or written.
+    """
+    folder = Path(root).expanduser() / f"{name}-pictures"
+    if not folder.is_dir():
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        for split in ("train", "val"):
+            _write_cifar(root, name, split == "train", download, aside / split)
+        os.replace(aside, folder)
+    return replace(folder_source(folder), name={"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[name])
+
+
+def _write_cifar(root: str | Path, name: str, train: bool, download: bool, folder: Path) -> None:
+    kind = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+    try:
+        data = kind(root, train=train, download=download)
+    except RuntimeError as error:  # torchvision's word for "not there, or damaged"
+        raise FileNotFoundError(f"{kind.__name__} is not at {root}: {str(error).splitlines()[0]}") from None
+    for place, (pixels, label) in enumerate(tqdm(zip(data.data, data.targets, strict=True), f"writing {folder.name}")):
+        file = folder / data.classes[label].replace("_", " ") / f"{place:05d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
 
 
 def folder_source(root: str | Path, folds: bool = False) -> Source:

@@ -15,12 +15,14 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerState
 
-from train.augment import draw_crops, draw_cutmix, resize_crops
+from abn.modeling_multitask import multitask_loss
+from train.augment import draw_crops, draw_cutmix, resize_crops, shift
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
 from train.remedy import STRIDE, map_loss, teacher_maps
 from train.report import save_weights, write_json
 from train.schedule import cutmix_share, picture_size, place, rate_factor
+from train.tasks import shares
 
 EMA_NAME = "ema.safetensors"
 CLOCK_NAME = "clock.json"
@@ -43,6 +45,7 @@ class AbnTrainer(Trainer):
         )
         self.model_accepts_loss_kwargs = False
         self.ema = ExponentialAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
+        self.task_weight = shares(self.train_dataset.labels).to(self.args.device) if recipe.focal else None
         self.maps: Tensor | None = None  # the attention remedy's targets, a map a training picture
         self._round: int | None = None
         self.seconds = 0.0  # of training, also before a resumption
@@ -87,11 +90,14 @@ class AbnTrainer(Trainer):
             self._enter(now.round, new=now.first)
         inputs = self._prepare_inputs(inputs)
         size, generator = picture_size(self.recipe, now), self._generator()
-        area = self.recipe.tune_crop_area if now.round else self.recipe.crop_area
-        crops = draw_crops(inputs.pop("aspects"), area=area, aspect=self.recipe.crop_aspect, generator=generator)
-        dtype = torch.bfloat16 if self.args.bf16 else torch.float32
-        inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
-        index = inputs.pop("index").to("cpu")
+        aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
+        if self.recipe.pad:
+            inputs["pixel_values"] = shift(inputs["pixel_values"], self.recipe.pad, generator)
+        else:
+            area = self.recipe.tune_crop_area if now.round else self.recipe.crop_area
+            crops = draw_crops(aspects, area=area, aspect=self.recipe.crop_aspect, generator=generator)
+            dtype = torch.bfloat16 if self.args.bf16 else torch.float32
+            inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
         if self.maps is not None:  # cropped and mirrored with their pictures: the attention map is to move along
             inputs["maps"] = resize_crops(self.maps[index].to(self.args.device), crops, -(-size // STRIDE))
         if torch.rand((), generator=generator) < cutmix_share(self.recipe, now):
@@ -153,6 +159,8 @@ class AbnTrainer(Trainer):
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
 
     def _class_loss(self, outputs, labels: Tensor, training: bool) -> Tensor:
+        if self.recipe.multitask:
+            return multitask_loss(outputs.logits, outputs.attention_logits, labels, self.task_weight)
         smoothing = self.recipe.label_smoothing if training else 0.0
         loss = F.cross_entropy(outputs.logits.float(), labels, label_smoothing=smoothing)
         if "attention_logits" not in outputs:
@@ -255,7 +263,7 @@ class AbnTrainer(Trainer):
         """Keep the averaged weights in OUT/best if their top-1 on what is held out is the highest so far."""
         folder = Path(self.args.output_dir) / "best"
         about = folder / "top1.json"
-        top1 = metrics.get("eval_top1")
+        top1 = metrics.get("eval_top1", metrics.get("eval_accuracy"))
         if top1 is None or not self.is_world_process_zero():
             return
         if about.is_file() and json.loads(about.read_text())["top1"] >= top1:

@@ -1,7 +1,7 @@
 """Hub id, folder or file -> model, processor, calibration. `python -m abn.checkpoints convert` writes a Hub folder."""
 
 from .convert import convert
-from .load import BUNDLED, load_calibration, load_checkpoint
+from .load import BUNDLED, CIFAR_STATISTICS, load_calibration, load_checkpoint
 from .originals import SUFFIXES
 
-__all__ = ["BUNDLED", "SUFFIXES", "convert", "load_calibration", "load_checkpoint"]
+__all__ = ["BUNDLED", "CIFAR_STATISTICS", "SUFFIXES", "convert", "load_calibration", "load_checkpoint"]

@@ -15,6 +15,7 @@ from .words import both, label, language_of, say
 FIGURES = (
     ("top1", "{:.2f} %"),
     ("top5", "{:.2f} %"),
+    ("accuracy", "{:.2f} %"),
     ("attention_top1", "{:.2f} %"),
     ("loss", "{:.4f}"),
     ("ece", "{:.3f}"),

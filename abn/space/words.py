@@ -239,6 +239,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "figure_top1": {"en": "Top-1 accuracy", "ja": "Top-1 正解率"},
     "figure_top5": {"en": "Top-5 accuracy", "ja": "Top-5 正解率"},
+    "figure_accuracy": {"en": "Mean accuracy over tasks", "ja": "全タスクの平均正解率"},
     "figure_attention_top1": {"en": "Attention branch alone, top-1", "ja": "注意ブランチ単独の Top-1"},
     "figure_loss": {"en": "Loss of both branches", "ja": "両ブランチの損失"},
     "figure_ece": {"en": "Expected calibration error", "ja": "期待較正誤差 (ECE)"},
