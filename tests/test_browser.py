@@ -10,13 +10,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 from conftest import made_up_picture, tiny_model
 from gradio_client import Client, handle_file
 from hub_stand_in import hub
 from PIL import Image
 from server import app
 
-from abn import Explainer, imagenette
+from abn import AbnConfig, AbnForMultiTaskClassification, Explainer, imagenette
 from abn.comparison import Comparison
 from abn.editing import Editing
 from abn.overlay import jet
@@ -50,6 +51,9 @@ def models_root(tmp_path_factory):
     """A folder with one model of other classes."""
     root = tmp_path_factory.mktemp("models")
     tiny_model(3).save_pretrained(root / "tiny-three")
+    torch.manual_seed(0)
+    tasks = AbnConfig(arch="resnet18", width=8, multitask="v1", id2label={0: "round", 1: "red", 2: "large"})
+    AbnForMultiTaskClassification(tasks).save_pretrained(root / "three-tasks")
     return root
 
 
@@ -481,6 +485,35 @@ def test_a_model_that_cannot_be_had_is_named_and_the_old_one_stays(page):
         "bundled compact network stays in use."
     )
     assert "bundled compact network" in page.inner_text("#abn-model h3 >> nth=0")
+
+
+def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(page, models_root):
+    assert page.locator("#abn-tasks button").count() == 0
+    use_model(page, "three-tasks")
+    page.wait_for_selector("#abn-model-status >> text=three-tasks answers now")
+    page.get_by_role("tab", name="Explain").click()
+    page.wait_for_selector("#abn-tasks button")
+    assert "answers 3 questions with yes or no" in page.inner_text("#abn-known")
+    explainer = Explainer.from_pretrained(models_root / "three-tasks", device="cpu")
+    picture = DRAWINGS["chain saw"]()
+    answers = explainer(picture, view="whole").probabilities
+    shown = page.locator("#abn-tasks button").all_inner_texts()
+    assert shown == [f"{task}\n{answers[task]:.0%}" for task in ("round", "red", "large")]
+    colours = page.locator(f"{LAYERS} .abn-jet")
+    for task, sign, method in (("red", "positive", "attention"), ("red", "negative", "attention-negative")):
+        before = colours.get_attribute("src")
+        if sign == "positive":
+            page.locator("#abn-tasks button", has_text=task).click()
+        else:
+            page.locator("#abn-sign label", has_text=sign).click()
+        page.wait_for_function("(before) => document.querySelector('#abn-overlay .abn-jet').src !== before", arg=before)
+        expected = explainer(picture, view="whole", target=task, method=method).colours()
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(colours.get_attribute("src").partition(",")[2]))))
+        assert np.abs(pixels.astype(int) - expected).max() <= 3
+        assert page.locator("#abn-tasks button[aria-pressed=true]").inner_text().startswith(task)
+        assert f"the map is the one for {task}" in page.inner_text("#abn-verdict")
+    page.get_by_role("tab", name="Edit").click()
+    page.wait_for_selector("#abn-edit-result >> text=Only a network with a single attention map can be edited")
 
 
 def shared_link(page) -> str:

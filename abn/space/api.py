@@ -9,7 +9,7 @@ import numpy as np
 from ..comparison import Comparison
 from ..editing import Editing
 from ..image_processing_abn import VIEWS
-from ..methods import METHODS, method_named
+from ..methods import method_named
 from ..overlay import overlay
 from .events import ONE_QUEUE
 from .faults import or_say_why
@@ -92,12 +92,16 @@ def add_api(answering: Models) -> None:
         check_alpha(alpha)
         names = [name.strip() for name in methods.split(",") if name.strip()]
         with or_say_why():
-            asked = [method_named(name).name for name in names]
+            explainer = answering.of(model).lasting
+            known = explainer.methods
+            if methods == QUICK_METHODS:
+                names = [name for name in names if name in known]
+            asked = [method_named(name, known) for name in names]
             if not asked:
-                raise ValueError(f"methods must name one or more of {', '.join(METHODS)}")
-            comparison = Comparison(answering.of(model).lasting, picture, target or None)
-        found = [comparison(name) for name in asked]
-        overlays = [(overlay(comparison.view, one.heatmap, alpha), METHODS[one.method].label) for one in found]
+                raise ValueError(f"methods must name one or more of {', '.join(known)}")
+            comparison = Comparison(explainer, picture, target or None)
+        found = [comparison(method.name) for method in asked]
+        overlays = [(overlay(comparison.view, one.heatmap, alpha), known[one.method].label) for one in found]
         records = [
             {
                 "method": one.method,
@@ -122,7 +126,10 @@ def add_api(answering: Models) -> None:
             "description": served.description,
             "wanted": answering.serving.shown_name,
             "classes": served.explainer.labels,
-            "methods": [{"name": m.name, "label": m.label, "uses_target": m.uses_target} for m in METHODS.values()],
+            "methods": [
+                {"name": method.name, "label": method.label, "uses_target": method.uses_target}
+                for method in served.explainer.methods.values()
+            ],
             "models": answering.listed(),
         }
 

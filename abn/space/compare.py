@@ -3,14 +3,14 @@
 import gradio as gr
 
 from ..comparison import Comparison
-from ..methods import METHODS
+from ..methods import METHODS, Method
 from .compare_view import SET_ALPHA, CompareView, Shown
 from .events import QUIET
 from .faults import or_say_why
 from .models import Models
 from .words import WORDS, both, label, language_of, say, with_names, worded
 
-QUICK = ["attention", "attention-cam", "grad-cam", "grad-cam++", "centre"]
+QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
 SLOW = ("score-cam", "occlusion")  # many forwards: curves are measured first for the quick ones
 
 CSS = """
@@ -26,7 +26,10 @@ class ComparePage:
         self.models = models
         gr.HTML(f"<p>{both('compare_about')}</p>", elem_id="abn-compare-about", js_on_load=None)
         self.methods = gr.CheckboxGroup(
-            method_choices("en"), value=QUICK, label=label("compare_methods"), elem_id="abn-compare-methods"
+            method_choices("en"),
+            value=[name for name in QUICK if name in METHODS],
+            label=label("compare_methods"),
+            elem_id="abn-compare-methods",
         )
         with gr.Row(equal_height=True):
             self.target = gr.Dropdown(
@@ -65,8 +68,9 @@ class ComparePage:
     def translate(self, choice: str, request: gr.Request):
         """Choices in the visitor's language, and the classes of the model in use."""
         language = language_of(request)
+        known = self.models.of(choice).explainer.methods
         return (
-            gr.update(choices=method_choices(language)),
+            gr.update(choices=method_choices(language, known), value=[name for name in QUICK if name in known]),
             gr.update(choices=target_choices(language, self.models.of(choice).explainer.labels), value=""),
         )
 
@@ -78,8 +82,10 @@ class ComparePage:
             yield None, "", gr.update(visible=False)
             return
         with or_say_why(request):
-            comparison = Comparison(self.models.of(choice).lasting, picture, target or None)
-        methods = sorted(methods, key=lambda name: (name in SLOW, list(METHODS).index(name)))
+            explainer = self.models.of(choice).lasting
+            comparison = Comparison(explainer, picture, target or None)
+        known = list(explainer.methods)
+        methods = sorted((m for m in methods if m in known), key=lambda name: (name in SLOW, known.index(name)))
         found, measured = {}, {}
         steps = [("map", name) for name in methods] + [("curves", name) for name in methods if curves]
         for place, (what, name) in enumerate(steps):
@@ -101,8 +107,8 @@ class ComparePage:
         return f"<p>{say('compare_stopped', request)}</p>", gr.update(visible=False)
 
 
-def method_choices(language: str) -> list[tuple[str, str]]:
-    return worded("method", METHODS, language)
+def method_choices(language: str, known: dict[str, Method] = METHODS) -> list[tuple[str, str]]:
+    return worded("method", known, language)
 
 
 def target_choices(language: str, labels: list[str]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import gradio as gr
 
 from ..editing import Edited, Editing, change
 from ..explanation import Explanation
+from ..multitask import MultiTaskExplainer
 from .events import ONE_QUEUE, QUIET
 from .faults import or_say_why
 from .map_editor import CSS as EDITOR_CSS
@@ -71,6 +72,8 @@ class EditPage:
             explainer = self.models.of(choice).lasting
             if held is not None and held[0] == picture and held[1].explainer is explainer:
                 return gr.skip(), gr.skip(), gr.skip()
+            if isinstance(explainer, MultiTaskExplainer):
+                return None, None, f"<p>{both('edit_only_one')}</p>"
             editing = Editing(explainer, picture, "whole")
         explanation = editing.explanation
         return (picture, editing), Editable(explanation.view, explanation.attention_map), unchanged(explanation)

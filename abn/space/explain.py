@@ -1,11 +1,13 @@
 """The Explain page: a picture in, and what the network sees in it."""
 
 import html
+import time
 
 import gradio as gr
 
 from .. import imagenette
 from ..explanation import Explanation
+from ..multitask import MultiTaskExplainer
 from ..overlay import COLOURMAPS
 from .events import ONE_QUEUE, QUIET
 from .examples_view import ExamplesView
@@ -17,6 +19,7 @@ from .picture_input import PictureInput
 from .serving import Served, explain, in_both
 from .share_link import ShareLink, read
 from .shares import Shares
+from .tasks_view import SIGNS, Tasks, TasksView
 from .words import both, label, language_of, with_names, worded
 
 VIEWS = ("whole", "model")
@@ -39,6 +42,7 @@ class ExplainPage:
             class_choices("en"), value=ALL, label=label("examples"), container=False, elem_id="abn-classes"
         )
         self.explained = gr.State(None, time_to_live=HELD)
+        self.task = gr.State("")  # whose map a multi-task network shows; the surest one's for ""
         self.examples = ExamplesView(self.chosen(ALL))
         self.examples_note = gr.Markdown(self.gallery.note, elem_id="abn-examples-note")
         with gr.Row(equal_height=False):
@@ -61,6 +65,10 @@ class ExplainPage:
                 self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label=label("alpha"), elem_id="abn-alpha")
                 self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
                 self.link = ShareLink(self.gallery, self.shares)
+        self.sign = gr.Radio(
+            sign_choices("en"), value="positive", label=label("sign"), visible=False, elem_id="abn-sign"
+        )
+        self.tasks = TasksView(visible=False)
         with gr.Row(equal_height=True):
             scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}
             self.perception = gr.Label(label=label("perception"), elem_id="abn-perception", **scores)
@@ -73,11 +81,24 @@ class ExplainPage:
             [self.picture.change, self.view.change, model.change],
             self.explain,
             [self.picture, choice, self.view, self.colours, self.stretch],
-            [self.explained, self.overlay, self.perception, self.attention, self.verdict],
+            [
+                self.explained,
+                self.overlay,
+                self.perception,
+                self.attention,
+                self.verdict,
+                self.tasks,
+                self.sign,
+                self.task,
+            ],
             trigger_mode="always_last",
             **QUIET,
             **ONE_QUEUE,
         )
+        shown = [self.explained, self.overlay, self.tasks, self.task, self.verdict]
+        asked = [self.picture, choice, self.view, self.colours, self.stretch, self.sign]
+        self.tasks.click(self.show_task, asked, shown, **QUIET, **ONE_QUEUE)
+        self.sign.input(self.show_sign, [*asked, self.task], shown, **QUIET, **ONE_QUEUE)
         gr.on(
             [self.colours.input, self.stretch.input],
             self.recolour,
@@ -92,13 +113,13 @@ class ExplainPage:
         self.classes.change(self.chosen, self.classes, self.examples, **QUIET)
         self.examples.click(self.choose, self.classes, self.picture, **QUIET)
         self.link.wire(self.picture, choice, self.alpha, self.view, self.colours, self.stretch)
-        demo.load(self.translate, None, [self.classes, self.view, self.colours], **QUIET)
+        demo.load(self.translate, None, [self.classes, self.view, self.colours, self.sign], **QUIET)
         demo.load(self.restore, None, [self.picture, self.alpha, self.view, self.colours, self.stretch], **QUIET)
 
     def translate(self, request: gr.Request):
         """Choices in the visitor's language."""
         language = language_of(request)
-        choices = class_choices(language), view_choices(language), colour_choices(language)
+        choices = class_choices(language), view_choices(language), colour_choices(language), sign_choices(language)
         return [gr.update(choices=each) for each in choices]
 
     def restore(self, request: gr.Request):
@@ -113,7 +134,7 @@ class ExplainPage:
     def explain(self, picture: str | None, choice: str, view: str, colours: str, stretch: bool, request: gr.Request):
         """Picture and view -> the explanation, its overlay, both branches' confidences, and a sentence."""
         if picture is None:
-            return None, None, None, None, ""
+            return None, None, None, None, "", gr.update(value=None, visible=False), gr.update(visible=False), ""
         with or_say_why(request):
             served = self.models.of(choice)
             explanation, seconds = explain(served, picture, view)
@@ -123,7 +144,47 @@ class ExplainPage:
             explanation.probabilities,
             explanation.attention_probabilities,
             verdict(explanation, served, seconds),
+            gr.update(value=listed(explanation, served), visible=multitask(served)),
+            gr.update(visible=multitask(served)),
+            "",
         )
+
+    def show_task(
+        self,
+        picture: str | None,
+        choice: str,
+        view: str,
+        colours: str,
+        stretch: bool,
+        sign: str,
+        event: gr.EventData,
+        request: gr.Request,
+    ):
+        """A click on a task: its map."""
+        with or_say_why(request):
+            task = self.models.of(choice).explainer.labels[event.index]
+        return self.show_sign(picture, choice, view, colours, stretch, sign, task, request)
+
+    def show_sign(
+        self,
+        picture: str | None,
+        choice: str,
+        view: str,
+        colours: str,
+        stretch: bool,
+        sign: str,
+        task: str,
+        request: gr.Request,
+    ):
+        """The positive or negative part of a task's map, or both."""
+        if picture is None:
+            return [gr.skip()] * 5
+        with or_say_why(request):
+            served = self.models.of(choice)
+            began = time.perf_counter()
+            explanation = served.lasting(picture, view=view, target=task or None, method=SIGNS[sign])
+            words = verdict(explanation, served, time.perf_counter() - began)
+        return explanation, Shown(explanation, colours, stretch), listed(explanation, served), task, words
 
     def recolour(self, explained: Explanation | None, colours: str, stretch: bool) -> Shown | None:
         """Other colours for what is explained already."""
@@ -136,6 +197,21 @@ class ExplainPage:
     def chosen(self, chosen: str) -> list[Example]:
         """The examples that the drop-down asks for."""
         return self.gallery.of_class(None if chosen == ALL else chosen)
+
+
+def multitask(served: Served) -> bool:
+    return isinstance(served.explainer, MultiTaskExplainer)
+
+
+def listed(explanation: Explanation, served: Served) -> Tasks | None:
+    """The tasks in the network's own order; None for a classifier."""
+    if not multitask(served):
+        return None
+    return Tasks({task: explanation.probabilities[task] for task in served.explainer.labels}, explanation.target)
+
+
+def sign_choices(language: str) -> list[tuple[str, str]]:
+    return worded("sign", SIGNS, language)
 
 
 def class_choices(language: str) -> list[tuple[str, str]]:
@@ -160,6 +236,9 @@ def verdict(explanation: Explanation, served: Served, seconds: float) -> str:
         warning = f'<p class="abn-warning"><strong>{both("unfamiliar")}</strong> {both("unfamiliar_why")}</p>'
     rows, columns = explanation.attention_map.shape
     name, description = in_both(served)
+    if multitask(served):
+        yes = sum(share > 0.5 for share in explanation.probabilities.values())
+        agrees = both("tasks_answer", yes=yes, count=len(explanation.probabilities), name=explanation.target)
     small = both(
         "small_print", ms=f"{seconds * 1000:.0f}", name=name, description=description, rows=rows, columns=columns
     )

@@ -35,6 +35,10 @@ JAPANESE = tuple(
             r"the map's values must be finite and lie between -1 and 1",
             "マップの値は -1 から 1 の有限の数でなければなりません",
         ),
+        (
+            r"this network has an attention map for every task; only a single one can be edited",
+            "タスクごとにマップがあるネットワークは編集できません",
+        ),
         # Models
         (r"(\S+) cannot be used: (.+)", "{0} は使えません: {1}"),
         (

@@ -27,6 +27,7 @@ from .overlay_view import CSS as OVERLAY_CSS
 from .serving import Served, Status, named
 from .share_link import CSS as SHARE_CSS
 from .shares import Shares
+from .tasks_view import CSS as TASKS_CSS
 from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, LANGUAGES, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
@@ -42,6 +43,7 @@ CSS = (
     + MODEL_CSS
     + LIVE_CSS
     + SHARE_CSS
+    + TASKS_CSS
     + LANGUAGE_CSS
     + """
 .gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
@@ -172,7 +174,8 @@ def known_classes(served: Served, choice: str) -> str:
         return f"<p {held}>{both('knows_ten')}</p>"
     names = "".join(f"<li>{html.escape(label)}</li>" for label in labels[:LISTED])
     more = f"<li>{both('knows_more', count=len(labels) - LISTED)}</li>" if len(labels) > LISTED else ""
-    return f"<p {held}>{both('knows_some', count=len(labels))}</p><ul>{names}{more}</ul>"
+    words = "knows_some" if served.explainer.model.config.multitask is None else "knows_tasks"
+    return f"<p {held}>{both(words, count=len(labels))}</p><ul>{names}{more}</ul>"
 
 
 def launch_settings(shares: Shares) -> dict:

@@ -84,6 +84,22 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "The picture is unlike what the network was trained on; it can only answer with one of its own classes.",
         "ja": "ネットワークが学習した画像と似ていません。自分の知っているクラスでしか答えられません。",
     },
+    "tasks": {
+        "en": "Answers, task by task: a click shows its map",
+        "ja": "タスクごとの答え(クリックでそのマップを表示)",
+    },
+    "tasks_answer": {
+        "en": "{yes} of {count} answered with yes; the map is the one for {name}",
+        "ja": "{count}件のうち{yes}件が「はい」。マップは {name} のもの",
+    },
+    "sign": {"en": "Part of the map", "ja": "マップの部分"},
+    "sign_positive": {"en": "for yes (positive)", "ja": "「はい」を支持(正)"},
+    "sign_negative": {"en": "for no (negative)", "ja": "「いいえ」を支持(負)"},
+    "sign_both": {"en": "both", "ja": "両方"},
+    "knows_tasks": {
+        "en": "This model answers {count} questions with yes or no:",
+        "ja": "このモデルは次の{count}個の質問に「はい」か「いいえ」で答えます:",
+    },
     "small_print": {
         "en": "{ms} ms · {name} · {description} · map of {rows} × {columns} places",
         "ja": "{ms} ms · {name} · {description} · マップ {rows} × {columns}",
@@ -159,6 +175,8 @@ WORDS: dict[str, dict[str, str]] = {
     "compare_right": {"en": "right of the line", "ja": "線の右"},
     "compare_line": {"en": "where the line is", "ja": "線の位置"},
     "method_attention": {"en": "Attention map", "ja": "注意マップ"},
+    "method_attention-negative": {"en": "Attention map, negative", "ja": "注意マップ(負)"},
+    "method_attention-both": {"en": "Attention map, both signs", "ja": "注意マップ(正負)"},
     "method_attention-cam": {"en": "Attention branch's CAM", "ja": "注意ブランチのCAM"},
     "method_grad-cam": {"en": "Grad-CAM", "ja": "Grad-CAM"},
     "method_grad-cam++": {"en": "Grad-CAM++", "ja": "Grad-CAM++"},
@@ -276,9 +294,9 @@ WORDS: dict[str, dict[str, str]] = {
     "edit_before": {"en": "before", "ja": "編集前"},
     "edit_after": {"en": "after", "ja": "編集後"},
     "edit_unchanged": {"en": "as the model gave it", "ja": "モデルの出力のまま"},
-    "edit_only_abn": {
-        "en": "This network has no attention map of its own to edit.",
-        "ja": "このネットワークには編集できる注意マップがありません。",
+    "edit_only_one": {
+        "en": "Only a network with a single attention map can be edited; this one has a map for every task.",
+        "ja": "編集できるのは注意マップが1つのネットワークだけです。このネットワークにはタスクごとにマップがあります。",
     },
     "edit_gone": {
         "en": "The picture is no longer held; choose it again under Explain.",
