@@ -172,14 +172,14 @@ def test_what_contradicts_a_multitask_recipe(arguments, words, faces, capsys):
 
 
 def test_celeba_as_its_files_lie(tmp_path, monkeypatch):
-    """Two training pictures and one for validation, in the files that torchvision reads."""
+    """Two training pictures and two for validation, in the files that torchvision reads."""
     monkeypatch.setattr(CelebA, "_check_integrity", lambda self: True)
     folder = tmp_path / "celeba"
     (folder / "img_align_celeba").mkdir(parents=True)
-    names = [f"{place:06d}.jpg" for place in (1, 2, 3)]
+    names = [f"{place:06d}.jpg" for place in (1, 2, 3, 4)]
     for name in names:
         made_up_picture(20, 24).save(folder / "img_align_celeba" / name)
-    rows = [[1] + [-1] * 39, [-1] * 39 + [1], [1] * 40]
+    rows = [[1] + [-1] * 39, [-1] * 39 + [1], [1] * 40, [-1] * 40]
 
     def write(file, lines, header=()):
         (folder / file).write_text("\n".join([*header, *lines]) + "\n")
@@ -187,17 +187,17 @@ def test_celeba_as_its_files_lie(tmp_path, monkeypatch):
     def numbered(values):
         return [f"{name} {' '.join(map(str, row))}" for name, row in zip(names, values, strict=True)]
 
-    write("list_eval_partition.txt", numbered([[0], [0], [1]]))
-    write("identity_CelebA.txt", numbered([[1], [2], [3]]))
-    write("list_attr_celeba.txt", numbered(rows), ["3", " ".join(name.replace(" ", "_") for name in CELEBA)])
-    write("list_bbox_celeba.txt", numbered([[0, 0, 5, 5]] * 3), ["3", "image_id x_1 y_1 width height"])
-    write("list_landmarks_align_celeba.txt", numbered([[1] * 10] * 3), ["3", " ".join("abcdefghij")])
+    write("list_eval_partition.txt", numbered([[0], [0], [1], [1]]))
+    write("identity_CelebA.txt", numbered([[1], [2], [3], [4]]))
+    write("list_attr_celeba.txt", numbered(rows), ["4", " ".join(name.replace(" ", "_") for name in CELEBA)])
+    write("list_bbox_celeba.txt", numbered([[0, 0, 5, 5]] * 4), ["4", "image_id x_1 y_1 width height"])
+    write("list_landmarks_align_celeba.txt", numbered([[1] * 10] * 4), ["4", " ".join("abcdefghij")])
     source = celeba_source(tmp_path, download=False)
     assert source.classes == CELEBA
     assert len(CELEBA) == 40
     assert source.train[0] == (str(folder / "img_align_celeba" / "000001.jpg"), (1,) + (0,) * 39)
     assert source.train[1][1] == (0,) * 39 + (1,)
-    assert [label for _, label in source.val] == [(1,) * 40]
+    assert [label for _, label in source.val] == [(1,) * 40, (0,) * 40]
+    monkeypatch.undo()
     with pytest.raises(FileNotFoundError, match="CelebA is not at"):
-        monkeypatch.undo()
         celeba_source(tmp_path / "none", download=False)
