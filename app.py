@@ -57,9 +57,9 @@ def main(argv: list[str] | None = None) -> None:
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
     gallery, shares = Gallery(args.imagenette_root), Shares(Path(args.shares).resolve())
+    gallery.start()  # before the page is built: what it says of its pictures is on it from the first
     demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()
-    gallery.start()
     demo.queue(default_concurrency_limit=4).launch(
         server_name=args.host, server_port=args.port, **launch_settings(shares)
     )

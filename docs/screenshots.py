@@ -41,10 +41,24 @@ def gallery(page: Page) -> None:
     page.wait_for_selector("#abn-gallery-status >> text=are right", timeout=60000)
 
 
+def live(page: Page) -> None:
+    page.get_by_role("tab", name="Live").click()
+    page.wait_for_function(
+        "() => document.querySelector('#abn-live .abn-live-rate').dataset.frames > 30", timeout=60000
+    )
+
+
+def model(page: Page) -> None:
+    page.get_by_role("tab", name="Model").click()
+    page.wait_for_selector("#abn-model table")
+
+
 def main(url: str) -> None:
-    shots = (("space", explain, 1080), ("compare", compare, 1100), ("edit", edit, 860), ("gallery", gallery, 780))
+    shots = (("space", explain, 1180), ("compare", compare, 1100), ("edit", edit, 860), ("gallery", gallery, 780))
+    shots += (("live", live, 1000), ("model", model, 1000))
     with sync_playwright() as driver:
         arguments = ["--no-sandbox", "--disable-background-networking"]
+        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
         for name, show, height in shots:
             page = browser.new_page(viewport={"width": 1280, "height": height})

@@ -32,6 +32,7 @@ CSS = """
 #abn-model h3 { font-size: 1.05rem; margin: 22px 0 8px; }
 #abn-model table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: 0;
   border: 0; }
+#abn-model :is(thead, tbody, tr) { border: 0; }
 #abn-model td, #abn-model th { padding: 4px 12px 4px 0; text-align: left; border: 0;
   border-bottom: 1px solid var(--border-color-primary); font-weight: 400; background: none; }
 #abn-model th[scope=col] { font-weight: 600; }

@@ -23,7 +23,20 @@ CSS = f"""
 #{VIEW_ID} .abn-layers img {{ display: block; max-width: 100%; height: auto; margin: 0; }}
 #{VIEW_ID} .abn-layers .abn-jet {{ position: absolute; inset: 0; width: 100%; height: 100%;
   mix-blend-mode: plus-lighter; opacity: var(--alpha); }}
+#{VIEW_ID} {{ min-height: 424px; }}  /* of the opening picture: nothing jumps when it comes */
+#{VIEW_ID}:has(.abn-empty) .abn-stage {{ min-height: 386px; }}
+@media (max-width: 480px) {{
+  #{VIEW_ID} {{ min-height: 340px; }}
+  #{VIEW_ID}:has(.abn-empty) .abn-stage {{ min-height: 300px; }}
+}}
 #{VIEW_ID}.abn-enlarged .abn-layers, #{VIEW_ID}.abn-enlarged .abn-layers img {{ width: 100%; }}
+/* As high as with the opening picture: nothing jumps when it comes. */
+#{VIEW_ID} {{ min-height: 424px; }}
+#{VIEW_ID}:has(.abn-empty) .abn-stage {{ min-height: 386px; }}
+@media (max-width: 480px) {{
+  #{VIEW_ID} {{ min-height: 340px; }}
+  #{VIEW_ID}:has(.abn-empty) .abn-stage {{ min-height: 300px; }}
+}}
 #{VIEW_ID} .abn-empty {{ opacity: .75; text-align: center; line-height: 1.5; }}
 #{VIEW_ID} button.abn-save {{ margin: 8px 0 0; padding: 4px 12px; font-size: .8rem; font-weight: 400; cursor: pointer;
   border: 1px solid var(--border-color-primary); border-radius: var(--radius-md); color: var(--body-text-color);

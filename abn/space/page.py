@@ -57,6 +57,7 @@ CSS = (
 #abn-notice p { margin: 0; padding: 8px 12px; border-radius: var(--radius-md); font-size: .9rem;
   background: var(--background-fill-secondary); border-left: 3px solid var(--color-accent); }
 #abn-notice p.refused { border-left-color: #d97706; }
+#abn-verdict { min-height: 84px; }
 #abn-verdict p { margin: 0 0 4px; }
 #abn-verdict .abn-answer { font-size: 1.25rem; }
 #abn-verdict .abn-answer span { font-variant-numeric: tabular-nums; margin: 0 .5em; }
@@ -77,7 +78,7 @@ CSS = (
 #abn-classes label span { margin: 0; }
 .abn-scores * { font-family: var(--font) !important; }
 #abn-examples-note:not(:has(p)) { display: none; }
-@media (max-width: 480px) { #abn-tabs .tab-container button { padding: 0 7px; font-size: .84rem; } }
+@media (max-width: 480px) { #abn-tabs .tab-container button { padding: 0 5px; font-size: .8rem; } }
 """
 )
 
