@@ -19,7 +19,9 @@ from abn.space.models import Models
 from abn.space.page import build, launch_settings
 from abn.space.serving import DEFAULT, Serving
 from abn.space.shares import Shares
+from abn.space.shutdown import serve_until_told
 
+QUEUE = 200  # requests that may wait; more are turned away at once
 ROOT = Path(__file__).resolve().parent
 
 
@@ -60,9 +62,10 @@ def main(argv: list[str] | None = None) -> None:
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
     demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()
-    demo.queue(default_concurrency_limit=4).launch(
-        server_name=args.host, server_port=args.port, **launch_settings(shares)
-    )
+    demo.queue(default_concurrency_limit=4, max_size=QUEUE)
+    where = {"server_name": args.host, "server_port": args.port}
+    demo.launch(prevent_thread_lock=True, **where, **launch_settings(shares))
+    serve_until_told(demo)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
 """How the page's events are declared."""
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}  # no dimming, no endpoint
-ONE_QUEUE = {"concurrency_id": "explain", "concurrency_limit": 2}  # page and API share the processor
+ONE_QUEUE = {"concurrency_id": "explain", "concurrency_limit": 16}  # who wait together share a forward pass

@@ -16,6 +16,7 @@ from .. import hub
 from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
 from ..pictures import load_rgb
+from .batching import Batcher
 from .words import LANGUAGES, WORDS
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
@@ -40,6 +41,7 @@ class Served:
     """A model that answers: what the page calls it, and the explainer.
 
     metrics: its metrics.json, as its author wrote it; None without one.
+    batched: explains single pictures; those that come together share a forward pass.
     on_cpu: the same model on the CPU, where `explainer` has a borrowed GPU (ZeroGPU), which nothing may outlive.
     """
 
@@ -47,6 +49,9 @@ class Served:
     explainer: Explainer
     on_cpu: Explainer | None = None
     metrics: dict | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "batched", Batcher(self.explainer))
 
     @property
     def lasting(self) -> Explainer:
@@ -179,7 +184,7 @@ def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, f
     if served.explainer is _on_zero_gpu and served.explainer.device.type == "cuda":
         explanation = _explain_on_zero_gpu(picture, view)
     else:
-        explanation = served.explainer(picture, view=view)
+        explanation = served.batched(picture, view)
     return explanation, time.perf_counter() - started
 
 

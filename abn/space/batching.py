@@ -1,0 +1,67 @@
+"""Requests that wait for the same network share a forward pass.
+
+No thread of its own and no delay: whoever finds the network free explains everything of one shape that waits by then,
+its own picture among it or not; the others find their answers ready.
+"""
+
+import threading
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from ..explanation import BATCH, Explainer, Explanation
+
+
+@dataclass(eq=False)
+class _Request:
+    picture: Image.Image
+    view: str
+    shape: tuple
+    done: threading.Event = field(default_factory=threading.Event)
+    answer: Explanation | None = None
+    error: BaseException | None = None
+
+
+class Batcher:
+    """Explains pictures one call at a time, from any thread, in batches where several wait."""
+
+    def __init__(self, explainer: Explainer):
+        self.explainer = explainer
+        self._waiting: list[_Request] = []
+        self._list, self._network = threading.Lock(), threading.Lock()
+
+    def __call__(self, picture: Image.Image, view: str) -> Explanation:
+        """The explanation of an upright RGB picture. Errors as `Explainer`'s: each caller gets its own."""
+        shape = (view, *self.explainer.processor.geometry((picture.height, picture.width), view).crop)
+        request = _Request(picture, view, shape)
+        with self._list:
+            self._waiting.append(request)
+        while not request.done.is_set():
+            with self._network:
+                if not request.done.is_set():
+                    self._answer(self._next())
+        if request.error is not None:
+            raise request.error
+        return request.answer
+
+    def _next(self) -> list[_Request]:
+        """The longest-waiting request and those of its shape, in their order, off the list."""
+        with self._list:
+            batch = [one for one in self._waiting if one.shape == self._waiting[0].shape][:BATCH]
+            self._waiting = [one for one in self._waiting if one not in batch]
+            return batch
+
+    def _answer(self, batch: list[_Request]) -> None:
+        try:
+            answers = self.explainer([one.picture for one in batch], view=batch[0].view)
+        except BaseException as error:
+            if len(batch) > 1:  # one bad picture is not to be the others' fault
+                for one in batch:
+                    self._answer([one])
+                return
+            batch[0].error = error
+        else:
+            for one, answer in zip(batch, answers, strict=True):
+                one.answer = answer
+        for one in batch:
+            one.done.set()

@@ -1,0 +1,99 @@
+"""Requests that wait together share a forward pass, and each gets its own answer."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from conftest import in_threads, made_up_picture
+
+from abn import Explainer
+from abn.space.batching import Batcher
+
+
+class Watched:
+    """An explainer that writes down its batches; the first waits until others have come."""
+
+    def __init__(self, explainer, hold=0):
+        self.explainer, self.processor, self.batches = explainer, explainer.processor, []
+        self.hold, self.waiting = hold, None
+
+    def __call__(self, pictures, view):
+        self.batches.append([picture.size for picture in pictures])
+        if self.hold and len(self.batches) == 1:
+            end = time.monotonic() + 20
+            while len(self.waiting()) < self.hold and time.monotonic() < end:
+                time.sleep(0.01)
+        if any(picture.size == (13, 13) for picture in pictures):
+            raise ValueError("an unlucky picture")
+        return self.explainer(pictures, view=view)
+
+
+@pytest.fixture(scope="module")
+def explainer(bundled):
+    return Explainer.from_pretrained(bundled, device="cpu")
+
+
+def ask_all(batcher, pictures):
+    found = {}
+
+    def ask(index):
+        try:
+            found[index] = batcher(pictures[index], "whole")
+        except ValueError as error:
+            found[index] = error
+
+    in_threads(ask, len(pictures))
+    return [found[index] for index in range(len(pictures))]
+
+
+def test_who_waits_together_is_answered_together_and_rightly(explainer):
+    pictures = [made_up_picture(120, 90, seed=seed) for seed in range(9)]
+    watched = Watched(explainer, hold=8)
+    batcher = Batcher(watched)
+    watched.waiting = lambda: batcher._waiting
+    answers = ask_all(batcher, pictures)
+    assert sorted(map(len, watched.batches)) == [1, 8]
+    for picture, answer in zip(pictures, answers, strict=True):
+        alone = explainer(picture, view="whole")
+        assert answer.label == alone.label
+        assert np.array_equal(answer.view, alone.view)
+        assert np.abs(answer.attention_map - alone.attention_map).max() < 1e-3
+
+
+def test_other_shapes_wait_for_a_forward_of_their_own(explainer):
+    sizes = [(120, 90), (90, 120), (120, 90), (90, 120), (120, 90)]
+    pictures = [made_up_picture(*size, seed=seed) for seed, size in enumerate(sizes)]
+    watched = Watched(explainer, hold=4)
+    batcher = Batcher(watched)
+    watched.waiting = lambda: batcher._waiting
+    answers = ask_all(batcher, pictures)
+    assert all(len(set(batch)) == 1 for batch in watched.batches)
+    assert len(watched.batches) <= 4
+    assert [answer.view.shape[:2] for answer in answers] == [size[::-1] for size in sizes]
+
+
+def test_one_bad_picture_is_not_the_others_fault(explainer):
+    pictures = [made_up_picture(12, 12), made_up_picture(13, 13), made_up_picture(14, 14), made_up_picture(16, 16)]
+    watched = Watched(explainer, hold=3)
+    batcher = Batcher(watched)
+    watched.waiting = lambda: batcher._waiting
+    answers = ask_all(batcher, pictures)
+    assert str(answers[1]) == "an unlucky picture"
+    assert [type(answer).__name__ for answer in answers] == ["Explanation", "ValueError", "Explanation", "Explanation"]
+
+
+def test_nobody_waits_for_ever(explainer):
+    batcher, count = Batcher(explainer), 0
+    lock = threading.Lock()
+
+    def ask(index):
+        nonlocal count
+        for turn in range(5):
+            batcher(made_up_picture(40 + 30 * (index % 2), 50, seed=turn), "whole")
+            with lock:
+                count += 1
+
+    in_threads(ask, 8)
+    assert count == 40
+    assert batcher._waiting == []
