@@ -1,15 +1,19 @@
 """Ten pictures drawn by this code, one a class of Imagenette, for a Space that has neither data nor network.
 
-Nothing is fitted to any weights: the page shows what the model truly says of each.
+Nothing is fitted to any weights: the page shows what the model truly says of each. Painting them takes seconds, so they
+lie painted in drawn/; `python -m abn.space.drawings` paints them anew.
 """
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from .canvas import WIDTH, Canvas
+
+PAINTED = Path(__file__).parent / "drawn"
 
 
 def tench() -> Image.Image:
@@ -376,3 +380,14 @@ DRAWINGS = {
     "golf ball": golf_ball,
     "parachute": parachute,
 }
+
+
+def painted(label: str) -> Path:
+    """The PNG of a class's drawing."""
+    return PAINTED / f"{label.replace(' ', '-')}.png"
+
+
+if __name__ == "__main__":
+    PAINTED.mkdir(exist_ok=True)
+    for label, draw in DRAWINGS.items():
+        draw().save(painted(label), optimize=True)
