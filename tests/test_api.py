@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import io
+import json
 import re
 import time
+import urllib.request
 
+import load
 import numpy as np
 import pytest
 import torch
@@ -177,6 +180,23 @@ def test_another_model_answers_where_it_is_named(client, tmp_path):
     with pytest.raises(AppError, match="nonsense cannot be used: it is neither in the list nor a Hub id"):
         client.predict(handle_file(picture), model="nonsense", api_name="/explain")
     assert client.predict(handle_file(picture), api_name="/explain")[0]["label"] in imagenette.CLASSES
+
+
+def test_programs_that_know_fewer_parameters_go_on_working(url, tmp_path):
+    """Plain HTTP with three values, as before `model` was there, and with the picture alone."""
+    picture = tmp_path / "picture.png"
+    made_up_picture(300, 200).save(picture)
+    path = load.upload(url, picture.read_bytes())
+    expected = Explainer.from_pretrained("compact")(picture, view="whole").probabilities
+    for more in ([0.5, "whole"], []):
+        data = {"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}, *more]}
+        body = json.dumps(data).encode()
+        event = json.loads(load.post(f"{url}/gradio_api/call/explain", body, "application/json"))["event_id"]
+        with urllib.request.urlopen(f"{url}/gradio_api/call/explain/{event}", timeout=60) as answer:
+            text = answer.read().decode()
+        label = json.loads(text.split("data: ", 1)[1])[0]
+        found = {entry["label"]: entry["confidence"] for entry in label["confidences"]}
+        assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_mcp_client_calls_the_tools(url, tmp_path):

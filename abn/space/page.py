@@ -96,10 +96,20 @@ CONTRAST = {
 }
 
 
+class Page(gr.Blocks):
+    """Blocks whose endpoints fill in what a call leaves out at its end, with the parameters' defaults: programs written
+    for fewer parameters go on working over plain HTTP, too."""
+
+    def validate_inputs(self, block_fn, inputs: list) -> None:
+        if block_fn.api_visibility == "public":
+            inputs.extend(component.value for component in block_fn.inputs[len(inputs) :])
+        super().validate_inputs(block_fn, inputs)
+
+
 def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings(shares)`."""
     serving = models.serving
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         gr.HTML(
             f"<h1>{both('title')}</h1><p>{both('subtitle')}</p>",
             elem_id="abn-head",

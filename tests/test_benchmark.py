@@ -1,0 +1,19 @@
+"""The benchmark runs, and says what it measured."""
+
+import json
+
+from abn.benchmark import main
+
+
+def test_the_benchmark_measures_every_stage(tmp_path, capsys):
+    main(["--network", "compact", "--batch", "1", "2", "--repeats", "2", "--json", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text())
+    for batch in (1, 2):
+        part = found[f"compact, batch {batch}"]
+        assert set(part["stages"]) == {"decode", "preprocess", "forward", "map", "overlay", "encode"}
+        assert {"plain", "folded"} <= set(part["network"])
+        assert all(value > 0 for each in part.values() for value in each.values())
+    assert found["compact, methods"]["grad-cam"] < found["compact, methods"]["occlusion"]
+    words = capsys.readouterr().out
+    assert "neither network nor coding" in words
+    assert "(1.00x)" in words

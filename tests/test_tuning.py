@@ -1,0 +1,65 @@
+"""The quicker copy: folding changes nothing but rounding, bfloat16 little."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import made_up_picture, tiny_model
+from torch import nn
+
+from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, Explainer
+from abn.multitask import MultiTaskExplainer
+from abn.tuning import folded, has_bfloat16, tuned
+
+
+@pytest.mark.parametrize("head", ["A", "B", "C"])
+def test_folding_changes_nothing_but_rounding(head):
+    model, pixels = tiny_model(attention_head=head), 0.2 * torch.randn(2, 3, 64, 96)
+    quicker = folded(model)
+    with torch.no_grad():
+        expected, found = model(pixel_values=pixels), quicker(pixel_values=pixels)
+    for key in ("logits", "attention_logits", "attention_map"):
+        torch.testing.assert_close(found[key], expected[key], rtol=1e-3, atol=1e-4)
+    norms = [name for name, module in quicker.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms == ["model.attention_branch.norm"]
+    assert any(isinstance(module, nn.BatchNorm2d) for module in model.model.features.modules())  # untouched
+
+
+@pytest.mark.parametrize("arch", ["se-resnet18", "resnet20-cifar", "densenet22-8-cifar", "wrn10-2-cifar"])
+def test_other_networks_fold_as_well(arch):
+    torch.manual_seed(0)
+    head = "E" if arch.startswith("se") else "A"
+    model = AbnForImageClassification(AbnConfig(arch=arch, attention_head=head, num_labels=5)).eval()
+    pixels = 0.1 * torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(model)(pixels).logits, model(pixels).logits, rtol=1e-3, atol=1e-3)
+
+
+def test_the_bundled_network_tuned(bundled, validation_pictures):
+    """Probabilities differ by 0.01 at most in the mean and 0.05 at most; labels are the same."""
+    explainer = Explainer.from_pretrained(bundled, device="cpu")
+    quicker = tuned(explainer, half=True)
+    files = [file for file, _ in validation_pictures]
+    differences, same = [], 0
+    for before, after in zip(explainer(files), quicker(files), strict=True):
+        differences += [abs(before.probabilities[name] - after.probabilities[name]) for name in explainer.labels]
+        same += before.label == after.label
+    assert np.mean(differences) <= 0.01
+    assert np.max(differences) <= 0.05
+    assert same >= 99
+
+
+def test_half_precision_where_the_processor_has_it(bundled):
+    explainer = Explainer.from_pretrained(bundled, device="cpu")
+    kinds = {p.dtype for p in tuned(explainer).model.model.features.parameters()}
+    assert kinds == {torch.bfloat16 if has_bfloat16(torch.device("cpu")) else torch.float32}
+    for method in ("attention", "grad-cam", "attention-cam", "layer-cam"):
+        one, other = (each(made_up_picture(), method=method).heatmap for each in (explainer, tuned(explainer)))
+        assert np.abs(one - other).mean() < 0.05
+
+
+def test_one_map_a_task_cannot_be_tuned():
+    from abn import AbnForMultiTaskClassification
+
+    model = AbnForMultiTaskClassification(AbnConfig(arch="resnet18", width=8, multitask="v1", num_labels=3))
+    with pytest.raises(ValueError, match="cannot be tuned"):
+        tuned(MultiTaskExplainer(model, AbnImageProcessor(), device="cpu"))
