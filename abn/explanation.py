@@ -90,6 +90,8 @@ class Explainer:
         device: str | torch.device | None = None,
     ):
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device {str(self.device)!r} was asked for, but there is no CUDA device here")
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
         self.processor = processor
         self.calibration = calibration or Calibration()
@@ -187,10 +189,20 @@ class Explainer:
         for members in groups.values():
             for start in range(0, len(members), BATCH):
                 chosen = members[start : start + BATCH]
-                batch = [pictures[i] for i in chosen]
-                made = self._made(batch, method, view, self.forward(batch, view, target))
+                made = self._one_batch([pictures[i] for i in chosen], method, view, target)
                 explanations.update(zip(chosen, made, strict=True))
         return [explanations[index] for index in range(len(pictures))]
+
+    def _one_batch(self, batch: list[Image.Image], method: Method, view: str, target: int | None) -> list[Explanation]:
+        """In halves where the GPU's memory does not hold the whole."""
+        try:
+            return self._made(batch, method, view, self.forward(batch, view, target))
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise ValueError("the GPU's memory does not hold a picture of this size") from None
+        torch.cuda.empty_cache()
+        half = len(batch) // 2
+        return [one for part in (batch[:half], batch[half:]) for one in self._one_batch(part, method, view, target)]
 
     @torch.no_grad()
     def _made(self, pictures: list[Image.Image], method: Method, view: str, passed: Passed) -> list[Explanation]:

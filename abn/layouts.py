@@ -148,11 +148,14 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
     return config, tensors
 
 
-def check_loaded(info: dict, source: object) -> None:
+def check_loaded(info: dict, tensors: dict[str, Tensor], source: object) -> None:
     """Refuse a half-loaded model: transformers only warns and leaves random weights.
 
+    Args:
+        tensors: of the loaded model.
+
     Raises:
-        ValueError: tensors are missing, left over or of the wrong shape; names the first few of each.
+        ValueError: tensors are missing, left over, of the wrong shape or not finite; names the first few of each.
     """
     faults = []
     for key, words in (("missing_keys", "missing"), ("unexpected_keys", "unexpected")):
@@ -161,6 +164,9 @@ def check_loaded(info: dict, source: object) -> None:
     if mismatched := sorted(info["mismatched_keys"]):
         shown = ", ".join(f"{name}: {tuple(got)} for {tuple(want)}" for name, got, want in mismatched[:3])
         faults.append(f"{len(mismatched)} of the wrong shape ({shown})")
+    broken = sorted(name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all())
+    if broken:
+        faults.append(f"{len(broken)} with values that are not finite ({', '.join(broken[:3])})")
     if info.get("error_msgs"):
         faults.append(str(info["error_msgs"][0]))
     if faults:

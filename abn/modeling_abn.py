@@ -184,7 +184,7 @@ class StrictlyLoaded(AbnPreTrainedModel):
             ignore_mismatched_sizes=True,
             **kwargs,
         )
-        check_loaded(info, pretrained_model_name_or_path)
+        check_loaded(info, model.state_dict(), pretrained_model_name_or_path)
         model.config.name_or_path = model.name_or_path = str(pretrained_model_name_or_path or "")
         return (model, info) if wants_info else model
 

@@ -148,3 +148,33 @@ def test_one_pixel_and_extreme_shapes(explainer):
             explanation = explainer(made_up_picture(*size), view=view)
             assert explanation.heatmap.shape == explanation.view.shape[:2]
             assert np.isfinite(explanation.heatmap).all()
+
+
+def test_a_full_gpu_takes_smaller_batches(tiny_folder, monkeypatch):
+    explainer = Explainer.from_pretrained(tiny_folder, device="cpu")
+    pictures = [made_up_picture(seed=seed) for seed in range(7)]
+    expected = [explanation.label for explanation in explainer(pictures)]
+    tried, forward = [], explainer.forward
+
+    def small(batch, view, target=None):
+        tried.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(batch, view, target)
+
+    monkeypatch.setattr(explainer, "forward", small)
+    assert [explanation.label for explanation in explainer(pictures)] == expected
+    assert tried == [7, 3, 1, 2, 4, 2, 2]
+
+    def none(batch, view, target=None):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(explainer, "forward", none)
+    with pytest.raises(ValueError, match="the GPU's memory does not hold a picture of this size"):
+        explainer(pictures)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none(tiny_folder):
+    with pytest.raises(ValueError, match="device 'cuda' was asked for, but there is no CUDA device here"):
+        Explainer.from_pretrained(tiny_folder, device="cuda")

@@ -169,6 +169,10 @@ def test_a_file_cut_short(tiny_folder):
             lambda t: t.update({"model.perception_branch.fc.bias": torch.zeros(7)}),
             r"1 of the wrong shape \(model.perception_branch.fc.bias: \(7,\) for \(10,\)\)",
         ),
+        (
+            lambda t: t["model.perception_branch.fc.bias"].fill_(float("nan")),
+            r"1 with values that are not finite \(model.perception_branch.fc.bias\)",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit_are_errors(change, words, tiny_folder):
