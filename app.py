@@ -58,10 +58,11 @@ def main(argv: list[str] | None = None) -> None:
         serving = Serving(args.checkpoint)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    gallery, shares = Gallery(args.imagenette_root), Shares(Path(args.shares).resolve())
+    gallery, shares = Gallery(args.imagenette_root), Shares(Path(args.shares).resolve() / "abn-shares")
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
     demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()
+    shares.start()
     demo.queue(default_concurrency_limit=4, max_size=QUEUE)
     where = {"server_name": args.host, "server_port": args.port}
     demo.launch(prevent_thread_lock=True, **where, **launch_settings(shares))

@@ -14,6 +14,7 @@ CIFAR_FAMILIES = {
 }
 STEMS = ("7x7", "3x3x3")
 SHORTCUTS = ("conv", "avgpool")
+MOST_LABELS, MOST_WIDTH, MOST_DEPTH, MOST_NUMBER = 100_000, 1024, 1300, 128  # a file may claim anything
 MULTITASK = ("v1", "v2")
 ATTENTION_HEADS = ("A", "B", "C", "D", "E")
 
@@ -28,7 +29,8 @@ def cifar_family(arch: str) -> tuple[str, tuple[int, ...]] | None:
     for family, (pattern, _, (first, step)) in CIFAR_FAMILIES.items():
         if found := re.fullmatch(pattern, arch):
             numbers = tuple(map(int, found.groups()))
-            if numbers[0] >= first and (numbers[0] - first) % step == 0 and min(numbers) > 0:
+            known = first <= numbers[0] <= MOST_DEPTH and (numbers[0] - first) % step == 0
+            if known and all(0 < number <= MOST_NUMBER for number in numbers[1:]):
                 return family, numbers
     return None
 
@@ -85,8 +87,9 @@ class AbnConfig(PreTrainedConfig):
             _one_of("attention_head", self.attention_head, ATTENTION_HEADS)
         if not isinstance(self.residual_attention, bool):
             raise ValueError(f"residual_attention must be True or False; got {self.residual_attention!r}")
-        if isinstance(self.width, bool) or not isinstance(self.width, int) or self.width < 2 or self.width % 2:
-            raise ValueError(f"width must be an even whole number of channels, 2 or more; got {self.width!r}")
+        whole = isinstance(self.width, int) and not isinstance(self.width, bool)
+        if not whole or not 2 <= self.width <= MOST_WIDTH or self.width % 2:
+            raise ValueError(f"width must be an even whole number of channels, 2 to {MOST_WIDTH}; got {self.width!r}")
         if cifar_family(self.arch) and (self.width, self.stem, self.shortcut) != (64, "7x7", "conv"):
             raise ValueError(f"width, stem and shortcut follow from arch={self.arch!r}; leave them out")
         if self.multitask is not None:
@@ -99,8 +102,8 @@ class AbnConfig(PreTrainedConfig):
 
     def _check_labels(self, num_labels: int | None) -> None:
         """Complete id2label and label2id from each other; refuse what disagrees."""
-        if num_labels is not None and num_labels < 1:
-            raise ValueError(f"num_labels must be 1 or more; got {num_labels!r}")
+        if num_labels is not None and not 1 <= num_labels <= MOST_LABELS:
+            raise ValueError(f"num_labels must be 1 to {MOST_LABELS:,}; got {num_labels!r}")
         if self.id2label is None and self.label2id is not None:
             self.id2label = {int(index): label for label, index in self.label2id.items()}
         if self.id2label is None:

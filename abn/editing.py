@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .explanation import Explainer, Explanation, Picture
 
@@ -37,7 +38,7 @@ class Editing:
     def __init__(self, explainer: Explainer, picture: Picture, view: str = "whole"):
         """Explain the picture and keep its features. Errors as `Explainer`'s."""
         self.explainer = explainer
-        self.explanation, self._features = explainer.explain_with_features(picture, view)
+        self.explanation, self.features = explainer.explain_with_features(picture, view)
 
     def __call__(self, attention_map: np.ndarray | Sequence[Sequence[float]]) -> Edited:
         """Ask the perception branch under another map.
@@ -49,9 +50,14 @@ class Editing:
         Raises:
             ValueError: another shape, or values that are not finite or lie outside [-1, 1].
         """
-        edited = checked_map(attention_map, self.explanation.attention_map.shape)
-        probabilities = self.explainer.perceive(self._features, torch.from_numpy(edited)[None, None])
-        return Edited(next(iter(probabilities)), probabilities, edited)
+        return under(self.explainer, self.features, attention_map, self.explanation.attention_map.shape)
+
+
+def under(explainer: Explainer, features: Tensor, attention_map, shape: tuple[int, int]) -> Edited:
+    """What the perception branch makes of (1, C, h, w) features under a map of `shape`. Errors as `Editing`'s."""
+    edited = checked_map(attention_map, shape)
+    probabilities = explainer.perceive(features, torch.from_numpy(edited)[None, None])
+    return Edited(next(iter(probabilities)), probabilities, edited)
 
 
 def checked_map(attention_map, shape: tuple[int, int]) -> np.ndarray:
@@ -77,4 +83,4 @@ def change(before: Explanation, after: Edited) -> tuple[str, float, float]:
     return before.label, before.probabilities[before.label], after.probabilities[before.label]
 
 
-__all__ = ["Edited", "Editing", "change", "checked_map"]
+__all__ = ["Edited", "Editing", "change", "checked_map", "under"]

@@ -40,7 +40,8 @@ class Explanation:
     label: the perception branch's most probable class.
     probabilities: class -> probability, most probable first; temperature-scaled where the weights bring a calibration.
     attention_probabilities: the attention branch's own opinion, likewise.
-    attention_map: (h, w) float32 in [0, 1], as the model gave it.
+    attention_map: (h, w) float32, as the model gave it: in [0, 1], but of SE-ResNet (no upper bound) and of multi-task
+        networks (signed, the target's).
     view: (H, W, 3) uint8 RGB: the picture's own pixels of what was looked at, the longest side at most 1024.
     heatmap: (H, W) float32 in [0, 1]: the map laid over `view`; the attention map, or what `method` gave.
     method: the name of the method the heatmap comes from, see `abn.methods`.
@@ -152,7 +153,13 @@ class Explainer:
 
     @torch.no_grad()
     def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
-        """Explain one picture by its attention map, and give the (1, C, h, w) features that `perceive` takes."""
+        """Explain one picture by its attention map, and give the (1, C, h, w) features that `perceive` takes.
+
+        Raises:
+            ValueError: as `__call__`'s; or the network's map is not bounded by 1, so that it cannot be edited.
+        """
+        if self.model.model.attention_branch.map_conv is None:
+            raise ValueError("this network's attention map has no upper bound; only one between 0 and 1 can be edited")
         pictures = [load_rgb(picture)]
         passed = self.forward(pictures, view)
         return self._made(pictures, self.methods["attention"], view, passed)[0], passed.parts.features

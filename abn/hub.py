@@ -19,6 +19,7 @@ REQUIRED = ("config.json", "model.safetensors")
 OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
 DEADLINE = 10.0  # seconds to the first answer
 IDLE = 10.0  # seconds a download may stand still
+DESCRIPTION = 10_000_000  # bytes that any file beside the weights may have, where there is a limit
 CHUNK = 1 << 16  # bytes between two signs of life; huggingface_hub's 10 MB would look idle on a slow line
 
 
@@ -56,6 +57,7 @@ def fetch(
     revision: str | None = None,
     cache_dir: Path | None = None,
     limit: int | None = None,
+    token: bool | None = None,
     deadline: float = DEADLINE,
     idle: float = IDLE,
     report: Callable[[float], None] | None = None,
@@ -66,7 +68,9 @@ def fetch(
 
     Args:
         cache_dir: in place of the Hub's cache.
-        limit: bytes that the weights may have at most; asked before they are downloaded.
+        limit: bytes that the weights may have at most: asked before they are downloaded, and held to while they are.
+            The other files may then have DESCRIPTION.
+        token: False: without the token of whoever runs this, so that private repositories stay private.
         deadline: seconds within which the Hub must answer at all.
         idle: seconds for which a download may stand still.
         report: called with the share of the weights that has arrived, 0 to 1.
@@ -83,7 +87,7 @@ def fetch(
 
     def work() -> None:
         try:
-            outcome["folder"] = _download(repo_id, revision, cache_dir, limit, watch, deadline)
+            outcome["folder"] = _download(repo_id, revision, cache_dir, limit, token, watch, deadline)
         except BaseException as error:
             outcome["error"] = error
 
@@ -108,11 +112,17 @@ def is_cached(repo_id: str) -> bool:
 
 
 def _download(
-    repo_id: str, revision: str | None, cache_dir: Path | None, limit: int | None, watch: _Watch, deadline: float
+    repo_id: str,
+    revision: str | None,
+    cache_dir: Path | None,
+    limit: int | None,
+    token: bool | None,
+    watch: _Watch,
+    deadline: float,
 ) -> Path:
     if not constants.HF_HUB_OFFLINE:
         for name in REQUIRED:
-            size = _probe(hf_hub_url(repo_id, name, revision=revision), deadline)
+            size = _probe(hf_hub_url(repo_id, name, revision=revision), deadline, token)
             watch.beat()
         if limit is not None and size is not None and size > limit:
             raise HubError(f"its weights have {size / 1e9:.1f} GB; at most {limit / 1e9:g} GB are allowed")
@@ -127,18 +137,22 @@ def _download(
 
         def update(self, n=1):
             shown = super().update(n)
+            if most is not None and self.n > most:
+                raise HubError(f"one of its files is larger than the {most / 1e9:g} GB that are allowed")
             watch.beat(min(1.0, self.n / self.total) if weights and self.total else None)
             return shown
 
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK
     where = {"revision": revision, "cache_dir": cache_dir, "tqdm_class": Progress, "etag_timeout": deadline}
+    where["token"] = token
     for name in REQUIRED:
         weights = name.endswith(".safetensors")
+        most = limit if weights or limit is None else DESCRIPTION
         file = hf_hub_download(repo_id, name, **where)
         watch.beat()
         if name == "config.json":
             _check_config(Path(file))
-    weights = False
+    weights, most = False, None if limit is None else DESCRIPTION
     for name in OPTIONAL:
         try:
             hf_hub_download(repo_id, name, **where)
@@ -159,11 +173,11 @@ def _check_config(file: Path) -> None:
         raise HubError(f"it holds a model of type {kind!r}; expected model_type 'abn'")
 
 
-def _probe(url: str, timeout: float) -> int | None:
+def _probe(url: str, timeout: float, token: bool | None = None) -> int | None:
     """Ask once, without retries, so that the true answer is known at once. The file's bytes, where the Hub says so."""
     headers = {"User-Agent": "abn-space"}
-    if token := get_token():
-        headers["Authorization"] = f"Bearer {token}"
+    if token is not False and (found := get_token()):
+        headers["Authorization"] = f"Bearer {found}"
     request = urllib.request.Request(url, method="HEAD", headers=headers)
     try:
         with _STAY.open(request, timeout=timeout) as answer:

@@ -22,6 +22,7 @@ from .pictures import load_rgb
 
 VIEWS = ("model", "whole")
 MULTIPLE = 32  # the network halves a picture five times
+LARGEST = 2048  # pixels of a side that a processor may ask for
 LONGEST = 3  # of "whole": the long side is at most this many times the short one
 
 
@@ -89,6 +90,7 @@ class AbnImageProcessor(TorchvisionBackend):
     def __init__(self, **kwargs: Unpack[AbnImageProcessorKwargs]):
         super().__init__(**kwargs)
         _check_view(self.view)
+        _check_sides(self.size, self.crop_size)
 
     def preprocess(self, images: ImageInput, **kwargs: Unpack[AbnImageProcessorKwargs]) -> BatchFeature:
         """Pictures of one or several sizes -> {"pixel_values": ...}.
@@ -214,6 +216,14 @@ def _rgb(image):
 def _check_view(view: str) -> None:
     if view not in VIEWS:
         raise ValueError(f"view must be one of {', '.join(map(repr, VIEWS))}; got {view!r}")
+
+
+def _check_sides(*sizes) -> None:
+    """Raises: ValueError: a side is larger than anything a network is made for; a file may claim what it likes."""
+    for size in sizes:
+        for name, side in dict(size or {}).items():
+            if isinstance(side, int) and side > LARGEST:
+                raise ValueError(f"{name} must be {LARGEST} pixels at most; got {side}")
 
 
 def _size_dict(size) -> SizeDict:

@@ -148,26 +148,46 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
     return config, tensors
 
 
+def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], source: object) -> None:
+    """Refuse tensors that are not those of the network: transformers only warns and leaves random weights.
+
+    Args:
+        wanted: the network's own, of which names and shapes count.
+
+    Raises:
+        ValueError: tensors are missing, left over or of the wrong shape; names the first few of each.
+    """
+    faults = []
+    missing = sorted(name for name in wanted.keys() - found.keys() if not name.endswith("num_batches_tracked"))
+    for names, words in ((missing, "missing"), (sorted(found.keys() - wanted.keys()), "unexpected")):
+        if names:
+            faults.append(f"{len(names)} {words} ({', '.join(names[:3])})")
+    misshapen = sorted(name for name in wanted.keys() & found.keys() if wanted[name].shape != found[name].shape)
+    if misshapen:
+        shown = ", ".join(f"{n}: {tuple(found[n].shape)} for {tuple(wanted[n].shape)}" for n in misshapen[:3])
+        faults.append(f"{len(misshapen)} of the wrong shape ({shown})")
+    _refuse(faults, source)
+
+
 def check_loaded(info: dict, tensors: dict[str, Tensor], source: object) -> None:
-    """Refuse a half-loaded model: transformers only warns and leaves random weights.
+    """Refuse a network that did not get every tensor, or got values that are not finite.
 
     Args:
         tensors: of the loaded model.
 
     Raises:
-        ValueError: tensors are missing, left over, of the wrong shape or not finite; names the first few of each.
+        ValueError: names the first few.
     """
-    faults = []
-    for key, words in (("missing_keys", "missing"), ("unexpected_keys", "unexpected")):
-        if names := sorted(info[key]):
-            faults.append(f"{len(names)} {words} ({', '.join(names[:3])})")
-    if mismatched := sorted(info["mismatched_keys"]):
-        shown = ", ".join(f"{name}: {tuple(got)} for {tuple(want)}" for name, got, want in mismatched[:3])
-        faults.append(f"{len(mismatched)} of the wrong shape ({shown})")
+    faults = [f"{len(info[key])} {words}" for key, words in NOT_LOADED if info[key]]
     broken = sorted(name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all())
     if broken:
         faults.append(f"{len(broken)} with values that are not finite ({', '.join(broken[:3])})")
-    if info.get("error_msgs"):
-        faults.append(str(info["error_msgs"][0]))
+    _refuse([*faults, *map(str, info.get("error_msgs") or ())], source)
+
+
+NOT_LOADED = (("missing_keys", "missing"), ("unexpected_keys", "unexpected"), ("mismatched_keys", "of the wrong shape"))
+
+
+def _refuse(faults: list[str], source: object) -> None:
     if faults:
         raise ValueError(f"The tensors of {source or 'the checkpoint'} do not fit its config: {'; '.join(faults)}")

@@ -7,6 +7,7 @@
 Both branches are trained by the sum of their cross-entropies; one forward pass gives both.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .backbones import build
 from .configuration_abn import AbnConfig
-from .layouts import check_loaded, read_checkpoint
+from .layouts import check_loaded, check_shapes, read_checkpoint
 
 
 @dataclass
@@ -175,6 +176,8 @@ class StrictlyLoaded(AbnPreTrainedModel):
         kwargs.pop("ignore_mismatched_sizes", None)  # never ignored
         if state_dict is None:
             config, state_dict = read_checkpoint(pretrained_model_name_or_path, config, AbnConfig, kwargs)
+        with torch.device("meta"):  # before any memory is taken: what a config claims can be anything
+            check_shapes(cls(copy.deepcopy(config)).state_dict(), state_dict, pretrained_model_name_or_path)
         model, info = super().from_pretrained(
             None,
             *model_args,

@@ -38,9 +38,14 @@ class MultiTaskOutput(ModelOutput):
     attention_map: Tensor | None = None
 
 
+def margins(logits: Tensor) -> Tensor:
+    """(B, T) or (B, 2, T) logits -> (B, T): how much yes exceeds no. A softmax over two is a sigmoid of it."""
+    return logits if logits.ndim == 2 else logits[:, 1] - logits[:, 0]
+
+
 def scores(logits: Tensor) -> Tensor:
     """(B, T) or (B, 2, T) logits -> (B, T) probabilities of yes."""
-    return logits.sigmoid() if logits.ndim == 2 else logits.softmax(1)[:, 1]
+    return margins(logits).sigmoid()
 
 
 class TaskAttentionBranch(nn.Module):
@@ -152,8 +157,7 @@ def multitask_loss(
     logits: Tensor, attention_logits: Tensor, labels: Tensor, task_weight: Tensor | None = None
 ) -> Tensor:
     """The sum of both branches' losses; arguments as `AbnForMultiTaskClassification.forward`'s and output's."""
-    margin = logits if logits.ndim == 2 else logits[:, 1] - logits[:, 0]  # a softmax over two is a sigmoid
-    branches = (margin.float(), attention_logits.float())
+    branches = (margins(logits).float(), attention_logits.float())
     return sum(task_loss(each, labels.to(each), task_weight) for each in branches)
 
 

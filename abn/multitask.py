@@ -5,7 +5,7 @@ from torch import Tensor
 
 from .explanation import Explainer, Explanation, Passed, Picture
 from .methods import METHODS, Method, Parts
-from .modeling_multitask import scores
+from .modeling_multitask import margins
 
 
 def _strongest(maps: Tensor) -> Tensor:
@@ -64,13 +64,12 @@ class MultiTaskExplainer(Explainer):
     @torch.no_grad()
     def _parts(self, pixels: Tensor) -> Parts:
         outputs = self.model(pixel_values=pixels)
-        logits = torch.logit(scores(outputs.logits.float()), eps=1e-12)
-        return Parts(logits, outputs.attention_logits, outputs.attention_map)
+        return Parts(margins(outputs.logits.float()), outputs.attention_logits, outputs.attention_map)
 
     def _attention_maps(self, passed: Passed) -> Tensor:
         return task_maps(passed.parts, passed.targets)
 
     def _probabilities(self, logits: Tensor) -> dict[str, float]:
         values = logits.sigmoid()
-        order = values.argsort(descending=True, stable=True)
+        order = logits.argsort(descending=True, stable=True)  # sigmoids far from 0 are all 1
         return {self.labels[i]: values[i].item() for i in order.tolist()}

@@ -58,6 +58,8 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     Raises:
         PictureError: Pillow knows no way from this mode to RGB, or values are not finite.
     """
+    if type(picture) is Image.Image and picture.mode == "RGB" and not picture.info:
+        return picture  # held in memory, upright, and without anything to apply
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _from_deep_grey(np.asarray(picture), picture.mode)
@@ -65,9 +67,11 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, WHITE), picture)
     try:
-        return picture.convert("RGB")
+        picture = picture.convert("RGB")
     except ValueError as error:
         raise PictureError(f"a picture of mode {picture.mode} cannot be turned into RGB ({error})") from None
+    picture.info = {}
+    return picture
 
 
 def _from_deep_grey(values: np.ndarray, mode: str) -> Image.Image:

@@ -40,7 +40,7 @@ def test_survives_saving(tmp_path):
         ({"width": 0}, "width"),
         ({"width": 33}, "even"),
         ({"width": "64"}, "whole number"),
-        ({"num_labels": 0}, "1 or more"),
+        ({"num_labels": 0}, "1 to 100,000"),
         ({"id2label": {0: "a", 1: "b"}, "num_labels": 3}, "num_labels=3 contradicts id2label.* 2 classes"),
         ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "label2id contradicts id2label"),
         ({"id2label": {0: "a", 1: "a"}}, "differently"),

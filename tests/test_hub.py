@@ -126,6 +126,21 @@ def test_a_connection_cut_in_mid_file_is_an_error(tiny_folder, cache, monkeypatc
             fetch(REPO, deadline=5, idle=3)
 
 
+def test_files_above_the_limit_are_cut_off(tiny_folder, cache, monkeypatch):
+    """Also where the Hub does not tell a size beforehand, and for the files beside the weights."""
+    monkeypatch.setattr("abn.hub._probe", lambda *_: None)
+    with hub(tiny_folder, REPO) as url:
+        endpoint(monkeypatch, url)
+        with pytest.raises(HubError, match=r"one of its files is larger than the 0\.0001 GB that are allowed"):
+            fetch(REPO, limit=100_000, deadline=5, idle=5)
+    (tiny_folder / "metrics.json").write_text(" " * 300_000)
+    monkeypatch.setattr("abn.hub.DESCRIPTION", 200_000)
+    with hub(tiny_folder, REPO) as url:
+        endpoint(monkeypatch, url)
+        with pytest.raises(HubError, match=r"one of its files is larger than the 0\.0002 GB"):
+            fetch(REPO, limit=10_000_000, deadline=5, idle=5)
+
+
 def test_nobody_there(cache, monkeypatch):
     endpoint(monkeypatch, "http://127.0.0.1:9")
     with pytest.raises(HubError, match="cannot be reached"):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -50,11 +51,22 @@ def test_a_frame_is_explained_as_the_picture_would_be(frames, bundled):
         ({"frame": "data:image/jpeg;base64,!!!!"}, "the frame is damaged"),
         ({"frame": frame(made_up_picture())[:900]}, "the frame is damaged"),
         ({"frame": frame(Image.new("RGB", (2500, 2000)))}, "4,000,000 pixels at most"),
-        ({"frame": frame(made_up_picture()), "model": "nonsense"}, "nonsense cannot be used"),
+        ({"frame": frame(made_up_picture()), "model": "nonsense"}, "nonsense cannot be used: it is not in memory"),
     ],
 )
 def test_a_bad_frame_is_named(frames, asked, words):
     assert words in frames(asked)["error"]
+
+
+def test_who_would_wait_too_long_is_told(frames, monkeypatch):
+    monkeypatch.setattr("abn.space.live.PATIENCE", 0.05)
+    asked = {"frame": frame(made_up_picture())}
+    with frames._turn:
+        assert frames(asked)["error"] == "Many cameras are on; trying again …"
+    assert "classes" in frames(asked)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "_room", threading.Semaphore(0))
+        assert frames(asked, "ja")["error"].startswith("多くのカメラ")
 
 
 def test_visitors_take_turns(frames):

@@ -85,7 +85,7 @@ def test_a_local_model_above_the_limit(serving, root, monkeypatch):
         Models(serving, root).of("tiny-0")
 
 
-def test_a_hub_id_is_fetched_aside_and_leaves_the_disk_with_memory(serving, root, tiny_folder, cache, monkeypatch):  # noqa: F811
+def test_a_hub_id_is_fetched_aside_and_leaves_memory_and_later_the_disk(serving, root, tiny_folder, cache, monkeypatch):  # noqa: F811
     models, shares = Models(serving, root), []
     with hub(tiny_folder, REPO) as url:
         endpoint(monkeypatch, url)
@@ -96,8 +96,19 @@ def test_a_hub_id_is_fetched_aside_and_leaves_the_disk_with_memory(serving, root
     assert REPO in models.listed()
     for name in ("tiny-0", "tiny-1"):
         models.of(name)
-    assert list(models.fetched.iterdir()) == []
     assert REPO not in models.listed()
+    with pytest.raises(ValueError, match="it is not in memory; choose it under Model first"):
+        models.held(REPO)
+    with hub(tiny_folder, REPO) as url:
+        endpoint(monkeypatch, url)
+        assert models.held("tiny-1") is models.of("tiny-1")
+        models.of(REPO, shares.append)
+    assert len(list(models.fetched.iterdir())) == 1
+    monkeypatch.setattr(models_module, "ON_DISK", 0)
+    with hub(tiny_folder, "someone/other") as url:
+        endpoint(monkeypatch, url)
+        models.of("someone/other")
+    assert list(models.fetched.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -144,3 +155,37 @@ def test_visitors_who_want_the_same_model_load_it_once(serving, root, monkeypatc
     in_threads(lambda index: found.append(models.of("tiny-3")), 4)
     assert len(loaded) == 1
     assert len(set(map(id, found))) == 1
+
+
+def test_what_a_visitor_asks_for_is_fetched_without_the_owners_token(serving, monkeypatch):
+    asked = {}
+
+    def fetch(repo_id, **how):
+        asked.update(how)
+        raise models_module.hub.HubError("enough")
+
+    monkeypatch.setattr(models_module.hub, "fetch", fetch)
+    with pytest.raises(ValueError, match="enough"):
+        Models(serving).of("someone/private")
+    assert asked["token"] is False
+    assert asked["limit"] == 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("config.json", '{"model_type": "abn", "num_labels": 1000000000}', "num_labels must be 1 to 100,000"),
+        ("config.json", '{"model_type": "abn", "arch": "resnet152", "width": 4096}', "2 to 1024; got 4096"),
+        ("config.json", '{"model_type": "abn", "arch": "resnet6000002-cifar"}', "arch must be one of"),
+        ("config.json", '{"model_type": "abn", "arch": "resnet152", "width": 512}', "do not fit its config"),
+        (
+            "preprocessor_config.json",
+            '{"image_processor_type": "AbnImageProcessor", "crop_size": {"height": 20000, "width": 20000}}',
+            "must be 2048 pixels at most; got 20000",
+        ),
+    ],
+)
+def test_what_a_file_claims_takes_no_memory(file, content, words, serving, root):
+    (root / "tiny-0" / file).write_text(content)
+    with pytest.raises(ValueError, match=words):
+        Models(serving, root).of("tiny-0")

@@ -18,6 +18,7 @@ from abn.checkpoints import load_checkpoint
 from abn.checkpoints.infer import infer_config
 from abn.checkpoints.originals import read_pickled
 from abn.configuration_abn import cifar_family
+from abn.editing import Editing
 
 TAGS = ("cifar_densenet40", "cifar_resnet20", "cifar_resnet56", "cifar_resnext29_4", "cifar_wrn16_4")
 TAGS = (*(f"original_{tag}" for tag in (*TAGS, "imagenet_resnet18")), "mtabn_v1_resnet18", "mtabn_v2_resnet18")
@@ -162,6 +163,14 @@ def test_squeeze_and_excitation_by_hand():
         torch.testing.assert_close(branch(features)[1], torch.log(responses + 1).sum(1, keepdim=True))
 
 
+def test_a_map_that_is_not_bounded_cannot_be_edited():
+    from abn import AbnImageProcessor
+
+    model = AbnForImageClassification(AbnConfig(arch="se-resnet18", attention_head="E", num_labels=5))
+    with pytest.raises(ValueError, match="has no upper bound; only one between 0 and 1 can be edited"):
+        Editing(Explainer(model, AbnImageProcessor(), device="cpu"), made_up_picture())
+
+
 def test_a_map_that_is_not_bounded_is_shown_over_its_maximum():
     from abn import AbnImageProcessor
 
@@ -236,6 +245,15 @@ def test_files_of_another_kind(held, words, tmp_path):
     torch.save(held, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=rf"other\.pth {words}"):
         Explainer.from_pretrained(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("lost", ["module.fc.weight", "module.layer1.0.conv1.weight"])
+def test_a_file_that_lacks_what_tells_its_kind(lost, tmp_path):
+    model = AbnForImageClassification(AbnConfig(arch="resnet20-cifar", attention_head="A", num_labels=10))
+    tensors = original_names(model)
+    tensors.pop(lost)
+    with pytest.raises(ValueError, match=r"model_best\.pth\.tar is not a whole checkpoint: it lacks|1 missing"):
+        Explainer.from_pretrained(pack(tmp_path, tensors))
 
 
 def test_missing_tensors_are_errors(tmp_path):

@@ -10,6 +10,8 @@ from conftest import made_up_picture
 
 from abn.space.explain import VIEWS
 from abn.space.gallery import Gallery
+from abn.space.models import Models
+from abn.space.serving import Serving
 from abn.space.share_link import Linked, ShareLink, read
 from abn.space.shares import Shares
 
@@ -40,7 +42,8 @@ def test_nonsense_is_left_out(query):
 @pytest.fixture
 def link(tmp_path):
     with gr.Blocks():
-        return ShareLink(Gallery(tmp_path / "none", may_download=False), Shares(tmp_path / "shares"))
+        gallery = Gallery(tmp_path / "none", may_download=False)
+        return ShareLink(gallery, Shares(tmp_path / "shares"), Models(Serving("compact")))
 
 
 def asked(link, picture, choice=""):
@@ -51,6 +54,7 @@ def asked(link, picture, choice=""):
 def test_an_example_goes_by_its_id_and_is_not_kept(link):
     example = link.gallery.of_class("golf ball")[0]
     query, words = asked(link, example.path)
+    assert query.pop("model") == "bundled compact network"  # what answers, so that the link shows the same
     assert query == {"example": "golf-ball-drawn", "alpha": "0.3", "view": "whole", "colours": "jet", "stretch": "0"}
     assert not link.shares.folder.exists()
     assert link.picture(read(query, VIEWS), REQUEST) == example.path

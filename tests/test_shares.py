@@ -54,6 +54,26 @@ def test_they_leave_after_seven_days(shares):
     assert len(list(shares.folder.iterdir())) == 1
 
 
+def test_nothing_but_its_own_is_deleted(shares):
+    shares.keep(made_up_picture())
+    mine = shares.folder / "holiday.png"
+    mine.write_bytes(b"mine")
+    os.utime(mine, (0, 0))
+    shares.find("x" * 22)
+    assert mine.read_bytes() == b"mine"
+
+
+def test_what_is_too_old_leaves_by_itself(shares):
+    name = shares.keep(made_up_picture())
+    file = shares.find(name)
+    os.utime(file, (0, 0))
+    shares.start()
+    end = time.monotonic() + 10
+    while file.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_the_oldest_leave_when_there_are_too_many(tmp_path):
     shares = Shares(tmp_path / "few", at_most=3)
     names = []

@@ -74,17 +74,17 @@ def celeba_source(root: str | Path, download: bool) -> TaskSource:
     Raises:
         FileNotFoundError: it is not at `root`, and `download` is False or fails (its host counts downloads).
     """
-    parts = []
+    root, parts = Path(root).expanduser(), []
     for split in ("train", "valid"):
         try:
             data = CelebA(root, split=split, target_type="attr", download=download)
         except RuntimeError as error:
             raise FileNotFoundError(f"CelebA is not at {root}: {str(error).splitlines()[0]}") from None
-        folder = Path(root) / data.base_folder / "img_align_celeba"
+        folder = root / data.base_folder / "img_align_celeba"
         parts.append(
             [(str(folder / name), tuple(row)) for name, row in zip(data.filename, data.attr.tolist(), strict=True)]
         )
-    return TaskSource("CelebA", CELEBA, *parts, Path(root) / CelebA.base_folder)
+    return TaskSource("CelebA", CELEBA, *parts, root / CelebA.base_folder)
 
 
 def task_scores(logits: Tensor, attention_logits: Tensor, labels: Tensor) -> dict[str, float]:

@@ -92,7 +92,10 @@ def _load_file(path: Path, changes: dict) -> tuple[PreTrainedModel, AbnImageProc
     if (path.parent / "config.json").is_file():
         config = AbnConfig.from_pretrained(path.parent, **changes)
     else:
-        fields = infer_config(tensors)
+        try:
+            fields = infer_config(tensors)
+        except KeyError as error:
+            raise ValueError(f"{path.name} is not a whole checkpoint: it lacks {error}") from None
         labels = names_for(fields["arch"], fields["num_labels"], "multitask" in fields)
         config = AbnConfig(**fields, id2label=labels, **changes)
     if config.attention_head is None:
@@ -107,7 +110,10 @@ def _read_pickled(path: Path) -> tuple[str | None, dict]:
     tensors = read_pickled(path)
     original = identify_original(set(tensors))
     if original is not None:
-        return original.head, renamed(original, tensors)
+        try:
+            return original.head, renamed(original, tensors)
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{path.name} is not a whole checkpoint of a {original.name}: {error}") from None
     layout: Layout = identify(tensors, path.name)
     return layout.head, {layout.rename(name): tensor for name, tensor in tensors.items()}
 

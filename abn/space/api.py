@@ -11,7 +11,7 @@ from ..editing import Editing
 from ..image_processing_abn import VIEWS
 from ..methods import method_named
 from ..overlay import overlay
-from .events import ONE_QUEUE
+from .events import IN_TURN, TOGETHER
 from .faults import or_say_why
 from .models import Models
 from .picture_input import PictureInput
@@ -90,7 +90,7 @@ def add_api(answering: Models) -> None:
         """
         check_picture(picture)
         check_alpha(alpha)
-        names = [name.strip() for name in methods.split(",") if name.strip()]
+        names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
         with or_say_why():
             explainer = answering.of(model).lasting
             known = explainer.methods
@@ -158,12 +158,12 @@ def add_api(answering: Models) -> None:
     target = gr.Textbox("", label="target", **hidden)
     overlays = gr.Gallery(label="overlays", format="png", **hidden)
     records = gr.JSON(label="methods", **hidden)
-    for function, inputs, outputs in (
-        (explain, [picture, alpha, view, which], [label, image, attention_map]),
-        (edit, [picture, edited_map, which], [label, after, attention_map]),
-        (compare, [picture, methods, target, alpha, which], [overlays, records]),
+    for function, inputs, outputs, queue in (
+        (explain, [picture, alpha, view, which], [label, image, attention_map], TOGETHER),
+        (edit, [picture, edited_map, which], [label, after, attention_map], IN_TURN),
+        (compare, [picture, methods, target, alpha, which], [overlays, records], IN_TURN),
     ):
-        gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **ONE_QUEUE)
+        gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **queue)
     gr.api(model, api_name="model")
     gr.api(models, api_name="models")
 

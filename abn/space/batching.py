@@ -5,7 +5,7 @@ its own picture among it or not; the others find their answers ready.
 """
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from PIL import Image
 
@@ -17,7 +17,7 @@ class _Request:
     picture: Image.Image
     view: str
     shape: tuple
-    done: threading.Event = field(default_factory=threading.Event)
+    done: bool = False
     answer: Explanation | None = None
     error: BaseException | None = None
 
@@ -28,28 +28,36 @@ class Batcher:
     def __init__(self, explainer: Explainer):
         self.explainer = explainer
         self._waiting: list[_Request] = []
-        self._list, self._network = threading.Lock(), threading.Lock()
+        self._busy = False
+        self._changed = threading.Condition()
 
     def __call__(self, picture: Image.Image, view: str) -> Explanation:
         """The explanation of an upright RGB picture. Errors as `Explainer`'s: each caller gets its own."""
         shape = (view, *self.explainer.processor.geometry((picture.height, picture.width), view).crop)
         request = _Request(picture, view, shape)
-        with self._list:
+        with self._changed:
             self._waiting.append(request)
-        while not request.done.is_set():
-            with self._network:
-                if not request.done.is_set():
-                    self._answer(self._next())
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: request.done or not self._busy)
+                if request.done:
+                    break
+                self._busy, batch = True, self._next()
+            try:
+                self._answer(batch)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
         if request.error is not None:
             raise request.error
         return request.answer
 
     def _next(self) -> list[_Request]:
         """The longest-waiting request and those of its shape, in their order, off the list."""
-        with self._list:
-            batch = [one for one in self._waiting if one.shape == self._waiting[0].shape][:BATCH]
-            self._waiting = [one for one in self._waiting if one not in batch]
-            return batch
+        batch = [one for one in self._waiting if one.shape == self._waiting[0].shape][:BATCH]
+        self._waiting = [one for one in self._waiting if one not in batch]
+        return batch
 
     def _answer(self, batch: list[_Request]) -> None:
         try:
@@ -64,4 +72,4 @@ class Batcher:
             for one, answer in zip(batch, answers, strict=True):
                 one.answer = answer
         for one in batch:
-            one.done.set()
+            one.done = True

@@ -1,5 +1,7 @@
 """The Compare tab: several methods on the same picture."""
 
+import html
+
 import gradio as gr
 
 from ..comparison import Comparison
@@ -68,10 +70,12 @@ class ComparePage:
     def translate(self, choice: str, request: gr.Request):
         """Choices in the visitor's language, and the classes of the model in use."""
         language = language_of(request)
-        known = self.models.of(choice).explainer.methods
+        with or_say_why(request):
+            explainer = self.models.of(choice).explainer
+        known = explainer.methods
         return (
             gr.update(choices=method_choices(language, known), value=[name for name in QUICK if name in known]),
-            gr.update(choices=target_choices(language, self.models.of(choice).explainer.labels), value=""),
+            gr.update(choices=target_choices(language, explainer.labels), value=""),
         )
 
     def compare(
@@ -100,7 +104,7 @@ class ComparePage:
                 measured[name] = comparison.curves(found[name])
             shown = Shown(comparison.view, tuple((found[n], measured.get(n)) for n in methods if n in found))
             yield shown, gr.skip(), gr.skip()
-        done = say("compare_done", request, name=comparison.target)
+        done = html.escape(say("compare_done", request, name=comparison.target))
         yield gr.skip(), f"<p>{done}</p>", gr.update(visible=False)
 
     def stopped(self, request: gr.Request):

@@ -24,6 +24,8 @@ IGNORED = (
     "*__pycache__/*",
     ".pytest_cache/*",
     ".ruff_cache/*",
+    ".hypothesis/*",
+    ".gradio/*",
     "*.egg-info/*",
     "*.pyi",
     "*.log",

@@ -1,13 +1,15 @@
 """The Edit tab: paint on the attention map, and see what the perception branch makes of it."""
 
 import html
+from dataclasses import dataclass
 
 import gradio as gr
+from torch import Tensor
 
-from ..editing import Edited, Editing, change
+from ..editing import Edited, change, under
 from ..explanation import Explanation
 from ..multitask import MultiTaskExplainer
-from .events import ONE_QUEUE, QUIET
+from .events import IN_TURN, QUIET
 from .faults import or_say_why
 from .map_editor import CSS as EDITOR_CSS
 from .map_editor import Editable, MapEditor
@@ -43,6 +45,17 @@ HINTS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a visitor edits: the picture's file, the model by its name (it may leave memory), what it saw, and its
+    features, (1, C, h, w)."""
+
+    picture: str
+    model: str
+    explanation: Explanation
+    features: Tensor
+
+
 class EditPage:
     """The components of the tab and their handlers. Call inside `gr.Blocks`."""
 
@@ -60,31 +73,32 @@ class EditPage:
     def wire(self, tab: gr.Tab, picture: gr.Image, choice: gr.State) -> None:
         """Take up the page's picture when the tab is opened."""
         tab.select(
-            self.take_up, [picture, choice, self.held], [self.held, self.editor, self.result], **QUIET, **ONE_QUEUE
+            self.take_up, [picture, choice, self.held], [self.held, self.editor, self.result], **QUIET, **IN_TURN
         )
         self.editor.release(self.edit, self.held, self.result, trigger_mode="always_last", **QUIET, concurrency_limit=2)
 
-    def take_up(self, picture: str | None, choice: str, held: tuple[str, Editing] | None, request: gr.Request):
+    def take_up(self, picture: str | None, choice: str, held: Held | None, request: gr.Request):
         """The picture's map as the model gave it; what is on the tab already stays, with its edits."""
         if picture is None:
             return None, None, ""
         with or_say_why(request):
-            explainer = self.models.of(choice).lasting
-            if held is not None and held[0] == picture and held[1].explainer is explainer:
+            served = self.models.of(choice)
+            if held is not None and (held.picture, held.model) == (picture, served.name):
                 return gr.skip(), gr.skip(), gr.skip()
-            if isinstance(explainer, MultiTaskExplainer):
+            if isinstance(served.lasting, MultiTaskExplainer):
                 return None, None, f"<p>{both('edit_only_one')}</p>"
-            editing = Editing(explainer, picture, "whole")
-        explanation = editing.explanation
-        return (picture, editing), Editable(explanation.view, explanation.attention_map), unchanged(explanation)
+            explanation, features = served.lasting.explain_with_features(picture, "whole")
+        held = Held(picture, served.name, explanation, features)
+        return held, Editable(explanation.view, explanation.attention_map), unchanged(explanation)
 
-    def edit(self, held: tuple[str, Editing] | None, event: gr.EventData, request: gr.Request) -> str:
+    def edit(self, held: Held | None, event: gr.EventData, request: gr.Request) -> str:
         """A stroke is done: the perception branch under the new map."""
         if held is None:
             raise gr.Error(say("edit_gone", request), print_exception=False)
         with or_say_why(request):
-            edited = held[1](event.map)
-        return result(held[1].explanation, edited)
+            explainer = self.models.of(held.model).lasting
+            edited = under(explainer, held.features, event.map, held.explanation.attention_map.shape)
+        return result(held.explanation, edited)
 
 
 def unchanged(explanation: Explanation) -> str:

@@ -9,7 +9,7 @@ from .. import imagenette
 from ..explanation import Explanation
 from ..multitask import MultiTaskExplainer
 from ..overlay import COLOURMAPS
-from .events import ONE_QUEUE, QUIET
+from .events import IN_TURN, QUIET, TOGETHER
 from .examples_view import ExamplesView
 from .faults import or_say_why
 from .gallery import Example, Gallery
@@ -64,7 +64,7 @@ class ExplainPage:
                 self.overlay = OverlayView()
                 self.alpha = gr.Slider(0, 1, START_ALPHA, step=0.01, label=label("alpha"), elem_id="abn-alpha")
                 self.verdict = gr.HTML(elem_id="abn-verdict", js_on_load=None)
-                self.link = ShareLink(self.gallery, self.shares)
+                self.link = ShareLink(self.gallery, self.shares, self.models)
         self.sign = gr.Radio(
             sign_choices("en"), value="positive", label=label("sign"), visible=False, elem_id="abn-sign"
         )
@@ -93,12 +93,12 @@ class ExplainPage:
             ],
             trigger_mode="always_last",
             **QUIET,
-            **ONE_QUEUE,
+            **TOGETHER,
         )
         shown = [self.explained, self.overlay, self.tasks, self.task, self.verdict]
         asked = [self.picture, choice, self.view, self.colours, self.stretch, self.sign]
-        self.tasks.click(self.show_task, asked, shown, **QUIET, **ONE_QUEUE)
-        self.sign.input(self.show_sign, [*asked, self.task], shown, **QUIET, **ONE_QUEUE)
+        self.tasks.click(self.show_task, asked, shown, **QUIET, **IN_TURN)
+        self.sign.input(self.show_sign, [*asked, self.task], shown, **QUIET, **IN_TURN)
         gr.on(
             [self.colours.input, self.stretch.input],
             self.recolour,
@@ -145,7 +145,7 @@ class ExplainPage:
             explanation.attention_probabilities,
             verdict(explanation, served, seconds),
             gr.update(value=listed(explanation, served), visible=multitask(served)),
-            gr.update(visible=multitask(served)),
+            gr.update(visible=multitask(served), value="positive"),
             "",
         )
 

@@ -39,6 +39,10 @@ JAPANESE = tuple(
             r"this network has an attention map for every task; only a single one can be edited",
             "タスクごとにマップがあるネットワークは編集できません",
         ),
+        (
+            r"this network's attention map has no upper bound; only one between 0 and 1 can be edited",
+            "注意マップに上限のないネットワークは編集できません",
+        ),
         # Models
         (r"(\S+) cannot be used: (.+)", "{0} は使えません: {1}"),
         (
@@ -47,6 +51,11 @@ JAPANESE = tuple(
         ),
         (r"its weights have ([\d.]+) GB; at most (\S+) GB are allowed", "重みが {0} GB あります。上限は {1} GB です"),
         (r"its weights are larger than (\S+) GB", "重みが上限の {0} GB を超えています"),
+        (
+            r"it is not in memory; choose it under Model first",
+            "メモリにありません。先に「モデル」で選んでください",
+        ),
+        (r"one of its files is larger than the (\S+) GB that are allowed", "上限の {0} GB を超えるファイルがあります"),
         (r"its config.json is not JSON", "config.json が JSON ではありません"),
         (
             r"(\S+) holds a model of type (\S+); expected model_type 'abn'",

@@ -119,6 +119,7 @@ class Gallery:
         examples = []
         for label in DRAWINGS:
             file = self.folder / f"{label.replace(' ', '-')}{DRAWN}.png"
-            shutil.copyfile(painted(label), file)
+            if not file.is_file():  # a visitor may be reading it
+                shutil.copyfile(painted(label), file)
             examples.append(Example(str(file), label, drawn=True))
         return examples

@@ -74,12 +74,13 @@ class Explained:
     def entries(self, served: Served, examples: list[Example]):
         """Yields what is explained so far, growing; the last is the whole. Visitors share the work."""
         key = (served.name, examples[0].path, len(examples))
+        with self._lock:
+            found = self._kept.setdefault(key, [])
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
         while True:
             with self._lock:
-                found = self._kept.setdefault(key, [])
-                self._kept.move_to_end(key)
-                while len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
                 batch = examples[len(found) : len(found) + BATCH]
                 if batch:
                     made = served.lasting([example.path for example in batch], view="whole")

@@ -19,12 +19,14 @@ from .faults import told
 from .models import Models
 from .overlay_view import set_alpha
 from .serving import named
-from .words import both, label, language_of
+from .words import WORDS, both, label, language_of
 
 VIEW_ID = "abn-live"
 LONGEST = 2_000_000  # characters of a frame's data URL
 MOST_PIXELS = 4_000_000
 SHOWN = 3  # classes
+ROOM = 8  # frames that may wait
+PATIENCE = 2.0  # seconds for a turn
 
 CSS = f"""
 #{VIEW_ID} {{ --alpha: 0.5; }}
@@ -157,11 +159,12 @@ class LivePage:
 
 
 class Frames:
-    """Explains frames; visitors take turns, and each waits for no more than the others' one frame."""
+    """Explains frames. Visitors take turns; who would wait too long, or behind too many, is told so at once: frames do
+    not pass through the page's queue and must not hold its threads."""
 
     def __init__(self, models: Models):
         self.models = models
-        self._turn = threading.Lock()
+        self._turn, self._room = threading.Lock(), threading.Semaphore(ROOM)
 
     def __call__(self, asked: dict, language: str = "en") -> dict:
         """
@@ -174,13 +177,22 @@ class Frames:
         """
         try:
             picture = read_frame(asked.get("frame"))
-            served = self.models.of(str(asked.get("model") or ""))
-            with self._turn:
+            served = self.models.held(str(asked.get("model") or ""))
+        except ValueError as error:
+            return {"error": told(str(error), language)}
+        if not self._room.acquire(blocking=False):
+            return {"error": WORDS["live_busy"][language]}
+        try:
+            if not self._turn.acquire(timeout=PATIENCE):
+                return {"error": WORDS["live_busy"][language]}
+            try:
                 began = time.perf_counter()
                 explanation = served.lasting(picture, view="whole")
                 took = 1000 * (time.perf_counter() - began)
-        except ValueError as error:
-            return {"error": told(str(error), language)}
+            finally:
+                self._turn.release()
+        finally:
+            self._room.release()
         return {
             "classes": list(explanation.probabilities.items())[:SHOWN],
             "colours": png_url(explanation.colours()),
@@ -202,7 +214,7 @@ def read_frame(url: str) -> Image.Image:
             if opened.width * opened.height > MOST_PIXELS:
                 raise ValueError(f"a frame may have {MOST_PIXELS:,} pixels at most")
             return load_rgb(opened)
-    except (binascii.Error, OSError, SyntaxError):  # what is damaged
+    except (binascii.Error, OSError, SyntaxError, Image.DecompressionBombError):  # damaged, or a lie
         raise ValueError("the frame is damaged") from None
 
 

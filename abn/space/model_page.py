@@ -7,7 +7,7 @@ import threading
 import gradio as gr
 
 from .events import QUIET
-from .faults import told
+from .faults import or_say_why, told
 from .models import Models
 from .serving import Served, in_both, named
 from .words import both, label, language_of, say
@@ -101,13 +101,12 @@ class ModelPage:
             thread.join(0.3)
             yield _line(say("model_bringing", request, name=name, share=f"{share[0]:.0%}")), gr.skip(), gr.skip()
         if error := outcome.get("error"):
-            old = named(self.models.of(choice).name, language)
+            old = named(choice or self.models.serving.current.name, language)
             words = say("model_refused", request, reason=told(str(error), language), name=old)
             yield _line(words, "abn-refused"), gr.skip(), gr.skip()
             return
         served = outcome["served"]
-        new = "" if served is self.models.of("") else name.strip()
-        yield _line(say("model_in_use", request, name=named(served.name, language))), new, served.name
+        yield _line(say("model_in_use", request, name=named(served.name, language))), name.strip(), served.name
 
     def arrive(self, choice: str, request: gr.Request):
         """The model that a share link names."""
@@ -116,9 +115,10 @@ class ModelPage:
         else:
             yield gr.skip(), gr.skip(), gr.skip()
 
-    def show(self, choice: str):
+    def show(self, choice: str, request: gr.Request):
         """What the tab says of the model in use."""
-        served = self.models.of(choice)
+        with or_say_why(request):
+            served = self.models.of(choice)
         return gr.update(value=served.name, choices=self.models.listed()), model_html(served)
 
 

@@ -1,10 +1,11 @@
 """Each visitor's choice of model: the default one, the bundled one, and any other that is allowed.
 
 A choice is a name: "" for the default, "compact" for the bundled network, a Hub id, or the name of a folder,
-.safetensors or .pth.tar file under the models' root. The least recently used leave memory; a name brings its model
-back.
+.safetensors or .pth.tar file under the models' root. The least recently used leave memory, and later the disk; a name
+brings its model back.
 """
 
+import atexit
 import hashlib
 import shutil
 import tempfile
@@ -19,7 +20,8 @@ from ..explanation import Explainer
 from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
 
 FILES = (".safetensors", *SUFFIXES)
-KEPT = 2  # models beside the default and the bundled one
+KEPT = 2  # models in memory beside the default and the bundled one
+ON_DISK = 4  # of those fetched for visitors
 LIMIT = 1_000_000_000  # bytes of weights
 DEFAULT_CHOICE = ""
 
@@ -32,7 +34,9 @@ class Models:
         self.serving = serving
         self.root = Path(root).resolve() if root else None
         self.fetched = Path(tempfile.mkdtemp(prefix="abn-models-"))
+        atexit.register(shutil.rmtree, self.fetched, ignore_errors=True)
         self._held: OrderedDict[str, Served] = OrderedDict()
+        self._on_disk: OrderedDict[str, None] = OrderedDict()
         self._table, self._loading = threading.Lock(), threading.Lock()
 
     def of(self, choice: str, report: Callable[[float], None] | None = None) -> Served:
@@ -45,22 +49,32 @@ class Models:
             ValueError: there is no such model, it is not allowed, or it cannot be had; says why.
         """
         choice = choice.strip()
-        if choice == DEFAULT_CHOICE or choice == self.serving.current.name:
-            return self.serving.current
-        if choice in (BUNDLED, self.serving.bundled.name):
-            return self.serving.bundled
-        if found := self._touched(choice):
+        if found := self._in_memory(choice):
             return found
         with self._loading:
-            if found := self._touched(choice):  # another visitor wanted it, too
+            if found := self._in_memory(choice):  # another visitor wanted it, too
                 return found
             served = self._load(choice, report)
             with self._table:
                 self._held[choice] = served
-                gone = [self._held.popitem(last=False)[0] for _ in range(len(self._held) - KEPT)]
-            for name in gone:
-                shutil.rmtree(self._folder(name), ignore_errors=True)
+                while len(self._held) > KEPT:
+                    self._held.popitem(last=False)
+            if self._folder(choice).is_dir():
+                self._on_disk[choice] = None
+                self._on_disk.move_to_end(choice)
+            while len(self._on_disk) > ON_DISK:
+                shutil.rmtree(self._folder(self._on_disk.popitem(last=False)[0]), ignore_errors=True)
             return served
+
+    def held(self, choice: str) -> Served:
+        """The model of that name, if it is in memory.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if found := self._in_memory(choice.strip()):
+            return found
+        raise ValueError(f"{choice} cannot be used: it is not in memory; choose it under Model first")
 
     def listed(self) -> list[str]:
         """The names that can be chosen without typing one."""
@@ -68,8 +82,12 @@ class Models:
             held = list(self._held)
         return list(dict.fromkeys([self.serving.current.name, self.serving.bundled.name, *self._local(), *held]))
 
-    def _touched(self, choice: str) -> Served | None:
+    def _in_memory(self, choice: str) -> Served | None:
         """The model if it is in memory, which makes it the most recently used."""
+        if choice == DEFAULT_CHOICE or choice == self.serving.current.name:
+            return self.serving.current
+        if choice in (BUNDLED, self.serving.bundled.name):
+            return self.serving.bundled
         with self._table:
             if choice in self._held:
                 self._held.move_to_end(choice)
@@ -92,7 +110,7 @@ class Models:
                     raise ValueError(f"its weights are larger than {LIMIT / 1e9:g} GB")
             elif HUB_ID.match(choice):
                 kept = None if hub.is_cached(choice) else self._folder(choice)
-                source = hub.fetch(choice, cache_dir=kept, limit=LIMIT, report=report)
+                source = hub.fetch(choice, cache_dir=kept, limit=LIMIT, token=False, report=report)
             else:
                 raise ValueError("it is neither in the list nor a Hub id (owner/name)")
             device = "cpu" if ZERO_GPU else None
@@ -102,5 +120,5 @@ class Models:
             raise ValueError(f"{choice} cannot be used: {reason_of(error, source, choice)}") from None
 
     def _folder(self, choice: str) -> Path:
-        """Where a model that a visitor chose is fetched to; it leaves the disk when it leaves memory."""
+        """Where a model that a visitor chose is fetched to."""
         return self.fetched / hashlib.sha256(choice.encode()).hexdigest()  # no name leads out of `fetched`

@@ -23,12 +23,6 @@ CSS = f"""
 #{VIEW_ID} .abn-layers img {{ display: block; max-width: 100%; height: auto; margin: 0; }}
 #{VIEW_ID} .abn-layers .abn-jet {{ position: absolute; inset: 0; width: 100%; height: 100%;
   mix-blend-mode: plus-lighter; opacity: var(--alpha); }}
-#{VIEW_ID} {{ min-height: 424px; }}  /* of the opening picture: nothing jumps when it comes */
-#{VIEW_ID}:has(.abn-empty) .abn-stage {{ min-height: 386px; }}
-@media (max-width: 480px) {{
-  #{VIEW_ID} {{ min-height: 340px; }}
-  #{VIEW_ID}:has(.abn-empty) .abn-stage {{ min-height: 300px; }}
-}}
 #{VIEW_ID}.abn-enlarged .abn-layers, #{VIEW_ID}.abn-enlarged .abn-layers img {{ width: 100%; }}
 /* As high as with the opening picture: nothing jumps when it comes. */
 #{VIEW_ID} {{ min-height: 424px; }}

@@ -14,7 +14,7 @@ from .edit import EditPage
 from .events import QUIET
 from .examples_view import CSS as EXAMPLES_CSS
 from .explain import ExplainPage
-from .faults import told
+from .faults import or_say_why, told
 from .gallery import Gallery
 from .gallery_page import CSS as GALLERY_CSS
 from .gallery_page import GalleryPage
@@ -155,7 +155,12 @@ def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
 
         outputs = [notice, model, examples, page.examples, page.examples_note, timer]
         gr.on([demo.load, timer.tick], refresh, [choice, model, examples, page.classes], outputs, **QUIET)
-        model.change(lambda choice: known_classes(models.of(choice), choice), choice, known, **QUIET)
+
+        def knows(choice: str, request: gr.Request) -> str:
+            with or_say_why(request):
+                return known_classes(models.of(choice), choice)
+
+        model.change(knows, choice, known, **QUIET)
         page.wire(demo, choice, model)
         compare.wire(compare_tab, page.picture, choice, model)
         edit.wire(edit_tab, page.picture, choice)

@@ -7,6 +7,8 @@ from pathlib import Path
 import gradio as gr
 from gradio.data_classes import ImageData
 
+LONGEST = 28_000_000  # characters of a data URL: 20 MB of file
+
 
 class PictureInput(gr.Image):
     """`gr.Image` that gives the handler the uploaded file's path, not opened, not converted.
@@ -32,6 +34,8 @@ class PictureInput(gr.Image):
 
     def _written(self, url: str) -> str:
         """A data URL's bytes as a file, not decoded: `load_rgb` judges them."""
+        if len(url) > LONGEST:
+            raise gr.Error("The picture's data URL is longer than 28 MB.", print_exception=False)
         try:
             content = base64.b64decode(url.partition(",")[2], validate=True)
         except ValueError:
@@ -39,4 +43,5 @@ class PictureInput(gr.Image):
         folder = Path(self.GRADIO_CACHE) / hashlib.sha256(content).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "picture").write_bytes(content)
+        self.temp_files.add(str(folder / "picture"))  # what Gradio deletes on its schedule
         return str(folder / "picture")

@@ -24,6 +24,7 @@ BUNDLED = "compact"
 BUNDLED_NAME = "bundled compact network"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
+_DECODING = threading.Semaphore(2)  # a large picture takes hundreds of megabytes on its way to RGB
 ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
 
 try:  # ZeroGPU lends its GPU to decorated functions; elsewhere the decorator does nothing
@@ -179,7 +180,8 @@ def named(name: str, language: str) -> str:
 
 def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, float]:
     """The explanation, and the seconds it took. Errors as `Explainer`'s."""
-    picture = load_rgb(picture)  # here: an error raised on ZeroGPU would lose its words, and cost a loan
+    with _DECODING:
+        picture = load_rgb(picture)  # here: an error raised on ZeroGPU would lose its words, and cost a loan
     started = time.perf_counter()
     if served.explainer is _on_zero_gpu and served.explainer.device.type == "cuda":
         explanation = _explain_on_zero_gpu(picture, view)

@@ -15,6 +15,7 @@ from ..overlay import COLOURMAPS
 from .events import QUIET
 from .faults import or_say_why
 from .gallery import Gallery
+from .models import Models
 from .shares import DAYS, Shares
 from .words import both, label, say
 
@@ -72,8 +73,8 @@ def read(query: Mapping[str, str], views: tuple[str, ...]) -> Linked:
 class ShareLink:
     """The button, its small print and its link. Call inside `gr.Blocks`."""
 
-    def __init__(self, gallery: Gallery, shares: Shares):
-        self.gallery, self.shares = gallery, shares
+    def __init__(self, gallery: Gallery, shares: Shares, models: Models):
+        self.gallery, self.shares, self.models = gallery, shares, models
         with gr.Row(elem_id="abn-share-row"):
             self.button = gr.Button(label("share"), size="sm", elem_id="abn-share", min_width=110)
             gr.HTML(f"<p>{both('share_about', days=DAYS)}</p>", elem_id="abn-share-about", js_on_load=None)
@@ -111,8 +112,7 @@ class ShareLink:
             example = self.gallery.id_of(picture)
             asked = {"example": example} if example else {"share": self.shares.keep(picture)}
         asked |= {"alpha": f"{alpha:g}", "view": view, "colours": colours, "stretch": int(stretch)}
-        if choice:
-            asked["model"] = choice
+        asked["model"] = choice or self.models.serving.current.name
         words = both("share_link_example" if example else "share_link", days=DAYS)
         return "?" + urlencode(
             asked

@@ -21,6 +21,8 @@ LIFETIME = DAYS * 24 * 3600  # seconds
 AT_MOST = 500  # pictures; the oldest leave first
 LONGEST = 2048  # pixels
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
+OWN = re.compile(r"\.?[A-Za-z0-9_-]{22}(\.png)?")
+HOUR = 3600  # seconds
 
 
 class Shares:
@@ -30,6 +32,17 @@ class Shares:
         self.folder = Path(folder)
         self.lifetime, self.at_most = lifetime, at_most
         self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Let what is too old leave every hour, also where nobody shares anything."""
+
+        def clear():
+            while True:
+                with self._lock:
+                    self._clear(self.at_most)
+                time.sleep(HOUR)
+
+        threading.Thread(target=clear, name="shares", daemon=True).start()
 
     def keep(self, picture: Picture) -> str:
         """Keep a picture and return its id, 128 random bits.
@@ -63,7 +76,7 @@ class Shares:
         """Delete what is too old, and the oldest of what is too many."""
         if not self.folder.is_dir():
             return
-        aged = sorted((file.stat().st_mtime, file) for file in self.folder.iterdir() if file.is_file())
+        aged = sorted((file.stat().st_mtime, file) for file in self.folder.iterdir() if OWN.fullmatch(file.name))
         oldest = time.time() - self.lifetime
         for place, (changed, file) in enumerate(aged):
             if changed < oldest or place < len(aged) - at_most:

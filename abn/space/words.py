@@ -202,6 +202,10 @@ WORDS: dict[str, dict[str, str]] = {
         "camera to https pages only.",
         "ja": "カメラが見つからないか、他のプログラムが使っています。別のマシンから開くときは https が必要です。",
     },
+    "live_busy": {
+        "en": "Many cameras are on; trying again …",
+        "ja": "多くのカメラが使われています。もう一度試しています …",
+    },
     "live_again": {"en": "Try again", "ja": "もう一度"},
     "live_rate": {"en": "frames/s", "ja": "枚/秒"},
     "tab_gallery": {"en": "Gallery", "ja": "ギャラリー"},
