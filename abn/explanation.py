@@ -39,7 +39,7 @@ class Explanation:
 
     label: the perception branch's most probable class.
     probabilities: class -> probability, most probable first; temperature-scaled where the weights bring a calibration.
-    attention_probabilities: the attention branch's own opinion, likewise.
+    attention_probabilities: the attention branch's own opinion, likewise; empty without such a branch.
     attention_map: (h, w) float32, as the model gave it: in [0, 1], but of SE-ResNet (no upper bound) and of multi-task
         networks (signed, the target's).
     view: (H, W, 3) uint8 RGB: the picture's own pixels of what was looked at, the longest side at most 1024.
@@ -167,7 +167,7 @@ class Explainer:
     @torch.no_grad()
     def forward(self, pictures: list[Image.Image], view: str, target: int | None = None) -> Passed:
         """The forward pass that every method starts from; upright RGB pictures of equal input shape."""
-        pixels = self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
+        pixels = self._pixels(pictures, view)
         pixels = pixels.to(self.device, memory_format=torch.channels_last)
         parts = self._parts(pixels)
         predicted = parts.logits.argmax(1)
@@ -216,7 +216,8 @@ class Explainer:
         """What a method makes of a forward pass."""
         parts, targets = passed.parts, passed.targets
         maps = method.compute(self.model, passed.pixels, parts, targets)[:, None].cpu()
-        logits, attention_logits = parts.logits.float().cpu(), parts.attention_logits.float().cpu()
+        logits, own = parts.logits.float().cpu(), parts.attention_logits
+        own = None if own is None else own.float().cpu() / self.calibration.attention_temperature
         attention_maps = self._attention_maps(passed).float().cpu()
         energies = energy_score(logits).tolist()
         sizes = [(picture.height, picture.width) for picture in pictures]
@@ -229,9 +230,7 @@ class Explainer:
                 Explanation(
                     label=next(iter(probabilities)),
                     probabilities=probabilities,
-                    attention_probabilities=self._probabilities(
-                        attention_logits[i] / self.calibration.attention_temperature
-                    ),
+                    attention_probabilities={} if own is None else self._probabilities(own[i]),
                     attention_map=attention_maps[i].numpy(),
                     view=views[i],
                     heatmap=heatmaps[i].clamp(0, 1).numpy(),
@@ -242,6 +241,9 @@ class Explainer:
                 )
             )
         return explanations
+
+    def _pixels(self, pictures: list[Image.Image], view: str) -> Tensor:
+        return self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
 
     def _parts(self, pixels: Tensor) -> Parts:
         return forward_parts(self.model, pixels)

@@ -83,7 +83,7 @@ def probability(model: AbnForImageClassification, pixel_values: Tensor, targets:
             for chunk in pixel_values.split(FORWARD)
         ]
     found = torch.cat(logits)
-    shares = found.softmax(1) if model.config.multitask is None else scores(found)
+    shares = found.softmax(1) if getattr(model.config, "multitask", None) is None else scores(found)
     return shares.gather(1, targets[:, None])[:, 0]
 
 

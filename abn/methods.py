@@ -26,11 +26,12 @@ class Parts:
 
     logits, attention_logits: (B, K). attention_map: (B, 1, h, w) in (0, 1). class_maps: (B, K, h, w), the attention
     branch's activations. last_features: (B, C, h / 2, w / 2), the perception branch's. features: (B, D, h, w), the
-    feature extractor's. The last three are None where a network has one map a task: (B, K, h, w) and signed.
+    feature extractor's. The last three are None where a network has one map a task, (B, K, h, w) and signed, or no
+    branches at all.
     """
 
     logits: Tensor
-    attention_logits: Tensor
+    attention_logits: Tensor | None
     attention_map: Tensor
     class_maps: Tensor | None = None
     last_features: Tensor | None = None

@@ -1,0 +1,163 @@
+"""A Vision Transformer's attention (Dosovitskiy et al. 2021, arXiv:2010.11929), beside an ABN's.
+
+The network is transformers' `ViTForImageClassification`. Each of its L layers has H heads, and each head an (N, N)
+matrix of attention among N tokens, the class token first and then the patches, row by row; a row sums to one. What is
+shown is the class token's row, in one of these ways. Unlike an ABN's map, attention is no weight on the picture: each
+layer mixes what the layers below have mixed already.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import ViTForImageClassification
+
+from .calibration import Calibration
+from .explanation import Explainer, Explanation, Passed, Picture
+from .image_processing_abn import AbnImageProcessor, Geometry
+from .methods import METHODS, Method, Parts, scaled
+
+
+class VitImageProcessor(AbnImageProcessor):
+    """The whole picture, squashed to the network's own size: its position embeddings know no other."""
+
+    def _plan(self, picture: tuple[int, int], *, view: str, size, crop_size) -> Geometry:
+        return super()._plan(picture, view="model", size=size, crop_size=crop_size)
+
+
+@dataclass(frozen=True)
+class VitParts(Parts):
+    """`Parts` of a transformer: attention_map is the rollout's, (B, 1, h, w); attentions: L tensors of (B, H, N, N)."""
+
+    attentions: tuple[Tensor, ...] = ()
+
+
+def rollout(attentions: tuple[Tensor, ...]) -> Tensor:
+    """Attention rollout (Abnar & Zuidema 2020, arXiv:2005.00928): L x (B, H, N, N) -> (B, N, N).
+
+    Heads averaged, the residual connection added as the identity, rows normalised, layers multiplied, last first.
+    """
+    product = None
+    for attention in attentions:
+        mixed = attention.float().mean(1)
+        mixed = mixed + torch.eye(mixed.shape[-1], device=mixed.device)
+        mixed = mixed / mixed.sum(-1, keepdim=True)
+        product = mixed if product is None else mixed @ product
+    return product
+
+
+def gradient_rollout(attentions: tuple[Tensor, ...], gradients: tuple[Tensor, ...]) -> Tensor:
+    """Attention relevance for one class (Chefer et al. 2021, arXiv:2103.15679, eq. 5 and 6): L x (B, H, N, N) twice ->
+    (B, N, N).
+
+    Starting from R = I, layer by layer R <- R + mean_h(relu(gradient * attention)) R.
+    """
+    tokens = attentions[0].shape[-1]
+    relevance = torch.eye(tokens, device=attentions[0].device).expand(len(attentions[0]), -1, -1)
+    for attention, gradient in zip(attentions, gradients, strict=True):
+        relevance = relevance + (gradient * attention).float().clamp(min=0).mean(1) @ relevance
+    return relevance
+
+
+def class_token(matrix: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(B, N, N) -> (B, h, w): what the class token takes from each patch."""
+    return matrix[:, 0, 1:].unflatten(1, grid)
+
+
+def _grid(parts: Parts) -> tuple[int, int]:
+    return tuple(parts.attention_map.shape[-2:])
+
+
+def rolled_out(model, pixel_values, parts: VitParts, targets) -> Tensor:
+    """Attention rollout, over its maximum."""
+    return scaled(parts.attention_map[:, 0])
+
+
+def last_layer(model, pixel_values, parts: VitParts, targets) -> Tensor:
+    """The last layer's attention, heads averaged, over its maximum."""
+    return scaled(class_token(parts.attentions[-1].float().mean(1), _grid(parts)))
+
+
+def for_class(model, pixel_values, parts: VitParts, targets: Tensor) -> Tensor:
+    """`gradient_rollout` for each picture's target, over its maximum. A forward and a backward pass of its own; nothing
+    is left on the model."""
+    with torch.enable_grad():  # the weights are frozen: the way back leads through the picture alone
+        pixel_values = pixel_values.detach().requires_grad_(True)
+        outputs = model(pixel_values=pixel_values, output_attentions=True)
+        logit = outputs.logits.gather(1, targets[:, None]).sum()
+        gradients = torch.autograd.grad(logit, outputs.attentions)
+    attentions = tuple(attention.detach() for attention in outputs.attentions)
+    return scaled(class_token(gradient_rollout(attentions, gradients), _grid(parts)))
+
+
+def one_head(layer: int, head: int | None):
+    """The attention of one layer (from 0), of one head (from 0) or of the mean over heads, over its maximum."""
+
+    def compute(model, pixel_values, parts: VitParts, targets) -> Tensor:
+        attention = parts.attentions[layer].float()
+        chosen = attention.mean(1) if head is None else attention[:, head]
+        return scaled(class_token(chosen, _grid(parts)))
+
+    return compute
+
+
+def vit_methods(layers: int, heads: int) -> dict[str, Method]:
+    """All ways to explain a transformer of so many layers and heads. "attention" is the rollout; "layer-3" and
+    "layer-3-head-2" count from 1."""
+    methods = [
+        Method("attention", "Attention rollout", False, rolled_out),
+        Method("last-layer", "Last layer's attention", False, last_layer),
+        Method("gradient-rollout", "Rollout for the class (gradients)", True, for_class),
+        METHODS["centre"],
+        METHODS["uniform"],
+    ]
+    for layer in range(layers):
+        for head in (None, *range(heads)):
+            name = f"layer-{layer + 1}" + ("" if head is None else f"-head-{head + 1}")
+            words = f"Layer {layer + 1}" + (", all heads" if head is None else f", head {head + 1}")
+            methods.append(Method(name, words, False, one_head(layer, head)))
+    return {method.name: method for method in methods}
+
+
+class VitExplainer(Explainer):
+    """As `Explainer`, for a Vision Transformer. With a `VitImageProcessor` it sees the whole picture in both views.
+
+    There is no attention branch, so `attention_probabilities` is empty; `attention_map` is the rollout's.
+    """
+
+    def __init__(
+        self,
+        model: ViTForImageClassification,
+        processor: AbnImageProcessor,
+        *,
+        calibration: Calibration | None = None,
+        device: str | torch.device | None = None,
+    ):
+        model.set_attn_implementation("eager")  # the others do not give their attention away
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        super().__init__(model, processor, calibration=calibration, device=device)
+        config = model.config
+        self.methods = vit_methods(config.num_hidden_layers, config.num_attention_heads)
+
+    def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
+        """Raises: ValueError: always; a transformer has no attention map that its answer is computed from."""
+        raise ValueError("a Vision Transformer has no single attention map that could be edited; an ABN has")
+
+    def _pixels(self, pictures: list[Image.Image], view: str) -> Tensor:
+        """One channel for a network of one: digits."""
+        if self.model.config.num_channels == 1:
+            pictures = [picture.convert("L").convert("RGB") for picture in pictures]
+        return super()._pixels(pictures, view)[:, : self.model.config.num_channels]
+
+    @torch.no_grad()
+    def _parts(self, pixels: Tensor) -> VitParts:
+        outputs = self.model(pixel_values=pixels, output_attentions=True)
+        patch = self.model.config.patch_size
+        grid = pixels.shape[2] // patch, pixels.shape[3] // patch
+        rolled = class_token(rollout(outputs.attentions), grid)
+        return VitParts(outputs.logits, None, scaled(rolled)[:, None], attentions=outputs.attentions)
+
+    def _attention_maps(self, passed: Passed) -> Tensor:
+        return passed.parts.attention_map[:, 0]
