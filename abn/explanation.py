@@ -119,10 +119,9 @@ class Explainer:
             OSError: it cannot be found or fetched.
         """
         model, processor = load_checkpoint(source, residual_attention=residual_attention, **where)
-        kind = cls
-        if model.config.multitask is not None:
-            from .multitask import MultiTaskExplainer as kind
-        return kind(model, processor, calibration=load_calibration(source, **where), device=device)
+        from .kinds import kind_of
+
+        return kind_of(model)(model, processor, calibration=load_calibration(source, **where), device=device)
 
     def __call__(
         self,

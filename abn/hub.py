@@ -15,6 +15,7 @@ from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url, t
 from huggingface_hub.errors import EntryNotFoundError
 from tqdm import tqdm
 
+KINDS = ("abn", "vit")
 REQUIRED = ("config.json", "model.safetensors")
 OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
 DEADLINE = 10.0  # seconds to the first answer
@@ -79,8 +80,8 @@ def fetch(
         The folder with the files.
 
     Raises:
-        HubError: no answer, an error, a stalled download, a missing file, a config that is not ABN's, or weights
-            above the limit; the message says which.
+        HubError: no answer, an error, a stalled download, a missing file, a config of another kind of network, or
+            weights above the limit; the message says which.
     """
     watch = _Watch(report)
     outcome: dict = {}
@@ -169,8 +170,8 @@ def _check_config(file: Path) -> None:
     except ValueError:
         raise HubError("its config.json is not JSON") from None
     kind = found.get("model_type") if isinstance(found, dict) else None
-    if kind != "abn":
-        raise HubError(f"it holds a model of type {kind!r}; expected model_type 'abn'")
+    if kind not in KINDS:
+        raise HubError(f"it holds a model of type {kind!r}; expected model_type 'abn' or 'vit'")
 
 
 def _probe(url: str, timeout: float, token: bool | None = None) -> int | None:

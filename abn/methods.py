@@ -185,6 +185,11 @@ METHODS = {
 }
 
 
+def listed(methods: dict[str, Method]) -> list[Method]:
+    """Each method once, where one goes by several names."""
+    return [method for name, method in methods.items() if method.name == name]
+
+
 def method_named(name: str, methods: dict[str, Method] = METHODS) -> Method:
     """Raises: ValueError: unknown; names the known ones."""
     if name not in methods:

@@ -15,15 +15,8 @@ from transformers import ViTForImageClassification
 
 from .calibration import Calibration
 from .explanation import Explainer, Explanation, Passed, Picture
-from .image_processing_abn import AbnImageProcessor, Geometry
+from .image_processing_abn import AbnImageProcessor
 from .methods import METHODS, Method, Parts, scaled
-
-
-class VitImageProcessor(AbnImageProcessor):
-    """The whole picture, squashed to the network's own size: its position embeddings know no other."""
-
-    def _plan(self, picture: tuple[int, int], *, view: str, size, crop_size) -> Geometry:
-        return super()._plan(picture, view="model", size=size, crop_size=crop_size)
 
 
 @dataclass(frozen=True)
@@ -103,10 +96,10 @@ def one_head(layer: int, head: int | None):
 
 
 def vit_methods(layers: int, heads: int) -> dict[str, Method]:
-    """All ways to explain a transformer of so many layers and heads. "attention" is the rollout; "layer-3" and
+    """All ways to explain a transformer of so many layers and heads. "attention" means the rollout, too; "layer-3" and
     "layer-3-head-2" count from 1."""
     methods = [
-        Method("attention", "Attention rollout", False, rolled_out),
+        Method("rollout", "Attention rollout", False, rolled_out),
         Method("last-layer", "Last layer's attention", False, last_layer),
         Method("gradient-rollout", "Rollout for the class (gradients)", True, for_class),
         METHODS["centre"],
@@ -117,7 +110,7 @@ def vit_methods(layers: int, heads: int) -> dict[str, Method]:
             name = f"layer-{layer + 1}" + ("" if head is None else f"-head-{head + 1}")
             words = f"Layer {layer + 1}" + (", all heads" if head is None else f", head {head + 1}")
             methods.append(Method(name, words, False, one_head(layer, head)))
-    return {method.name: method for method in methods}
+    return {"attention": methods[0]} | {method.name: method for method in methods}
 
 
 class VitExplainer(Explainer):

@@ -1,14 +1,20 @@
 """A Vision Transformer's attention: by hand, against the library's own, and through the common interface."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from conftest import in_threads, made_up_picture
+from safetensors.torch import load_file, save_file
 from transformers import ViTConfig, ViTForImageClassification
 
+from abn import Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
-from abn.vit import VitExplainer, VitImageProcessor, class_token, gradient_rollout, rollout
+from abn.image_processing_vit import VitImageProcessor
+from abn.space.serving import Served, described
+from abn.vit import VitExplainer, class_token, gradient_rollout, rollout
 
 
 def network(channels=3, side=32, patch=8, layers=3, heads=4):
@@ -74,7 +80,7 @@ def test_raw_attention_is_what_the_library_gives(explainer):
         np.testing.assert_allclose(comparison(f"layer-{layer + 1}").grid, mean / mean.max(), atol=1e-5)
     np.testing.assert_array_equal(comparison("last-layer").grid, comparison("layer-3").grid)
     rolled = rollout(attentions)[0, 0, 1:].view(4, 4)
-    np.testing.assert_allclose(comparison("attention").grid, rolled / rolled.max(), atol=1e-5)
+    np.testing.assert_allclose(comparison("rollout").grid, rolled / rolled.max(), atol=1e-5)
 
 
 def test_the_gradient_is_that_of_the_targets_logit(explainer):
@@ -113,7 +119,9 @@ def test_it_is_explained_like_any_other_network(explainer):
     assert curves.insertion[-1] == pytest.approx(explainer(picture).probabilities[explainer(picture).label], abs=0.02)
     with pytest.raises(ValueError, match="no single attention map that could be edited"):
         Editing(explainer, picture)
-    with pytest.raises(ValueError, match="method must be one of 'attention', 'last-layer', 'gradient-rollout'"):
+    with pytest.raises(
+        ValueError, match="method must be one of 'attention', 'rollout', 'last-layer', 'gradient-rollout'"
+    ):
         explainer(picture, method="grad-cam")
 
 
@@ -141,3 +149,36 @@ def test_threads_do_not_disturb_each_other(explainer):
     in_threads(lambda i: found.__setitem__(i, explainer(pictures[i], method=names[i], target=2).heatmap), 4)
     for index in range(4):
         np.testing.assert_allclose(found[index], alone[index], atol=1e-5)
+
+
+def test_a_checkpoint_opens_and_says_what_it_is(tmp_path):
+    model = network()
+    model.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(
+        '{"image_processor_type": "ViTImageProcessor", "size": 32, "image_mean": [0.4, 0.4, 0.4]}'
+    )
+    explainer = Explainer.from_pretrained(tmp_path, device="cpu")
+    assert isinstance(explainer, VitExplainer)
+    assert explainer.labels == [f"class {i}" for i in range(5)]
+    assert list(explainer.processor.image_mean) == [0.4] * 3
+    assert list(explainer.processor.image_std) == [0.5] * 3
+    words = described(Served("a", explainer), "en")
+    assert words.startswith("Vision Transformer of 3 layers, width 32, 0.0 M parameters")
+    pixels = explainer.processor(made_up_picture(50, 40), return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        expected = model(pixel_values=pixels).logits.softmax(1)[0]
+    found = explainer(made_up_picture(50, 40)).probabilities
+    assert [found[f"class {i}"] for i in range(5)] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_half_a_checkpoint_is_refused(tmp_path):
+    network().save_pretrained(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors.pop("classifier.bias")
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"1 tensors are missing or of the wrong shape \(classifier\.bias\)"):
+        Explainer.from_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_size": 10**6}))
+    with pytest.raises(ValueError, match="hidden_size must be a whole number, 2,048 at most; got 1000000"):
+        Explainer.from_pretrained(tmp_path)

@@ -14,6 +14,7 @@ from ..modeling_abn import AbnForImageClassification
 from ..modeling_multitask import AbnForMultiTaskClassification
 from .infer import infer_config
 from .originals import SUFFIXES, identify_original, read_pickled, renamed
+from .transformer import load_vit
 
 CIFAR_STATISTICS = {"image_mean": [0.4914, 0.4822, 0.4465], "image_std": [0.2023, 0.1994, 0.2010]}
 CELEBA_STATISTICS = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}  # as the authors trained
@@ -22,7 +23,7 @@ BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 
 def load_checkpoint(
     source: str | Path, *, residual_attention: bool | None = None, **where
-) -> tuple[AbnForImageClassification | AbnForMultiTaskClassification, AbnImageProcessor]:
+) -> tuple[PreTrainedModel, AbnImageProcessor]:
     """The model (float32, in evaluation mode) and the processor of a checkpoint.
 
     Args:
@@ -32,7 +33,7 @@ def load_checkpoint(
         where: `from_pretrained`'s revision, cache_dir, token, local_files_only.
 
     Raises:
-        ValueError: it is not an ABN checkpoint; says what was found and what was expected.
+        ValueError: it is neither an ABN's nor a Vision Transformer's; says what was found and what was expected.
         OSError: it cannot be found or fetched.
     """
     if str(source) == "compact":
@@ -43,7 +44,11 @@ def load_checkpoint(
         return _load_file(path, changes)
     if not path.exists() and (path.is_absolute() or path.suffix == ".safetensors" or str(source).startswith(".")):
         raise FileNotFoundError(f"there is no checkpoint at {source}")
-    model = _kind(source, where).from_pretrained(source, dtype="float32", **where, **changes)
+    found = AbnConfig.get_config_dict(source, **where)[0]
+    if found.get("model_type") == "vit":
+        return load_vit(source, **where)
+    kind = AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
+    model = kind.from_pretrained(source, dtype="float32", **where, **changes)
     return model, _load_processor(source, **where)
 
 
@@ -72,12 +77,6 @@ def _load_processor(source: str | Path, config: AbnConfig | None = None, **where
 def _optional(source: str | Path, name: str, **where) -> str | None:
     """A file of a folder or Hub repository; None where it is known not to be there."""
     return cached_file(source, name, _raise_exceptions_for_missing_entries=False, **where)
-
-
-def _kind(source: str | Path, where: dict) -> type:
-    """The class that a folder or Hub repository asks for."""
-    found = AbnConfig.get_config_dict(source, **where)[0]
-    return AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
 
 
 def _load_file(path: Path, changes: dict) -> tuple[PreTrainedModel, AbnImageProcessor]:

@@ -9,7 +9,7 @@ import numpy as np
 from ..comparison import Comparison
 from ..editing import Editing
 from ..image_processing_abn import VIEWS
-from ..methods import method_named
+from ..methods import listed, method_named
 from ..overlay import overlay
 from .events import IN_TURN, TOGETHER
 from .faults import or_say_why
@@ -94,7 +94,7 @@ def add_api(answering: Models) -> None:
         with or_say_why():
             explainer = answering.of(model).lasting
             known = explainer.methods
-            if methods == QUICK_METHODS:
+            if methods == QUICK_METHODS:  # of a network that knows others, those it knows
                 names = [name for name in names if name in known]
             asked = [method_named(name, known) for name in names]
             if not asked:
@@ -128,7 +128,7 @@ def add_api(answering: Models) -> None:
             "classes": served.explainer.labels,
             "methods": [
                 {"name": method.name, "label": method.label, "uses_target": method.uses_target}
-                for method in served.explainer.methods.values()
+                for method in listed(served.explainer.methods)
             ],
             "models": answering.listed(),
         }

@@ -5,14 +5,25 @@ import html
 import gradio as gr
 
 from ..comparison import Comparison
-from ..methods import METHODS, Method
+from ..methods import METHODS, Method, listed
 from .compare_view import SET_ALPHA, CompareView, Shown
 from .events import QUIET
 from .faults import or_say_why
 from .models import Models
 from .words import WORDS, both, label, language_of, say, with_names, worded
 
-QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
+QUICK = [
+    "rollout",
+    "last-layer",
+    "gradient-rollout",
+    "attention",
+    "attention-negative",
+    "attention-both",
+    "attention-cam",
+    "grad-cam",
+    "grad-cam++",
+    "centre",
+]
 SLOW = ("score-cam", "occlusion")  # many forwards: curves are measured first for the quick ones
 
 CSS = """
@@ -74,7 +85,9 @@ class ComparePage:
             explainer = self.models.of(choice).explainer
         known = explainer.methods
         return (
-            gr.update(choices=method_choices(language, known), value=[name for name in QUICK if name in known]),
+            gr.update(
+                choices=method_choices(language, known), value=[m.name for m in listed(known) if m.name in QUICK]
+            ),
             gr.update(choices=target_choices(language, explainer.labels), value=""),
         )
 
@@ -112,7 +125,9 @@ class ComparePage:
 
 
 def method_choices(language: str, known: dict[str, Method] = METHODS) -> list[tuple[str, str]]:
-    return worded("method", known, language)
+    """Those with words of their own: not every head of a transformer."""
+    names = [method.name for method in listed(known) if f"method_{method.name}" in WORDS]
+    return worded("method", names, language)
 
 
 def target_choices(language: str, labels: list[str]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..editing import Edited, change, under
 from ..explanation import Explanation
 from ..multitask import MultiTaskExplainer
+from ..vit import VitExplainer
 from .events import IN_TURN, QUIET
 from .faults import or_say_why
 from .map_editor import CSS as EDITOR_CSS
@@ -87,6 +88,8 @@ class EditPage:
                 return gr.skip(), gr.skip(), gr.skip()
             if isinstance(served.lasting, MultiTaskExplainer):
                 return None, None, f"<p>{both('edit_only_one')}</p>"
+            if isinstance(served.lasting, VitExplainer):
+                return None, None, f"<p>{both('edit_only_abn')}</p>"
             explanation, features = served.lasting.explain_with_features(picture, "whole")
         held = Held(picture, served.name, explanation, features)
         return held, Editable(explanation.view, explanation.attention_map), unchanged(explanation)

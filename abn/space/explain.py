@@ -142,7 +142,7 @@ class ExplainPage:
             explanation,
             Shown(explanation, colours, stretch),
             explanation.probabilities,
-            explanation.attention_probabilities,
+            explanation.attention_probabilities or None,
             verdict(explanation, served, seconds),
             gr.update(value=listed(explanation, served), visible=multitask(served)),
             gr.update(visible=multitask(served), value="positive"),
@@ -229,8 +229,8 @@ def colour_choices(language: str) -> list[tuple[str, str]]:
 def verdict(explanation: Explanation, served: Served, seconds: float) -> str:
     """The answer as a sentence, a warning where the picture is like none of the classes, and the small print."""
     answer, confidence = html.escape(explanation.label), explanation.probabilities[explanation.label]
-    other = next(iter(explanation.attention_probabilities))
-    agrees = both("agrees") if other == explanation.label else both("disagrees", label=other)
+    other = next(iter(explanation.attention_probabilities), None)
+    agrees = both("agrees") if other == explanation.label else "" if other is None else both("disagrees", label=other)
     warning = ""
     if explanation.unfamiliar:
         warning = f'<p class="abn-warning"><strong>{both("unfamiliar")}</strong> {both("unfamiliar_why")}</p>'

@@ -58,7 +58,7 @@ JAPANESE = tuple(
         (r"one of its files is larger than the (\S+) GB that are allowed", "上限の {0} GB を超えるファイルがあります"),
         (r"its config.json is not JSON", "config.json が JSON ではありません"),
         (
-            r"(\S+) holds a model of type (\S+); expected model_type 'abn'",
+            r"(\S+) holds a model of type (\S+); expected model_type 'abn'(?: or 'vit')?",
             "{0} は種類 {1} のモデルです。model_type は 'abn' でなければなりません",
         ),
         (r"the Hub did not answer within (\S+) s", "Hub が {0} 秒以内に応答しませんでした"),

@@ -190,7 +190,7 @@ def known_classes(served: Served, choice: str) -> str:
         return f"<p {held}>{both('knows_ten')}</p>"
     names = "".join(f"<li>{html.escape(label)}</li>" for label in labels[:LISTED])
     more = f"<li>{both('knows_more', count=len(labels) - LISTED)}</li>" if len(labels) > LISTED else ""
-    words = "knows_some" if served.explainer.model.config.multitask is None else "knows_tasks"
+    words = "knows_some" if getattr(served.explainer.model.config, "multitask", None) is None else "knows_tasks"
     return f"<p {held}>{both(words, count=len(labels))}</p><ul>{names}{more}</ul>"
 
 

@@ -16,6 +16,7 @@ from .. import hub
 from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
 from ..pictures import load_rgb
+from ..vit import VitExplainer
 from .batching import Batcher
 from .words import LANGUAGES, WORDS
 
@@ -157,12 +158,16 @@ class Serving:
 def described(served: Served, language: str) -> str:
     """Architecture, size and device in words."""
     config, words = served.explainer.model.config, WORDS
+    millions = f"{served.explainer.model.num_parameters() / 1e6:.1f}"
     device = {"cuda": "GPU", "cpu": "CPU"}.get(served.explainer.device.type, served.explainer.device.type)
+    if isinstance(served.explainer, VitExplainer):
+        shape = {"layers": config.num_hidden_layers, "width": config.hidden_size}
+        return words["described_vit"][language].format(**shape, parameters=millions, device=device)
     width = "" if config.width == 64 else words["described_width"][language].format(width=config.width)
     return words["described"][language].format(
         arch=config.arch.replace("resnet", "ResNet-"),
         width=width,
-        parameters=f"{served.explainer.model.num_parameters() / 1e6:.1f}",
+        parameters=millions,
         device=device,
     )
 

@@ -32,6 +32,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "{arch}{width}, {parameters} M parameters, on the {device}",
         "ja": "{arch}{width}、パラメータ {parameters} M、{device} で計算",
     },
+    "described_vit": {
+        "en": "Vision Transformer of {layers} layers, width {width}, {parameters} M parameters, on the {device}",
+        "ja": "Vision Transformer({layers}層、幅{width})、パラメータ {parameters} M、{device} で計算",
+    },
     "described_width": {"en": " of width {width}", "ja": "(幅{width})"},
     "verbatim": {"en": "{words}", "ja": "{words}"},
     "fetching": {
@@ -177,6 +181,9 @@ WORDS: dict[str, dict[str, str]] = {
     "method_attention": {"en": "Attention map", "ja": "注意マップ"},
     "method_attention-negative": {"en": "Attention map, negative", "ja": "注意マップ(負)"},
     "method_attention-both": {"en": "Attention map, both signs", "ja": "注意マップ(正負)"},
+    "method_rollout": {"en": "Attention rollout", "ja": "アテンション・ロールアウト"},
+    "method_last-layer": {"en": "Last layer's attention", "ja": "最終層のアテンション"},
+    "method_gradient-rollout": {"en": "Rollout for the class", "ja": "クラスごとのロールアウト"},
     "method_attention-cam": {"en": "Attention branch's CAM", "ja": "注意ブランチのCAM"},
     "method_grad-cam": {"en": "Grad-CAM", "ja": "Grad-CAM"},
     "method_grad-cam++": {"en": "Grad-CAM++", "ja": "Grad-CAM++"},
@@ -298,6 +305,12 @@ WORDS: dict[str, dict[str, str]] = {
     "edit_before": {"en": "before", "ja": "編集前"},
     "edit_after": {"en": "after", "ja": "編集後"},
     "edit_unchanged": {"en": "as the model gave it", "ja": "モデルの出力のまま"},
+    "edit_only_abn": {
+        "en": "Only an Attention Branch Network has a map that its answer is computed from; a Vision Transformer has "
+        "none to edit.",
+        "ja": "編集できるのは、答えの計算に使われる注意マップを持つ Attention Branch Network だけです。"
+        "Vision Transformer にはそのようなマップがありません。",
+    },
     "edit_only_one": {
         "en": "Only a network with a single attention map can be edited; this one has a map for every task.",
         "ja": "編集できるのは注意マップが1つのネットワークだけです。このネットワークにはタスクごとにマップがあります。",
