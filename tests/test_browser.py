@@ -16,6 +16,7 @@ from gradio_client import Client, handle_file
 from hub_stand_in import hub
 from PIL import Image
 from server import app
+from test_vit import network as vision_transformer
 
 from abn import AbnConfig, AbnForMultiTaskClassification, Explainer, imagenette
 from abn.comparison import Comparison
@@ -54,6 +55,8 @@ def models_root(tmp_path_factory):
     torch.manual_seed(0)
     tasks = AbnConfig(arch="resnet18", width=8, multitask="v1", id2label={0: "round", 1: "red", 2: "large"})
     AbnForMultiTaskClassification(tasks).save_pretrained(root / "three-tasks")
+    vision_transformer().save_pretrained(root / "transformer")
+    vision_transformer(channels=1, side=28, patch=7).save_pretrained(root / "digits")
     return root
 
 
@@ -514,6 +517,64 @@ def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(page,
         assert f"the map is the one for {task}" in page.inner_text("#abn-verdict")
     page.get_by_role("tab", name="Edit").click()
     page.wait_for_selector("#abn-edit-result >> text=Only a network with a single attention map can be edited")
+
+
+def test_a_vision_transformer_shows_its_layers_and_heads(page, models_root):
+    use_model(page, "transformer")
+    page.wait_for_selector("#abn-model-status >> text=transformer answers now")
+    page.wait_for_selector("#abn-model >> text=Vision Transformer of 3 layers")
+    page.get_by_role("tab", name="Explain").click()
+    page.wait_for_selector("#abn-vit-layer")
+    explainer = Explainer.from_pretrained(models_root / "transformer", device="cpu")
+    picture = DRAWINGS["chain saw"]()
+    colours = page.locator(f"{LAYERS} .abn-jet")
+
+    def shown_is(method, before):
+        page.wait_for_function("(before) => document.querySelector('#abn-overlay .abn-jet').src !== before", arg=before)
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(colours.get_attribute("src").partition(",")[2]))))
+        expected = explainer(picture, view="whole", method=method).colours()
+        assert np.abs(pixels.astype(int) - expected).max() <= 3
+
+    for box, name, method in (("layer", "layer 2", "layer-2"), ("head", "3", "layer-2-head-3")):
+        before = colours.get_attribute("src")
+        page.locator(f"#abn-vit-{box} input").click()
+        page.get_by_role("option", name=name, exact=True).click()
+        shown_is(method, before)
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 4", timeout=60000)
+    names = page.locator("#abn-compare figcaption > strong").all_inner_texts()
+    assert names == ["Attention rollout", "Last layer's attention", "Rollout for the class", "Centre blob (baseline)"]
+    page.get_by_role("tab", name="Edit").click()
+    page.wait_for_selector("#abn-edit-result >> text=Only an Attention Branch Network has a map")
+
+
+def test_without_a_picture_the_stage_says_what_to_do(page):
+    page.get_by_label("Remove Image").or_(page.get_by_label("Clear")).first.click()
+    page.wait_for_selector("#abn-overlay .abn-empty")
+    assert page.inner_text("#abn-verdict").strip() == ""
+
+
+def test_a_digit_is_drawn_and_explained(page, models_root):
+    assert not page.locator("#abn-pad").is_visible()
+    use_model(page, "digits")
+    page.wait_for_selector("#abn-model-status >> text=digits answers now")
+    page.get_by_role("tab", name="Explain").click()
+    page.wait_for_selector("#abn-pad canvas")
+    before = page.get_attribute(f"{LAYERS} .abn-picture", "src")
+    box = page.locator("#abn-pad canvas").bounding_box()
+    page.mouse.move(box["x"] + 112, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 112, box["y"] + 190, steps=5)
+    page.mouse.up()
+    page.wait_for_function("(before) => document.querySelector('#abn-overlay .abn-picture').src !== before", arg=before)
+    source = page.get_attribute(f"{LAYERS} .abn-picture", "src")
+    drawn = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
+    pixels = np.asarray(drawn.convert("L"))
+    assert pixels.shape == (280, 280)
+    assert pixels[140, 140] == 255
+    assert pixels[140, 40] == 0
+    expected = Explainer.from_pretrained(models_root / "digits", device="cpu")(drawn, view="whole")
+    page.wait_for_selector(f"#abn-verdict .abn-answer >> text={expected.label}")
 
 
 def shared_link(page) -> str:

@@ -17,7 +17,7 @@ from abn.space.serving import Served, described
 from abn.vit import VitExplainer, class_token, gradient_rollout, rollout
 
 
-def network(channels=3, side=32, patch=8, layers=3, heads=4):
+def network(channels=3, side=32, patch=8, layers=3, heads=4, **more):
     torch.manual_seed(0)
     config = ViTConfig(
         image_size=side,
@@ -28,7 +28,7 @@ def network(channels=3, side=32, patch=8, layers=3, heads=4):
         num_attention_heads=heads,
         num_hidden_layers=layers,
         id2label={i: f"class {i}" for i in range(5)},
-        initializer_range=0.3,
+        **{"initializer_range": 0.3, **more},
     )
     return ViTForImageClassification(config).eval()
 

@@ -52,12 +52,13 @@ def draw_cutmix(batch: int, size: int, generator: torch.Generator | None = None)
     return Mix(torch.randperm(batch, generator=generator), top, left, bottom, right, share)
 
 
-def shift(pictures: Tensor, pad: int, generator: torch.Generator | None = None) -> Tensor:
+def shift(pictures: Tensor, pad: int, generator: torch.Generator | None = None, mirror: bool = True) -> Tensor:
     """(B, C, S, S) -> the same, each picture shifted by up to `pad` whole pixels each way, zeros coming in, and half of
-    them mirrored: the usual augmentation for CIFAR (He et al. 2016, arXiv:1512.03385)."""
+    them mirrored if asked: the usual augmentation for CIFAR (He et al. 2016, arXiv:1512.03385)."""
     batch, side = len(pictures), pictures.shape[-1]
     offsets = torch.randint(2 * pad + 1, (2, batch, 1), generator=generator) + torch.arange(side)
-    columns = torch.where(torch.rand(batch, 1, generator=generator) < 0.5, offsets[1], offsets[1].flip(1))
+    turned = torch.rand(batch, 1, generator=generator) < 0.5
+    columns = torch.where(turned, offsets[1].flip(1), offsets[1]) if mirror else offsets[1]
     rows, columns = offsets[0][:, None, :, None].to(pictures.device), columns[:, None, None].to(pictures.device)
     which = torch.arange(batch, device=pictures.device)[:, None, None, None]
     channels = torch.arange(pictures.shape[1], device=pictures.device)[None, :, None, None]

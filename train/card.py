@@ -22,7 +22,7 @@ def card(folder: Path, metrics: dict, name: str) -> str:
         license="mit",
         library_name="transformers",
         pipeline_tag="image-classification",
-        tags=["abn", "attention", "explainable-ai"] if metrics["attention"] else ["resnet"],
+        tags=["abn", "attention", "explainable-ai"] if metrics["attention"] else ["image-classification"],
         datasets=["frgfm/imagenette"] if dataset == "Imagenette" else None,
         model_name=name,
         eval_results=[
@@ -50,6 +50,8 @@ def card(folder: Path, metrics: dict, name: str) -> str:
 
 def _what(metrics: dict) -> str:
     size = f"{metrics['parameters'] / 1e6:.1f} M parameters"
+    if metrics["network"].startswith("Vision Transformer"):
+        return f"A {metrics['network']} ({size}; Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929)."
     if not metrics["attention"]:
         return (
             f"A {metrics['network']} without an attention branch ({size}), trained by the same recipe as the Attention "

@@ -53,6 +53,10 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError(f"--test-size {recipe.test_size} cannot be cropped from a short side of {recipe.resize}")
     if recipe.multitask and (recipe.plain or recipe.attention_weight or recipe.label_smoothing):
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
+    if recipe.arch == "vit" and (recipe.plain or recipe.tune_epochs or recipe.multitask):
+        raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
+    if recipe.optimizer not in ("sgd", "adam"):
+        raise ValueError(f"--optimizer must be sgd or adam; got {recipe.optimizer!r}")
     if recipe.focal and not recipe.multitask:
         raise ValueError("--focal weighs the losses of tasks; this recipe has classes")
     if recipe.pad and (len(recipe.sizes) > 1 or recipe.tune_epochs):

@@ -5,12 +5,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, TrainerCallback, TrainingArguments, set_seed
+from transformers import (
+    PreTrainedConfig,
+    PreTrainedModel,
+    TrainerCallback,
+    TrainingArguments,
+    ViTConfig,
+    ViTForImageClassification,
+    set_seed,
+)
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
 from abn.backbone_resnet import zero_last_norms
 from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
 from abn.configuration_abn import cifar_family
+from abn.image_processing_vit import VitImageProcessor
 from train import measure
 from train.card import CURVES, MATRIX, write_card
 from train.checks import check_recipe, check_unused, note_run, resume_from
@@ -184,6 +193,8 @@ def reading_of(args: argparse.Namespace) -> Reading:
 
 def build_model(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedModel:
     """A fresh network."""
+    if recipe.arch == "vit":
+        return ViTForImageClassification(vit_configuration(recipe, classes))
     network = PlainForImageClassification if recipe.plain else AbnForImageClassification
     if recipe.multitask:
         network = AbnForMultiTaskClassification
@@ -193,8 +204,10 @@ def build_model(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedModel:
     return model
 
 
-def configuration(recipe: Recipe, classes: tuple[str, ...]) -> AbnConfig:
+def configuration(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedConfig:
     """Raises: ValueError: the network is unknown; names the known ones."""
+    if recipe.arch == "vit":
+        return vit_configuration(recipe, classes)
     return (PlainConfig if recipe.plain else AbnConfig)(
         arch=recipe.arch,
         width=recipe.width,
@@ -207,8 +220,35 @@ def configuration(recipe: Recipe, classes: tuple[str, ...]) -> AbnConfig:
     )
 
 
+def vit_configuration(recipe: Recipe, classes: tuple[str, ...]) -> ViTConfig:
+    """Raises: ValueError: the width is not shared evenly by the heads, or the picture not by the patches."""
+    side, patch = recipe.test_size, recipe.patch
+    if recipe.width % recipe.heads:
+        raise ValueError(f"--width {recipe.width} cannot be shared evenly by {recipe.heads} --heads")
+    if side % patch:
+        raise ValueError(f"a picture of {side} pixels cannot be cut into --patch {patch} x {patch}")
+    if side // patch < 2:
+        raise ValueError(f"a picture of {side} pixels gives {(side // patch) ** 2} patches of {patch}; 4 are the least")
+    return ViTConfig(
+        image_size=side,
+        patch_size=patch,
+        num_channels=recipe.channels,
+        hidden_size=recipe.width,
+        intermediate_size=recipe.mlp,
+        num_attention_heads=recipe.heads,
+        num_hidden_layers=recipe.layers,
+        hidden_dropout_prob=recipe.dropout,
+        attention_probs_dropout_prob=recipe.dropout,
+        id2label=dict(enumerate(classes)),
+        label2id={name: index for index, name in enumerate(classes)},
+    )
+
+
 def build_processor(recipe: Recipe) -> AbnImageProcessor:
     crop = {"height": recipe.test_size, "width": recipe.test_size}
+    if recipe.arch == "vit":
+        half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+        return VitImageProcessor(size=crop, crop_size=crop, **half)
     statistics = CIFAR_STATISTICS if cifar_family(recipe.arch) else {}
     return AbnImageProcessor(size={"shortest_edge": recipe.resize}, crop_size=crop, **statistics)
 

@@ -40,7 +40,9 @@ def calibrate(folder: Path, loaded: Loaded, held_out: PictureDataset | None, bat
     if held_out is None or held_out.labels.ndim == 2 or is_plain(folder):
         return
     model, processor = loaded
-    Calibration.fit(*predict(model, held_out, processor, batch, device()), held_out.labels).save(folder)
+    logits, attention_logits = predict(model, held_out, processor, batch, device())
+    attention_logits = logits if attention_logits is None else attention_logits
+    Calibration.fit(logits, attention_logits, held_out.labels).save(folder)
 
 
 def figures(
@@ -72,7 +74,7 @@ def figures(
     about = {
         "parameters": model.num_parameters(),
         "attention": attention_logits is not None,
-        "network": f"{model.config.arch} of width {model.config.width}",
+        "network": _network(model.config),
         "test_size": processor.crop_size["height"],
     }
     if data.labels.ndim == 2:
@@ -91,6 +93,12 @@ def figures(
         explainer = Explainer(model, processor, device=device())
         found["explanation"] = explanation(explainer, data.samples, source.root, explain, boxes)
     return found
+
+
+def _network(config) -> str:
+    if config.model_type == "vit":
+        return f"Vision Transformer of {config.num_hidden_layers} layers, width {config.hidden_size}"
+    return f"{config.arch} of width {config.width}"
 
 
 def check_classes(checkpoint: str | Path, model, source: Source) -> None:

@@ -11,7 +11,11 @@ class Recipe:
     resize: the saved processor's short side before that crop.
     dataset: "imagenette", "cifar10", "cifar100" or "celeba"; `--data` takes its place.
     pad: training pictures are shifted by up to so many pixels, black coming in, in place of the random crop.
-    dropout: of the blocks of a Wide ResNet or DenseNet.
+    dropout: of the blocks of a Wide ResNet or DenseNet, and throughout a transformer.
+    arch "vit": a Vision Transformer of patch x patch pixels a token, `width` numbers a token, `mlp` between the two
+    linear layers, `heads`, `layers` and `channels` of the picture (1: grey).
+    optimizer: "sgd", or "adam" with decoupled weight decay.
+    mirror: whether training pictures are mirrored.
     multitask: None for classes; "v1" or "v2" for yes-or-no tasks, each with a map of its own.
     focal: weigh the tasks' losses by how rare yes is and how far off the answer (see `weighted_focal_loss`).
     train_batch: of all devices together.
@@ -40,7 +44,14 @@ class Recipe:
     zero_last_norms: bool = False
     dropout: float = 0.0
     multitask: str | None = None
+    patch: int = 16
+    heads: int = 6
+    layers: int = 12
+    mlp: int = 1536
+    channels: int = 3
 
+    optimizer: str = "sgd"
+    mirror: bool = True
     dataset: str = "imagenette"
     pad: int = 0
 
@@ -157,6 +168,53 @@ RECIPES = {
         CIFAR, arch="wrn28-10-cifar", epochs=200, schedule=(60, 120, 160), gamma=0.2, weight_decay=5e-4, dropout=0.3
     ),
     "cifar-resnext": replace(CIFAR, arch="resnext29-8x64-cifar", attention_head="D", weight_decay=5e-4),
+    # The reference's transformer for digits.
+    "vit-mnist": Recipe(
+        arch="vit",
+        width=256,
+        patch=7,
+        heads=8,
+        layers=6,
+        mlp=768,
+        channels=1,
+        dropout=0.2,
+        dataset="mnist",
+        epochs=20,
+        sizes=(28,),
+        test_size=28,
+        resize=28,
+        pad=2,
+        mirror=False,
+        optimizer="adam",
+        lr=3e-4,
+        weight_decay=0.0,
+        train_batch=32,
+        holdout=0.05,
+    ),
+    # Small enough to learn Imagenette from scratch, with the augmentation that a transformer needs.
+    "vit-imagenette": Recipe(
+        arch="vit",
+        width=384,
+        patch=16,
+        heads=6,
+        layers=8,
+        mlp=1536,
+        dropout=0.1,
+        epochs=300,
+        sizes=(224,),
+        test_size=224,
+        resize=224,
+        crop_area=(0.25, 1.0),
+        cutmix=0.7,
+        label_smoothing=0.1,
+        optimizer="adam",
+        lr=5e-4,
+        weight_decay=0.05,
+        warmup_epochs=10,
+        train_batch=128,
+        ema_decay=0.999,
+        eval_every=10,
+    ),
     # The authors' run for CelebA's 40 attributes.
     "multitask": Recipe(
         arch="resnet50",

@@ -35,6 +35,7 @@ def predict(
     logits, attention_logits = [], []
     for start in tqdm(range(0, len(data), batch), "evaluating", mininterval=1):
         pixels = data.pixel_values(slice(start, start + batch), processor, device)
+        pixels = pixels[:, : getattr(model.config, "num_channels", 3)]
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
         logits.append(outputs.logits.cpu())
         if "attention_logits" in outputs:

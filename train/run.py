@@ -45,10 +45,14 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--folds", type=_several, metavar="K", help="K-fold cross-validation over the training pictures")
     what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
     data = parser.add_argument_group("data")
-    data.add_argument("--imagenette-root", default="data", help="folder that holds, or is to hold, the data set")
+    data.add_argument(
+        "--imagenette-root", "--root", default="data", help="folder that holds, or is to hold, the data set"
+    )
     data.add_argument("--imagenette-size", choices=("full", "320px", "160px"), help="default: any there is, else full")
     data.add_argument(
-        "--dataset", choices=("imagenette", "cifar10", "cifar100", "celeba"), help="looked for in --imagenette-root"
+        "--dataset",
+        choices=("imagenette", "cifar10", "cifar100", "mnist", "celeba"),
+        help="looked for in --imagenette-root",
     )
     data.add_argument("--data", metavar="DIR", help="train/ and val/ of class folders; for tasks: attributes.csv")
     data.add_argument("-j", "--workers", type=_positive, default=os.cpu_count() or 1, help="decoding threads")
@@ -65,6 +69,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     network.add_argument("--stem", choices=("7x7", "3x3x3"))
     network.add_argument("--shortcut", choices=("conv", "avgpool"))
     network.add_argument("--attention-head", choices=("A", "B", "C", "D", "E"))
+    network.add_argument("--patch", type=_positive, help="of a Vision Transformer: pixels a side")
+    network.add_argument("--heads", type=_positive)
+    network.add_argument("--layers", type=_positive)
+    network.add_argument("--mlp", type=_positive, help="numbers between the two linear layers of a block")
     network.add_argument("--multitask", choices=("v1", "v2"), help="yes-or-no tasks: the form of the network")
     network.add_argument("--plain", action="store_true", default=None, help="the backbone without the attention branch")
     fit = parser.add_argument_group("training")
@@ -75,6 +83,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--train-batch", type=_positive, help="of all devices together")
     fit.add_argument("--test-batch", type=_positive)
     fit.add_argument("--lr", "--learning-rate", type=float)
+    fit.add_argument("--optimizer", choices=("sgd", "adam"))
     fit.add_argument("--momentum", type=float)
     fit.add_argument("--wd", "--weight-decay", dest="weight_decay", type=float)
     fit.add_argument("--schedule", type=int, nargs="*", help="epochs at which the rate falls, in place of the cosine")
@@ -207,7 +216,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from train import fit, measure
     from train.checks import check_recipe, check_unused, resume_from
     from train.folds import cross_validate
-    from train.sources import cifar_source, folder_source, imagenette_source
+    from train.sources import cifar_source, folder_source, imagenette_source, mnist_source
     from train.tasks import celeba_source, table_source
 
     output = Path(args.checkpoint)
@@ -231,6 +240,8 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
             source = celeba_source(args.imagenette_root, download=args.resume is None)
         elif args.data:
             source = folder_source(args.data, folds=bool(args.folds))
+        elif recipe.dataset == "mnist":
+            source = mnist_source(args.imagenette_root, download=args.resume is None)
         elif recipe.dataset in ("cifar10", "cifar100"):
             source = cifar_source(args.imagenette_root, recipe.dataset, download=args.resume is None)
         else:

@@ -1,12 +1,17 @@
 """Where the pictures come from: Imagenette, CIFAR or any folder of class folders, as lists of (path, class index)."""
 
+import gzip
+import math
 import os
+import struct
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10, CIFAR100
+from torchvision.datasets import CIFAR10, CIFAR100, MNIST
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from tqdm import tqdm
 
@@ -74,13 +79,74 @@ def cifar_source(root: str | Path, name: str, download: bool) -> Source:
 
 
 def _write_cifar(root: str | Path, name: str, train: bool, download: bool, folder: Path) -> None:
-    kind = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
-    try:
-        data = kind(root, train=train, download=download)
-    except RuntimeError as error:  # torchvision's word for "not there, or damaged"
-        raise FileNotFoundError(f"{kind.__name__} is not at {root}: {str(error).splitlines()[0]}") from None
+    data = _torchvision({"cifar10": CIFAR10, "cifar100": CIFAR100}[name], root, train, download)
     for place, (pixels, label) in enumerate(tqdm(zip(data.data, data.targets, strict=True), f"writing {folder.name}")):
         file = folder / data.classes[label].replace("_", " ") / f"{place:05d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+
+
+def _torchvision(kind: type, root: str | Path, train: bool, download: bool):
+    """A data set of torchvision's. Raises: FileNotFoundError: it is not at `root`."""
+    try:
+        return kind(root, train=train, download=download)
+    except RuntimeError as error:  # torchvision's word for "not there, or damaged"
+        raise FileNotFoundError(f"{kind.__name__} is not at {root}: {str(error).splitlines()[0]}") from None
+
+
+def mnist_source(root: str | Path, download: bool) -> Source:
+    """MNIST, as a folder of PNGs a digit that is made once, at `root`/mnist-pictures. Where only its test files are at
+    hand (t10k-*, as they come or unpacked), a fixed 8,000 and 2,000 of them, the last of each digit for validation.
+
+    Raises:
+        FileNotFoundError: neither is at `root`, and `download` is False.
+        OSError: it cannot be downloaded or written.
+    """
+    root = Path(root).expanduser()
+    test = next((f for place in (root, root / "MNIST" / "raw") for f in place.glob("t10k-images-idx3-ubyte*")), None)
+    alone = test is not None and not list(test.parent.glob("train-images-idx3-ubyte*"))
+    folder = root / ("mnist-10k-pictures" if alone else "mnist-pictures")
+    if alone and not os.access(root, os.W_OK):
+        folder = Path(tempfile.gettempdir()) / f"abn-{os.getuid()}-mnist-10k-pictures"
+    if not folder.is_dir():
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        if alone:
+            print(f"only MNIST's test digits are at {root}: 8,000 of them are for training, 2,000 for validation")
+            images, labels = (_idx(test.with_name(test.name.replace(*names))) for names in MNIST_FILES)
+            for digit in range(10):
+                members = np.flatnonzero(labels == digit)
+                cut = round(0.8 * len(members))
+                _write_digits(images[members[:cut]], labels[members[:cut]], aside / "train")
+                _write_digits(images[members[cut:]], labels[members[cut:]], aside / "val")
+        else:
+            for split in ("train", "val"):
+                data = _torchvision(MNIST, root, split == "train", download)
+                _write_digits(data.data.numpy(), data.targets.numpy(), aside / split)
+        os.replace(aside, folder)
+    return replace(folder_source(folder), name="MNIST (10,000 test digits)" if alone else "MNIST")
+
+
+MNIST_FILES = (("images", "images"), ("images-idx3", "labels-idx1"))
+
+
+def _idx(file: Path) -> np.ndarray:
+    """An IDX file of bytes, plain or gzipped.
+
+    Raises:
+        ValueError: it is none, or cut short.
+    """
+    content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    dimensions = content[3] if content[:3] == b"\0\0\x08" else 0
+    shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+    values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
+    if not dimensions or values.size != math.prod(shape):
+        raise ValueError(f"{file} is not a whole IDX file")
+    return values.reshape(shape)
+
+
+def _write_digits(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
+    for place, (pixels, digit) in enumerate(zip(images, labels, strict=True)):
+        file = folder / str(digit) / f"{place:05d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
 

@@ -92,7 +92,7 @@ class AbnTrainer(Trainer):
         size, generator = picture_size(self.recipe, now), self._generator()
         aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
         if self.recipe.pad:
-            inputs["pixel_values"] = shift(inputs["pixel_values"], self.recipe.pad, generator)
+            inputs["pixel_values"] = shift(inputs["pixel_values"], self.recipe.pad, generator, self.recipe.mirror)
         else:
             area = self.recipe.tune_crop_area if now.round else self.recipe.crop_area
             crops = draw_crops(aspects, area=area, aspect=self.recipe.crop_aspect, generator=generator)
@@ -145,6 +145,8 @@ class AbnTrainer(Trainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         pixels = (inputs["pixel_values"].float() - self.mean) / self.std
+        if self.recipe.channels == 1:
+            pixels = pixels[:, :1]  # grey pictures: three times the same
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
         loss = None
         if "labels" in inputs:
@@ -180,12 +182,13 @@ class AbnTrainer(Trainer):
             decayed, free = [], []
             for parameter in (self.model if model is None else model).parameters():
                 (decayed if parameter.ndim > 1 else free).append(parameter)
-            self.optimizer = torch.optim.SGD(
-                [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": free, "weight_decay": 0.0}],
-                lr=self.recipe.lr,
-                momentum=self.recipe.momentum,
-                nesterov=self.recipe.nesterov,
-            )
+            groups = [{"params": decayed, "weight_decay": self.recipe.weight_decay}]
+            groups.append({"params": free, "weight_decay": 0.0})
+            if self.recipe.optimizer == "adam":
+                self.optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr)
+            else:
+                momentum = {"momentum": self.recipe.momentum, "nesterov": self.recipe.nesterov}
+                self.optimizer = torch.optim.SGD(groups, lr=self.recipe.lr, **momentum)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):

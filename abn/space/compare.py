@@ -12,18 +12,8 @@ from .faults import or_say_why
 from .models import Models
 from .words import WORDS, both, label, language_of, say, with_names, worded
 
-QUICK = [
-    "rollout",
-    "last-layer",
-    "gradient-rollout",
-    "attention",
-    "attention-negative",
-    "attention-both",
-    "attention-cam",
-    "grad-cam",
-    "grad-cam++",
-    "centre",
-]
+QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
+QUICK += ["rollout", "last-layer", "gradient-rollout"]
 SLOW = ("score-cam", "occlusion")  # many forwards: curves are measured first for the quick ones
 
 CSS = """

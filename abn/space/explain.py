@@ -9,6 +9,8 @@ from .. import imagenette
 from ..explanation import Explanation
 from ..multitask import MultiTaskExplainer
 from ..overlay import COLOURMAPS
+from ..vit import VitExplainer
+from .digit_pad import DigitPad
 from .events import IN_TURN, QUIET, TOGETHER
 from .examples_view import ExamplesView
 from .faults import or_say_why
@@ -20,11 +22,12 @@ from .serving import Served, explain, in_both
 from .share_link import ShareLink, read
 from .shares import Shares
 from .tasks_view import SIGNS, Tasks, TasksView
-from .words import both, label, language_of, with_names, worded
+from .words import WORDS, both, label, language_of, with_names, worded
 
 VIEWS = ("whole", "model")
 ALL = "one of each"
 HELD = 3600  # seconds a visitor's explanation is kept, to colour it anew
+ROLLOUTS = ("rollout", "gradient-rollout")
 TOP = 5  # classes listed with their confidence
 START_ALPHA = 0.5
 
@@ -45,6 +48,8 @@ class ExplainPage:
         self.task = gr.State("")  # whose map a multi-task network shows; the surest one's for ""
         self.examples = ExamplesView(self.chosen(ALL))
         self.examples_note = gr.Markdown(self.gallery.note, elem_id="abn-examples-note")
+        with gr.Column(visible=False) as self.pad_column:
+            self.pad = DigitPad()
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
                 self.picture = PictureInput(
@@ -69,6 +74,11 @@ class ExplainPage:
             sign_choices("en"), value="positive", label=label("sign"), visible=False, elem_id="abn-sign"
         )
         self.tasks = TasksView(visible=False)
+        with gr.Row(visible=False) as self.attention_row:
+            self.layer = gr.Dropdown(
+                layer_choices("en", 1), value="rollout", label=label("vit_layer"), elem_id="abn-vit-layer"
+            )
+            self.head = gr.Dropdown(head_choices("en", 1), value="all", label=label("vit_head"), elem_id="abn-vit-head")
         with gr.Row(equal_height=True):
             scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}
             self.perception = gr.Label(label=label("perception"), elem_id="abn-perception", **scores)
@@ -90,6 +100,10 @@ class ExplainPage:
                 self.tasks,
                 self.sign,
                 self.task,
+                self.attention_row,
+                self.layer,
+                self.head,
+                self.pad_column,
             ],
             trigger_mode="always_last",
             **QUIET,
@@ -99,6 +113,14 @@ class ExplainPage:
         asked = [self.picture, choice, self.view, self.colours, self.stretch, self.sign]
         self.tasks.click(self.show_task, asked, shown, **QUIET, **IN_TURN)
         self.sign.input(self.show_sign, [*asked, self.task], shown, **QUIET, **IN_TURN)
+        gr.on(
+            [self.layer.input, self.head.input],
+            self.show_attention,
+            [self.picture, choice, self.view, self.colours, self.stretch, self.layer, self.head],
+            [self.explained, self.overlay, self.verdict],
+            **QUIET,
+            **IN_TURN,
+        )
         gr.on(
             [self.colours.input, self.stretch.input],
             self.recolour,
@@ -111,6 +133,7 @@ class ExplainPage:
         self.alpha.release(fn=None, api_visibility="private")
         self.enlarge.change(fn=None, inputs=self.enlarge, js=SET_ENLARGED, api_visibility="private")
         self.classes.change(self.chosen, self.classes, self.examples, **QUIET)
+        self.pad.release(self.drawn, None, self.picture, **QUIET)
         self.examples.click(self.choose, self.classes, self.picture, **QUIET)
         self.link.wire(self.picture, choice, self.alpha, self.view, self.colours, self.stretch)
         demo.load(self.translate, None, [self.classes, self.view, self.colours, self.sign], **QUIET)
@@ -134,7 +157,8 @@ class ExplainPage:
     def explain(self, picture: str | None, choice: str, view: str, colours: str, stretch: bool, request: gr.Request):
         """Picture and view -> the explanation, its overlay, both branches' confidences, and a sentence."""
         if picture is None:
-            return None, None, None, None, "", gr.update(value=None, visible=False), gr.update(visible=False), ""
+            nothing = [None] * 4 + ["", gr.update(value=None, visible=False), gr.update(visible=False), ""]
+            return [*nothing, *[gr.skip()] * 4]
         with or_say_why(request):
             served = self.models.of(choice)
             explanation, seconds = explain(served, picture, view)
@@ -147,7 +171,31 @@ class ExplainPage:
             gr.update(value=listed(explanation, served), visible=multitask(served)),
             gr.update(visible=multitask(served), value="positive"),
             "",
+            *attention_choices(served, language_of(request)),
+            gr.update(visible=getattr(served.explainer.model.config, "num_channels", 3) == 1),
         )
+
+    def show_attention(
+        self,
+        picture: str | None,
+        choice: str,
+        view: str,
+        colours: str,
+        stretch: bool,
+        layer: str,
+        head: str,
+        request: gr.Request,
+    ):
+        """Another layer's or head's attention of a Vision Transformer, or a rollout."""
+        if picture is None:
+            return [gr.skip()] * 3
+        method = layer if layer in ROLLOUTS else f"layer-{layer}" + ("" if head == "all" else f"-head-{head}")
+        with or_say_why(request):
+            served = self.models.of(choice)
+            began = time.perf_counter()
+            explanation = served.lasting(picture, view=view, method=method)
+            words = verdict(explanation, served, time.perf_counter() - began)
+        return explanation, Shown(explanation, colours, stretch), words
 
     def show_task(
         self,
@@ -190,6 +238,10 @@ class ExplainPage:
         """Other colours for what is explained already."""
         return None if explained is None else Shown(explained, colours, stretch)
 
+    def drawn(self, event: gr.EventData) -> str:
+        """A digit on the pad goes into the upload box, which explains it."""
+        return self.picture.written(str(event.picture))
+
     def choose(self, chosen: str, event: gr.EventData) -> str:
         """A click on an example puts it into the upload box, which explains it."""
         return self.chosen(chosen)[event.index].path
@@ -197,6 +249,25 @@ class ExplainPage:
     def chosen(self, chosen: str) -> list[Example]:
         """The examples that the drop-down asks for."""
         return self.gallery.of_class(None if chosen == ALL else chosen)
+
+
+def attention_choices(served: Served, language: str):
+    """Updates of the row of a Vision Transformer's layers and heads, of the layers and of the heads."""
+    if not isinstance(served.explainer, VitExplainer):
+        return gr.update(visible=False), gr.skip(), gr.skip()
+    config = served.explainer.model.config
+    layers = layer_choices(language, config.num_hidden_layers)
+    heads = head_choices(language, config.num_attention_heads)
+    return gr.update(visible=True), gr.update(choices=layers, value="rollout"), gr.update(choices=heads, value="all")
+
+
+def layer_choices(language: str, count: int) -> list[tuple[str, str]]:
+    numbers = [(WORDS["vit_layer_number"][language].format(number=n), str(n)) for n in range(1, count + 1)]
+    return [*worded("method", ROLLOUTS, language), *numbers]
+
+
+def head_choices(language: str, count: int) -> list[tuple[str, str]]:
+    return with_names("vit_all_heads", "all", map(str, range(1, count + 1)), language)
 
 
 def multitask(served: Served) -> bool:

@@ -9,6 +9,7 @@ from .api import add_api
 from .compare import CSS as COMPARE_CSS
 from .compare import ComparePage
 from .compare_view import CSS as COMPARE_VIEW_CSS
+from .digit_pad import CSS as PAD_CSS
 from .edit import CSS as EDIT_CSS
 from .edit import EditPage
 from .events import QUIET
@@ -44,6 +45,7 @@ CSS = (
     + LIVE_CSS
     + SHARE_CSS
     + TASKS_CSS
+    + PAD_CSS
     + LANGUAGE_CSS
     + """
 .gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }

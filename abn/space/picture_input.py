@@ -29,10 +29,10 @@ class PictureInput(gr.Image):
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):
-            return self._written(payload.url)
+            return self.written(payload.url)
         return payload.path
 
-    def _written(self, url: str) -> str:
+    def written(self, url: str) -> str:
         """A data URL's bytes as a file, not decoded: `load_rgb` judges them."""
         if len(url) > LONGEST:
             raise gr.Error("The picture's data URL is longer than 28 MB.", print_exception=False)

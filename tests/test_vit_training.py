@@ -1,0 +1,111 @@
+"""Training Vision Transformers: digits as their files lie, the reference's rules, and a run from start to end."""
+
+import gzip
+import json
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from abn import Explainer
+from abn.vit import VitExplainer
+from train.recipes import RECIPES
+from train.run import main
+from train.sources import mnist_source
+
+
+def digit(number, rng) -> np.ndarray:
+    """Not a digit, but told apart: a bright square at a place that is the digit's."""
+    pixels = rng.integers(0, 60, (28, 28), dtype=np.uint8)
+    row, column = divmod(number, 4)
+    pixels[7 * row + 3 : 7 * row + 9, 7 * column + 1 : 7 * column + 7] = 230
+    return pixels
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """MNIST's test files, with 12 made-up digits of each kind."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(10, dtype=np.uint8), 12)
+    images = np.stack([digit(int(label), rng) for label in labels])
+    root = tmp_path / "mnist"
+    root.mkdir()
+    for name, values in (("images-idx3", images), ("labels-idx1", labels)):
+        header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+        (root / f"t10k-{name}-ubyte.gz").write_bytes(gzip.compress(header + values.tobytes()))
+    return root, images
+
+
+def test_the_test_digits_alone_are_split_in_four_parts_and_one(digits, capsys):
+    root, images = digits
+    source = mnist_source(root, download=False)
+    assert source.name == "MNIST (10,000 test digits)"
+    assert source.classes == tuple("0123456789")
+    assert (len(source.train), len(source.val)) == (100, 20)
+    assert "8,000 of them are for training" in capsys.readouterr().out
+    path, label = source.val[6]
+    assert label == 3
+    with Image.open(path) as picture:
+        assert picture.mode == "L"
+        assert np.array_equal(np.asarray(picture), images[12 * 3 + 10])
+    assert mnist_source(root, download=False).train == source.train  # made once
+
+
+def test_digits_that_are_cut_short(digits):
+    root, _ = digits
+    file = root / "t10k-labels-idx1-ubyte.gz"
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:-3]))
+    with pytest.raises(ValueError, match="is not a whole IDX file"):
+        mnist_source(root, download=False)
+    with pytest.raises(FileNotFoundError, match="MNIST is not at"):
+        mnist_source(root / "none", download=False)
+
+
+TINY = ["--width", "32", "--mlp", "48", "--heads", "4", "--layers", "2", "--train-batch", "10", "--lr", "0.003"]
+
+
+def test_a_run_from_start_to_end(digits, tmp_path):
+    root, _ = digits
+    out = tmp_path / "out"
+    arguments = ["--recipe", "vit-mnist", "--root", str(root), "--checkpoint", str(out), "--workers", "1"]
+    assert main([*arguments, *TINY, "--epochs", "60", "--holdout", "0.1"]) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["top1"] >= 80
+    assert metrics["network"] == "Vision Transformer of 2 layers, width 32"
+    assert {"curves.png", "confusion_matrix.png", "README.md", "best"} <= {file.name for file in out.iterdir()}
+    assert "A Vision Transformer of 2 layers" in (out / "README.md").read_text()
+    explainer = Explainer.from_pretrained(out, device="cpu")
+    assert isinstance(explainer, VitExplainer)
+    assert explainer.model.config.num_channels == 1
+    picture = Image.fromarray(digit(4, np.random.default_rng(9)))
+    assert explainer(picture).attention_map.shape == (4, 4)
+    assert main(["--recipe", "vit-mnist", "--evaluate", "--checkpoint", str(out), "--root", str(root)]) == 0
+
+
+def test_the_references_numbers():
+    recipe = RECIPES["vit-mnist"]
+    shape = (recipe.test_size, recipe.channels, recipe.patch, recipe.width, recipe.mlp, recipe.heads, recipe.layers)
+    assert shape == (28, 1, 7, 256, 768, 8, 6)
+    assert (recipe.dropout, recipe.optimizer, recipe.lr, recipe.epochs, recipe.train_batch) == (
+        0.2,
+        "adam",
+        3e-4,
+        20,
+        32,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--heads", "7"], "--width 256 cannot be shared evenly by 7 --heads"),
+        (["--patch", "6"], "a picture of 28 pixels cannot be cut into --patch 6 x 6"),
+        (["--patch", "28"], "gives 1 patches of 28; 4 are the least"),
+        (["--plain"], "knows no --plain"),
+    ],
+)
+def test_the_references_rules(arguments, words, digits, capsys):
+    root, _ = digits
+    assert main(["--recipe", "vit-mnist", "--root", str(root), *arguments]) == 2
+    assert words in capsys.readouterr().err
