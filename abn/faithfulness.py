@@ -83,8 +83,13 @@ def probability(model: AbnForImageClassification, pixel_values: Tensor, targets:
             for chunk in pixel_values.split(FORWARD)
         ]
     found = torch.cat(logits)
-    shares = found.softmax(1) if getattr(model.config, "multitask", None) is None else scores(found)
+    shares = found.softmax(1) if _one_answer(model) else scores(found)
     return shares.gather(1, targets[:, None])[:, 0]
+
+
+def _one_answer(model) -> bool:
+    """Whether it chooses among classes, and does not answer task by task."""
+    return getattr(getattr(model, "config", None), "multitask", None) is None
 
 
 def insertion(

@@ -107,8 +107,9 @@ def test_only_the_documented_endpoints_are_named(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/explain", "/edit", "/compare", "/model", "/models"}
     parameters = named["/explain"]["parameters"]
-    assert [p["parameter_name"] for p in parameters] == ["picture", "alpha", "view"]
-    assert [p.get("parameter_default") for p in parameters] == [None, 1.0, "whole"]
+    assert [p["parameter_name"] for p in parameters] == ["picture", "alpha", "view", "model"]
+    assert [p.get("parameter_default") for p in parameters][:3] == [None, 1.0, "whole"]
+    assert all(p["parameter_has_default"] for p in parameters[1:])
 
 
 def test_edit_is_what_the_library_says(client, tmp_path, bundled):

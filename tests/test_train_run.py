@@ -372,7 +372,7 @@ def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
     ("arguments", "words"),
     [
         (["--recipe", "nonsense"], "--recipe must be one of compact, compact-remedy, resnet18,"),
-        (["--arch", "vgg16"], "arch must be one of 'resnet18'"),
+        (["--arch", "vgg16"], "arch must be one of resnet18"),
         (["--imagenette-root", "/nowhere", "--evaluate", "--checkpoint", "/nowhere/either"], "no checkpoint at"),
         (["--data", "/nowhere"], "there is no folder /nowhere"),
         (["--resume", "--checkpoint", "/nowhere"], "nothing to resume"),

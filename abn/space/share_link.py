@@ -93,7 +93,7 @@ class ShareLink:
         inputs = [picture, choice, alpha, view, colours, stretch]
         shared = self.button.click(self.share, inputs, [self.query, self.link], **QUIET)
         shared.success(fn=None, inputs=self.query, js=SHOW_LINK, api_visibility="private")
-        picture.change(lambda: "", None, self.link, **QUIET)
+        picture.change(fn=None, outputs=self.link, js="() => ''", api_visibility="private")
 
     def share(
         self,
