@@ -699,10 +699,10 @@ def test_the_keyboard_alone_reaches_upload_slider_and_tabs(page):
     page.wait_for_selector("#abn-compare figure", timeout=60000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(browser, url, scheme):
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
+def test_axe_finds_no_serious_violation(browser, url, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)
     page.goto(url)
     page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
     ready = {

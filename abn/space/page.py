@@ -33,6 +33,7 @@ from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, LANGUAGES, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
+SESSIONS = 200  # whose state is kept; a call over plain HTTP is one, and each takes 0.2 MB
 
 CSS = (
     OVERLAY_CSS
@@ -80,6 +81,8 @@ CSS = (
 #abn-classes label span { margin: 0; }
 .abn-scores * { font-family: var(--font) !important; }
 #abn-examples-note:not(:has(p)) { display: none; }
+#abn-tabs .tab-container button.selected { color: #4338ca; }
+.dark #abn-tabs .tab-container button.selected { color: #a5b4fc; }
 @media (max-width: 480px) { #abn-tabs .tab-container button { padding: 0 5px; font-size: .8rem; } }
 """
 )
@@ -209,6 +212,7 @@ def launch_settings(shares: Shares) -> dict:
         "allowed_paths": [str(shares.folder)],
         "max_file_size": "20mb",
         "enable_monitoring": False,
+        "state_session_capacity": SESSIONS,
         "mcp_server": True,
         "footer_links": ["api", "gradio", "settings"],
     }
