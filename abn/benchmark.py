@@ -124,7 +124,7 @@ def forwards(explainer: Explainer, batch: int, repeats: int) -> dict[str, float]
 
 
 def methods(explainer: Explainer, repeats: int, slow: bool) -> dict[str, float]:
-    """Milliseconds that each method takes beyond the forward pass, on one picture; slow: also those of many forwards."""
+    """Milliseconds of each method beyond the forward pass, on one picture; slow: also those of many forwards."""
     picture = load_rgb(Image.open(io.BytesIO(photograph())))
     passed = explainer.forward([picture], "model")
     return {
