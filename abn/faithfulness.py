@@ -21,18 +21,13 @@ from torch.nn import functional as F
 
 from .modeling_abn import AbnForImageClassification
 from .modeling_multitask import scores
+from .tuning import quick_arithmetic
 
 STEPS = 21  # points of a curve, both ends included
 BLUR = 31  # pixels, side of the mean filter that insertion starts from
 FORWARD = 128  # pictures a forward
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as fractions of the picture's width and height
-
-
-def quick_arithmetic(device: torch.device) -> torch.autocast:
-    """bfloat16 where the processor has it: twice as fast, probabilities to about 0.01. A curve needs 21 forwards."""
-    able = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=able)
 
 
 def blurred(pixel_values: Tensor, side: int = BLUR) -> Tensor:
@@ -77,7 +72,7 @@ def curve(
 @torch.inference_mode()
 def probability(model: AbnForImageClassification, pixel_values: Tensor, targets: Tensor) -> Tensor:
     """(N,) probability of each picture's target."""
-    with quick_arithmetic(pixel_values.device):
+    with quick_arithmetic(pixel_values.device):  # a curve needs 21 forwards
         logits = [
             model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
             for chunk in pixel_values.split(FORWARD)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from abn import AbnImageProcessor, Explainer
 from abn.methods import forward_parts, grad_cam
+from abn.tuning import quick_arithmetic
 from train.augment import draw_crops, resize_crops
 from train.data import PictureDataset
 from train.remedy import GRID, map_loss, teacher_maps
@@ -48,7 +49,7 @@ def maps_of(model, data, **changes):
 
 def evidence(model, pixels, labels):
     """relu(sum_c w_kc A_c) by hand."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with quick_arithmetic(CPU):
         features = forward_parts(model, pixels.contiguous(memory_format=torch.channels_last)).last_features.float()
     weights = model.model.perception_branch.fc.weight.detach()[labels]
     return torch.relu((features * weights[:, :, None, None]).sum(1))

@@ -1,10 +1,13 @@
 """The training package's parts: augmentation, data, schedule, averaging, scores."""
 
+import argparse
+
 import pytest
 import torch
 from torch import nn
 
 from abn import imagenette
+from train import fit
 from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
 from train.recipes import RECIPES, Recipe
@@ -74,6 +77,13 @@ def test_bfloat16_is_close():
         outs.append(random_resized_crop(picture, torch.ones(8), 48, area=(0.3, 1), aspect=(0.75, 1.3), dtype=dtype))
     assert (outs[0] - outs[1]).abs().mean() < 1
     assert (outs[0] - outs[1]).abs().max() < 6
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bfloat16_only_where_the_processor_has_it(has, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "has_bfloat16", lambda device: has)
+    arguments = argparse.Namespace(max_steps=1, compile=False, seed=0)
+    assert fit.training_arguments(arguments, Recipe(arch="resnet18"), tmp_path).bf16 is has
 
 
 def test_the_rate_warms_up_and_follows_the_cosine():

@@ -20,6 +20,7 @@ from abn.backbone_resnet import zero_last_norms
 from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
 from abn.configuration_abn import cifar_family
 from abn.image_processing_vit import VitImageProcessor
+from abn.tuning import has_bfloat16
 from train import measure
 from train.card import CURVES, MATRIX, write_card
 from train.checks import check_recipe, check_unused, note_run, resume_from
@@ -261,7 +262,7 @@ def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -
         per_device_train_batch_size=recipe.train_batch,
         per_device_eval_batch_size=recipe.test_batch,
         max_grad_norm=0.0,
-        bf16=True,
+        bf16=has_bfloat16(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         use_cpu=not torch.cuda.is_available(),
         torch_compile=args.compile,
         dataloader_drop_last=True,

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from abn.image_processing_abn import AbnImageProcessor
 from abn.methods import class_weights, forward_parts, scaled
 from abn.modeling_abn import AbnForImageClassification
+from abn.tuning import quick_arithmetic
 from train.data import PictureDataset
 
 STRIDE = 16  # pixels a place of the attention map
@@ -97,7 +98,7 @@ def _evidence(model: AbnForImageClassification, part: Tensor, labels: Tensor, sh
     weights = class_weights(model, labels)
     for mirrored in (False, True):
         seen = (part.flip(-1) if mirrored else part).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(part.device.type, torch.bfloat16):
+        with quick_arithmetic(part.device):
             features = forward_parts(model, seen).last_features
         cam = torch.einsum("bchw,bc->bhw", features.float(), weights).clamp(min=0)
         cam = F.interpolate(cam[:, None], shape, mode="bilinear", align_corners=False)[:, 0]
