@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -148,6 +149,12 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
     return config, tensors
 
 
+def uncounted(wanted: Iterable[str], found: Iterable[str]) -> dict[str, Tensor]:
+    """The batch norms' counts that a file older than PyTorch 0.4.1 lacks, as 0; inference does not read them."""
+    missing = set(wanted) - set(found)
+    return {name: torch.tensor(0) for name in missing if name.endswith(".num_batches_tracked")}
+
+
 def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], source: object) -> None:
     """Refuse tensors that are not those of the network: transformers only warns and leaves random weights.
 
@@ -158,8 +165,10 @@ def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], source: ob
         ValueError: tensors are missing, left over or of the wrong shape; names the first few of each.
     """
     faults = []
-    missing = sorted(name for name in wanted.keys() - found.keys() if not name.endswith("num_batches_tracked"))
-    for names, words in ((missing, "missing"), (sorted(found.keys() - wanted.keys()), "unexpected")):
+    for names, words in (
+        (sorted(wanted.keys() - found.keys()), "missing"),
+        (sorted(found.keys() - wanted.keys()), "unexpected"),
+    ):
         if names:
             faults.append(f"{len(names)} {words} ({', '.join(names[:3])})")
     misshapen = sorted(name for name in wanted.keys() & found.keys() if wanted[name].shape != found[name].shape)

@@ -20,7 +20,7 @@ from transformers.utils.generic import can_return_tuple
 
 from .backbones import build
 from .configuration_abn import AbnConfig
-from .layouts import check_loaded, check_shapes, read_checkpoint
+from .layouts import check_loaded, check_shapes, read_checkpoint, uncounted
 
 
 @dataclass
@@ -177,7 +177,9 @@ class StrictlyLoaded(AbnPreTrainedModel):
         if state_dict is None:
             config, state_dict = read_checkpoint(pretrained_model_name_or_path, config, AbnConfig, kwargs)
         with torch.device("meta"):  # before any memory is taken: what a config claims can be anything
-            check_shapes(cls(copy.deepcopy(config)).state_dict(), state_dict, pretrained_model_name_or_path)
+            wanted = cls(copy.deepcopy(config)).state_dict()
+        state_dict = {**uncounted(wanted, state_dict), **state_dict}
+        check_shapes(wanted, state_dict, pretrained_model_name_or_path)
         model, info = super().from_pretrained(
             None,
             *model_args,

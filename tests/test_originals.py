@@ -264,6 +264,18 @@ def test_missing_tensors_are_errors(tmp_path):
         Explainer.from_pretrained(pack(tmp_path, tensors))
 
 
+def test_files_older_than_pytorch_0_4_1_do_not_count_batches(tmp_path):
+    torch.manual_seed(0)
+    model = AbnForImageClassification(AbnConfig(arch="resnet20-cifar", attention_head="A", num_labels=10)).train()
+    with torch.no_grad():
+        model(pixel_values=torch.randn(4, 3, 32, 32))  # batch norms that are not as when made
+    tensors = {name: t for name, t in original_names(model).items() if not name.endswith("num_batches_tracked")}
+    assert len(tensors) < len(model.state_dict())
+    read = load_checkpoint(pack(tmp_path, tensors))[0].state_dict()
+    for name, tensor in model.state_dict().items():
+        assert read[name].equal(torch.tensor(0) if name.endswith("num_batches_tracked") else tensor), name
+
+
 def test_names_without_the_prefix_and_a_bare_state_dict(tmp_path):
     model = AbnForImageClassification(AbnConfig(arch="resnet20-cifar", attention_head="A", num_labels=10))
     bare = {name.removeprefix("module."): tensor for name, tensor in original_names(model).items()}
