@@ -166,9 +166,9 @@ class Explainer:
     @torch.no_grad()
     def forward(self, pictures: list[Image.Image], view: str, target: int | None = None) -> Passed:
         """The forward pass that every method starts from; upright RGB pictures of equal input shape."""
-        pixels = self._pixels(pictures, view)
+        pixels = self.pixel_values(pictures, view)
         pixels = pixels.to(self.device, memory_format=torch.channels_last)
-        parts = self._parts(pixels)
+        parts = self.parts(pixels)
         predicted = parts.logits.argmax(1)
         return Passed(pixels, parts, predicted if target is None else torch.full_like(predicted, target))
 
@@ -241,10 +241,12 @@ class Explainer:
             )
         return explanations
 
-    def _pixels(self, pictures: list[Image.Image], view: str) -> Tensor:
+    def pixel_values(self, pictures: list[Image.Image], view: str) -> Tensor:
+        """(B, C, H, W), normalised: what the network is given for upright RGB pictures of equal input shape."""
         return self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
 
-    def _parts(self, pixels: Tensor) -> Parts:
+    def parts(self, pixels: Tensor) -> Parts:
+        """The network's forward pass, as the methods need it."""
         return forward_parts(self.model, pixels)
 
     def _attention_maps(self, passed: Passed) -> Tensor:

@@ -148,8 +148,13 @@ def energy_in_boxes(heatmap: Tensor, boxes: Sequence[Box]) -> float:
     inside = torch.zeros(height, width, dtype=torch.bool)
     for left, top, right, bottom in boxes:
         inside |= ((y >= top) & (y <= bottom))[:, None] & ((x >= left) & (x <= right))[None]
+    return energy_inside(heatmap, inside)
+
+
+def energy_inside(heatmap: Tensor, inside: Tensor) -> float:
+    """`energy_in_boxes` for any part of the picture: (H, W) map, (H, W) bool."""
     energy = (heatmap - heatmap.min()).double()
-    if energy.sum() == 0:
+    if energy.max() <= 1e-6 * heatmap.abs().max():  # no more than rounding
         energy = torch.ones_like(energy)
     return (energy[inside].sum() / energy.sum()).item()
 

@@ -2,6 +2,7 @@
 
     python -m abn.faithfulness --checkpoint abn/weights/compact --imagenette-root data --limit 500 \\
         --boxes boxes.csv --methods attention attention-cam grad-cam centre uniform
+    python -m abn.faithfulness --checkpoint digits --data mnist-pictures/val    # a Vision Transformer's
 
 Writes OUT/faithfulness.json and OUT/faithfulness.png. The same arguments give the same table; milliseconds vary.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torchvision.datasets import ImageFolder
 from tqdm import tqdm
 
 from . import imagenette
@@ -24,16 +26,19 @@ from .faithfulness import (
     deletion,
     ends_of,
     energy_in_boxes,
+    energy_inside,
     insertion,
     on_pixels,
     pointing_game,
     shuffled,
     similarity,
 )
-from .methods import METHODS, Method, forward_parts, method_named
+from .methods import Method, method_named
 from .pictures import load_rgb
+from .vit import VitExplainer
 
 QUICK = ("attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "centre", "uniform")
+OF_TRANSFORMERS = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 BATCH = 32
 
 
@@ -44,34 +49,47 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", default="compact", help="folder, .safetensors file, Hub id, or 'compact'")
     parser.add_argument("--imagenette-root", default="data")
     parser.add_argument("--split", choices=("val", "train"), default="val")
+    parser.add_argument("--data", metavar="DIR", help="any folder of class folders, in place of Imagenette")
     parser.add_argument("--limit", type=int, default=500, help="pictures for insertion and deletion, spread evenly")
     parser.add_argument("--boxes", help="CSV of path,x0,y0,x1,y1 as fractions, for pointing game and energy")
-    parser.add_argument("--methods", nargs="+", default=list(QUICK), metavar="METHOD", help=", ".join(METHODS))
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="default: those that need few forward passes")
     parser.add_argument("--tolerance", type=int, default=0, help="of the pointing game, in pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the randomisation check")
     parser.add_argument("--out", default="outputs", help="folder for the JSON and the curves")
     args = parser.parse_args(argv)
     if args.limit < 1:
         parser.error("--limit must be 1 or more")
+    if args.data and args.boxes:
+        parser.error("--boxes are of Imagenette's pictures; --data takes their place")
     return args
 
 
 def main(argv: list[str] | None = None) -> dict:
     args = parse(argv)
-    methods = [method_named(name) for name in args.methods]
     explainer = Explainer.from_pretrained(args.checkpoint)
-    data = imagenette.load(args.imagenette_root, args.split)
-    samples = spread(data._samples, args.limit)
+    methods = [method_named(name, explainer.methods) for name in args.methods or quick(explainer)]
     boxes = read_boxes(args.boxes) if args.boxes else None
-    results = measure(explainer, samples, methods, boxes=boxes, folder=Path(data._size_root), tolerance=args.tolerance)
+    if args.data:
+        folder, every = Path(args.data), ImageFolder(args.data).samples
+    else:
+        data = imagenette.load(args.imagenette_root, args.split)
+        folder, every = Path(data._size_root), data._samples
+    samples = spread(every, args.limit)
+    results = measure(explainer, samples, methods, boxes=boxes, folder=folder, tolerance=args.tolerance)
     randomisation(explainer, samples[:BATCH], methods, results, args.seed)
-    report = {"checkpoint": args.checkpoint, "split": args.split, "pictures": len(samples), "methods": results}
+    split = args.data or args.split
+    report = {"checkpoint": args.checkpoint, "split": split, "pictures": len(samples), "methods": results}
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "faithfulness.json").write_text(json.dumps(report, indent=2) + "\n")
     draw(results, out / "faithfulness.png")
     print(table(results))
     return report
+
+
+def quick(explainer: Explainer) -> tuple[str, ...]:
+    """Names of the methods that need few forward passes."""
+    return OF_TRANSFORMERS if isinstance(explainer, VitExplainer) else QUICK
 
 
 def measure(
@@ -83,17 +101,20 @@ def measure(
     folder: Path | None = None,
     tolerance: int = 0,
 ) -> dict[str, dict]:
-    """Method's name -> its figures: insertion, deletion, their difference, curves, milliseconds, and, with `boxes`,
-    pointing and energy.
+    """Method's name -> its figures: insertion, deletion, their difference, curves, milliseconds; with `boxes` pointing
+    and energy; of a network for grey pictures strokes, the share of the map (minus its minimum) on pixels brighter than
+    middle grey, and strokes_area, what a uniform map scores.
 
     Args:
         samples: (path, label) pairs, for insertion and deletion of the predicted class.
         boxes: path below `folder` -> boxes of the true class, which the folder holding the picture names.
     """
-    results = {method.name: {} for method in methods}
+    results = {method.name: {"label": method.label} for method in methods}
     _curves(explainer, samples, methods, results)
     if boxes:
         _boxes(explainer, boxes, folder, methods, results, tolerance)
+    if getattr(explainer.model.config, "num_channels", 3) == 1:
+        _strokes(explainer, samples, methods, results)
     return results
 
 
@@ -107,7 +128,7 @@ def _pixels(explainer: Explainer, paths: list) -> list[tuple[Tensor, list[int]]]
     """Pictures at view "whole", batched by shape: [(pixel values, places in `paths`)]."""
     groups = defaultdict(list)
     for place, path in enumerate(paths):
-        pixels = explainer.processor(load_rgb(path), view="whole", return_tensors="pt")["pixel_values"]
+        pixels = explainer.pixel_values([load_rgb(path)], "whole")
         groups[pixels.shape].append((pixels, place))
     batches = []
     for members in groups.values():
@@ -119,7 +140,7 @@ def _pixels(explainer: Explainer, paths: list) -> list[tuple[Tensor, list[int]]]
 
 def heatmaps_of(explainer: Explainer, method: Method, pixels: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
     """(B, H, W) heatmaps on the network's pixels, and the (B,) targets: the predicted classes if None."""
-    parts = forward_parts(explainer.model, pixels)
+    parts = explainer.parts(pixels)
     targets = parts.logits.argmax(1) if targets is None else targets
     return on_pixels(method.compute(explainer.model, pixels, parts, targets), pixels), targets
 
@@ -131,7 +152,7 @@ def _curves(explainer, samples, methods, results) -> None:
         for start in range(0, len(samples), BATCH):
             for pixels, _ in _pixels(explainer, [path for path, _ in samples[start : start + BATCH]]):
                 model = explainer.model
-                targets = forward_parts(model, pixels).logits.argmax(1)
+                targets = explainer.parts(pixels).logits.argmax(1)
                 inserting, deleting = ends_of(model, pixels, targets)
                 for method in methods:
                     began = time.perf_counter()
@@ -188,9 +209,22 @@ def _boxes(explainer, boxes, folder, methods, results, tolerance) -> None:
         results["uniform"]["pointing"] = None  # it points nowhere
 
 
+def _strokes(explainer, samples, methods, results) -> None:
+    found, areas = {method.name: [] for method in methods}, []
+    middle = (0.5 - explainer.processor.image_mean[0]) / explainer.processor.image_std[0]
+    for pixels, _ in tqdm(_pixels(explainer, [path for path, _ in samples]), "strokes", mininterval=1):
+        bright = (pixels[:, 0] > middle).cpu()
+        areas += bright.float().mean((1, 2)).tolist()
+        for method in methods:
+            maps = heatmaps_of(explainer, method, pixels, None)[0].cpu()
+            found[method.name] += [energy_inside(*pair) for pair in zip(maps, bright, strict=True)]
+    for name, values in found.items():
+        results[name] |= {"strokes": sum(values) / len(values), "strokes_area": sum(areas) / len(areas)}
+
+
 def randomisation(explainer, samples, methods, results, seed) -> None:
     """Mean rank correlation between each method's maps and those of the same network with shuffled weights."""
-    other = Explainer(shuffled(explainer.model, seed), explainer.processor, device=explainer.device)
+    other = type(explainer)(shuffled(explainer.model, seed), explainer.processor, device=explainer.device)
     values = defaultdict(list)
     for pixels, _ in _pixels(explainer, [path for path, _ in samples]):
         for method in methods:
@@ -207,6 +241,8 @@ COLUMNS = (
     ("difference", "ins - del", ".3f"),
     ("pointing", "pointing", ".3f"),
     ("energy", "energy", ".3f"),
+    ("strokes", "on strokes", ".3f"),
+    ("strokes_area", "strokes' area", ".3f"),
     ("similarity_to_shuffled", "shuffled", ".2f"),
     ("milliseconds", "ms", ".1f"),
 )
@@ -214,10 +250,11 @@ COLUMNS = (
 
 def table(results: dict[str, dict]) -> str:
     """The results as a Markdown table, a row a method."""
-    lines = ["| method | " + " | ".join(title for _, title, _ in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for name, row in results.items():
-        cells = ["–" if row.get(key) is None else format(row[key], form) for key, _, form in COLUMNS]
-        lines.append(f"| {METHODS[name].label} | " + " | ".join(cells) + " |")
+    columns = [column for column in COLUMNS if any(column[0] in row for row in results.values())]
+    lines = ["| method | " + " | ".join(title for _, title, _ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for row in results.values():
+        cells = ["–" if row.get(key) is None else format(row[key], form) for key, _, form in columns]
+        lines.append(f"| {row['label']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -230,10 +267,10 @@ def draw(results: dict[str, dict], file: Path) -> None:
 
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
     for axis, kind in zip(axes, ("insertion", "deletion"), strict=True):
-        for name, row in results.items():
+        for row in results.values():
             values = row["curves"][kind]
             shares = [100 * i / (len(values) - 1) for i in range(len(values))]
-            axis.plot(shares, values, label=f"{METHODS[name].label} ({row[kind]:.2f})", linewidth=1.6)
+            axis.plot(shares, values, label=f"{row['label']} ({row[kind]:.2f})", linewidth=1.6)
         axis.set(title=kind.capitalize(), xlabel=f"pixels {'inserted' if kind == 'insertion' else 'deleted'} (%)")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)

@@ -62,7 +62,7 @@ class MultiTaskExplainer(Explainer):
         raise ValueError("this network has an attention map for every task; only a single one can be edited")
 
     @torch.no_grad()
-    def _parts(self, pixels: Tensor) -> Parts:
+    def parts(self, pixels: Tensor) -> Parts:
         outputs = self.model(pixel_values=pixels)
         return Parts(margins(outputs.logits.float()), outputs.attention_logits, outputs.attention_map)
 

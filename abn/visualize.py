@@ -1,11 +1,12 @@
 """Pictures with their attention laid over, as a grid or as files.
 
     python -m abn.visualize --checkpoint abn/weights/compact --imagenette-root data --out-dir outputs --no-display
+    python -m abn.visualize --checkpoint digits --data mnist-pictures/val --method rollout --out-dir outputs
     python -m abn.visualize --checkpoint checkpoint/checkpoint-710 --pictures holiday --out-dir outputs
 
-On Imagenette: OUT/PREFIX_attentions.png, pairs of picture and overlay, one a class, titled with the true class, the
-predicted one and its confidence, green where right and red where wrong. With --pictures: an overlay a picture in
-OUT/PREFIX_overlays, and OUT/PREFIX_scores.csv.
+On Imagenette, or on the class folders of --data: OUT/PREFIX_attentions.png, pairs of picture and overlay, one a class,
+titled with the true class, the predicted one and its confidence, green where right and red where wrong. With
+--pictures: an overlay a picture in OUT/PREFIX_overlays, and OUT/PREFIX_scores.csv.
 """
 
 import argparse
@@ -17,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from torchvision.datasets import ImageFolder
 from tqdm import tqdm
 
 from . import imagenette
 from .explanation import BATCH, Explainer, Explanation
-from .methods import METHODS
 from .pictures import load_rgb
 
 
@@ -36,12 +37,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="a folder, a Trainer's checkpoint-N folder, a .safetensors file, a Hub id, or 'compact': the bundled one",
     )
     parser.add_argument("--pictures", metavar="DIR", help="one's own pictures, in place of Imagenette")
+    parser.add_argument("--data", metavar="DIR", help="any folder of class folders, in place of Imagenette")
     parser.add_argument("--imagenette-root", default="data")
     parser.add_argument("--imagenette-size", choices=imagenette.SIZES)
     parser.add_argument("--split", choices=("val", "train"), default="val")
     parser.add_argument("--index", type=int, default=0, help="which picture of each class: 0 is the first")
-    parser.add_argument("--view", choices=("model", "whole"), help="default: model on Imagenette, whole on --pictures")
-    parser.add_argument("--method", choices=tuple(METHODS), default="attention")
+    parser.add_argument("--view", choices=("model", "whole"), help="default: whole on --pictures, else model")
+    parser.add_argument("--method", default="attention", help="see abn.methods; a wrong name lists the right ones")
     parser.add_argument("--attention-alpha", type=float, default=1.0, help="0 to 1: how strongly the colours are added")
     parser.add_argument("--out-dir", default="outputs")
     parser.add_argument("--prefix", default="abn")
@@ -51,6 +53,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 0 <= args.attention_alpha <= 1:
         parser.error(f"--attention-alpha must be between 0 and 1; got {args.attention_alpha}")
+    if args.data and args.pictures:
+        parser.error("--data and --pictures contradict each other")
     if args.dpi < 1:
         parser.error(f"--dpi must be 1 or more; got {args.dpi}")
     return args
@@ -74,25 +78,36 @@ def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
     Raises:
         ValueError: a class has no picture `--index`.
     """
-    data = imagenette.load(args.imagenette_root, args.split, args.imagenette_size)
-    chosen = []
-    for label, name in enumerate(imagenette.CLASSES):
-        of_class = [path for path, other in data._samples if other == label]
-        if not 0 <= args.index < len(of_class):
-            raise ValueError(f"--index must be between 0 and {len(of_class) - 1} for {name!r}; got {args.index}")
-        chosen.append(of_class[args.index])
+    if args.data:
+        found = ImageFolder(args.data)
+        samples, classes = found.samples, found.classes
+    else:
+        samples = imagenette.load(args.imagenette_root, args.split, args.imagenette_size)._samples
+        classes = imagenette.CLASSES
+    chosen = nth_of_each(samples, classes, args.index)
     explanations = explainer(chosen, view=args.view or "model", method=args.method)
-    figure = grid(explanations, imagenette.CLASSES, args.attention_alpha, show=not args.no_display)
+    figure = grid(explanations, classes, args.attention_alpha, show=not args.no_display)
     file = Path(args.out_dir) / f"{args.prefix}_attentions.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=args.dpi)
-    right = sum(e.label == name for e, name in zip(explanations, imagenette.CLASSES, strict=True))
+    right = sum(e.label == name for e, name in zip(explanations, classes, strict=True))
     print(f"{right} of {len(explanations)} are right")
     if not args.no_display:
         from matplotlib import pyplot
 
         pyplot.show()
     return [file]
+
+
+def nth_of_each(samples: Sequence[tuple], classes: Sequence[str], index: int = 0) -> list:
+    """The paths of the `index`-th picture of each class, of (path, class index) pairs. Raises: ValueError: too few."""
+    chosen = []
+    for label, name in enumerate(classes):
+        of_class = [path for path, other in samples if other == label]
+        if not 0 <= index < len(of_class):
+            raise ValueError(f"--index must be between 0 and {len(of_class) - 1} for {name!r}; got {index}")
+        chosen.append(of_class[index])
+    return chosen
 
 
 def layout(pairs: int) -> tuple[int, int]:

@@ -63,8 +63,8 @@ def _grid(parts: Parts) -> tuple[int, int]:
 
 
 def rolled_out(model, pixel_values, parts: VitParts, targets) -> Tensor:
-    """Attention rollout, over its maximum."""
-    return scaled(parts.attention_map[:, 0])
+    """Attention rollout, over its maximum: as `VitExplainer` keeps it."""
+    return parts.attention_map[:, 0]
 
 
 def last_layer(model, pixel_values, parts: VitParts, targets) -> Tensor:
@@ -95,6 +95,11 @@ def one_head(layer: int, head: int | None):
     return compute
 
 
+def attention_name(layer: int | str, head: int | str | None) -> str:
+    """The method that shows one layer's attention, of one head or (None) of the mean; both count from 1."""
+    return f"layer-{layer}" + ("" if head is None else f"-head-{head}")
+
+
 def vit_methods(layers: int, heads: int) -> dict[str, Method]:
     """All ways to explain a transformer of so many layers and heads. "attention" means the rollout, too; "layer-3" and
     "layer-3-head-2" count from 1."""
@@ -107,7 +112,7 @@ def vit_methods(layers: int, heads: int) -> dict[str, Method]:
     ]
     for layer in range(layers):
         for head in (None, *range(heads)):
-            name = f"layer-{layer + 1}" + ("" if head is None else f"-head-{head + 1}")
+            name = attention_name(layer + 1, None if head is None else head + 1)
             words = f"Layer {layer + 1}" + (", all heads" if head is None else f", head {head + 1}")
             methods.append(Method(name, words, False, one_head(layer, head)))
     return {"attention": methods[0]} | {method.name: method for method in methods}
@@ -138,14 +143,14 @@ class VitExplainer(Explainer):
         """Raises: ValueError: always; a transformer has no attention map that its answer is computed from."""
         raise ValueError("a Vision Transformer has no single attention map that could be edited; an ABN has")
 
-    def _pixels(self, pictures: list[Image.Image], view: str) -> Tensor:
+    def pixel_values(self, pictures: list[Image.Image], view: str) -> Tensor:
         """One channel for a network of one: digits."""
         if self.model.config.num_channels == 1:
             pictures = [picture.convert("L").convert("RGB") for picture in pictures]
-        return super()._pixels(pictures, view)[:, : self.model.config.num_channels]
+        return super().pixel_values(pictures, view)[:, : self.model.config.num_channels]
 
     @torch.no_grad()
-    def _parts(self, pixels: Tensor) -> VitParts:
+    def parts(self, pixels: Tensor) -> VitParts:
         outputs = self.model(pixel_values=pixels, output_attentions=True)
         patch = self.model.config.patch_size
         grid = pixels.shape[2] // patch, pixels.shape[3] // patch

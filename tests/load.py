@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from conftest import made_up_picture
-from server import app
+from server import started
 
 from abn import Explainer
 
@@ -73,12 +73,9 @@ def run(clients: int, requests: int) -> dict:
     expected = [explanation.probabilities for explanation in explainer(pictures, view="whole")]
     with (
         tempfile.TemporaryDirectory() as tmp,
-        app(Path(tmp), "--checkpoint", "compact", "--imagenette-root", tmp) as (
-            url,
-            log,
-        ),
+        started(Path(tmp), "--checkpoint", "compact", "--imagenette-root", tmp) as (process, url, log),
     ):
-        server = next(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _is_server(p, url))
+        server = process.pid
         paths = []
         for picture in pictures:
             out = io.BytesIO()
@@ -126,14 +123,6 @@ def run(clients: int, requests: int) -> dict:
             "grown_mb": memory(server) - warm[0],
             "traces": log.read_text().count("Traceback"),
         }
-
-
-def _is_server(process: Path, url: str) -> bool:
-    try:
-        words = (process / "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"app.py" in words and url.rsplit(":", 1)[1].encode() in words
 
 
 if __name__ == "__main__":

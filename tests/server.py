@@ -21,6 +21,13 @@ def free_port() -> int:
 @contextmanager
 def app(tmp: Path, *arguments: str, **environment: str):
     """Run app.py; gives (url, log file) once the page answers. Without `HF_ENDPOINT` it asks no network."""
+    with started(tmp, *arguments, **environment) as (_, url, log):
+        yield url, log
+
+
+@contextmanager
+def started(tmp: Path, *arguments: str, **environment: str):
+    """As `app`; gives (process, url, log file)."""
     port = free_port()
     log = tmp / "app.log"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("ABN_", "IMAGENETTE_"))}
@@ -37,7 +44,7 @@ def app(tmp: Path, *arguments: str, **environment: str):
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process, log)
-        yield url, log
+        yield process, url, log
     finally:
         process.terminate()
         try:

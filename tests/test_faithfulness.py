@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny_model
+from PIL import Image
 from torch import nn
+from transformers import ViTConfig, ViTForImageClassification
 
 from abn import Explainer, imagenette
 from abn.faithfulness import (
@@ -14,12 +16,14 @@ from abn.faithfulness import (
     curve,
     deletion,
     energy_in_boxes,
+    energy_inside,
     insertion,
     pointing_game,
     shuffled,
     similarity,
 )
 from abn.faithfulness_run import main, randomisation, read_boxes
+from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
 
 
@@ -115,6 +119,13 @@ def test_energy_in_boxes():
     assert energy_in_boxes(torch.full((10, 10), 0.3), [(0.0, 0.0, 0.5, 0.4)]) == pytest.approx(0.2)
 
 
+def test_energy_inside_any_part():
+    heat = torch.tensor([[1.0, 2.0], [3.0, 1.0]])
+    inside = torch.tensor([[True, True], [False, False]])
+    assert energy_inside(heat, inside) == pytest.approx(1 / 3)  # 0 and 1 of 0, 1, 2, 0
+    assert energy_inside(torch.ones(2, 2), inside) == pytest.approx(0.5)
+
+
 def test_shuffling_keeps_the_values_and_leaves_the_model():
     model = tiny_model()
     before = model.model.features.layer1[0].conv1.weight.clone()
@@ -167,6 +178,38 @@ def test_the_benchmark_writes_the_same_table_twice(tiny_imagenette, tmp_path, ca
     assert rows["grad-cam"]["difference"] == pytest.approx(rows["grad-cam"]["insertion"] - rows["grad-cam"]["deletion"])
     assert len(rows["attention"]["curves"]["insertion"]) == 21
     assert "| Grad-CAM |" in capsys.readouterr().out
+
+
+def test_a_transformers_maps_on_strokes(tmp_path, capsys):
+    digits = tmp_path / "digits"
+    for digit in range(3):
+        (digits / str(digit)).mkdir(parents=True)
+        pixels = np.zeros((28, 28), np.uint8)
+        pixels[7 * digit : 7 * digit + 7, 14:21] = 200
+        Image.fromarray(pixels).save(digits / str(digit) / "one.png")
+    torch.manual_seed(0)
+    config = ViTConfig(
+        image_size=28,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        patch_size=7,
+        num_channels=1,
+        id2label={i: str(i) for i in range(3)},
+    )
+    ViTForImageClassification(config).save_pretrained(tmp_path / "network")
+    side = {"height": 28, "width": 28}
+    half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    VitImageProcessor(size=side, crop_size=side, **half).save_pretrained(tmp_path / "network")
+    arguments = ["--checkpoint", str(tmp_path / "network"), "--data", str(digits), "--out", str(tmp_path / "out")]
+    rows = main(arguments)["methods"]
+    assert list(rows) == ["rollout", "last-layer", "gradient-rollout", "centre", "uniform"]
+    assert all(row["strokes_area"] == pytest.approx(1 / 16) for row in rows.values())
+    assert rows["uniform"]["strokes"] == pytest.approx(1 / 16)
+    assert "| Attention rollout |" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*arguments, "--boxes", "boxes.csv"])
 
 
 def test_boxes_without_their_columns(tmp_path):

@@ -54,7 +54,7 @@ def command(*arguments, launcher=(sys.executable,), **options):
 
 
 OUTPUTS = {"model.safetensors", "config.json", "preprocessor_config.json", "metrics.json", "calibration.json"}
-OUTPUTS |= {"confusion_matrix.png", "curves.png", "README.md", "best", "modeling_abn.py"}
+OUTPUTS |= {"attentions.png", "confusion_matrix.png", "curves.png", "README.md", "best", "modeling_abn.py"}
 
 
 def test_trains_saves_and_evaluates(tiny_imagenette, tmp_path):

@@ -54,6 +54,20 @@ def test_one_picture_a_class(imagenette_folder, tiny_imagenette, tmp_path, capsy
     assert f"{right} of 10 are right" in capsys.readouterr().out
 
 
+def test_one_picture_a_class_of_any_folder(imagenette_folder, tmp_path, capsys):
+    for seed, name in enumerate(("cats", "dogs")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        made_up_picture(90, 60, seed).save(tmp_path / "data" / name / "one.png")
+    arguments = ["--checkpoint", str(imagenette_folder), "--data", str(tmp_path / "data"), "--method", "grad-cam"]
+    arguments += ["--out-dir", str(tmp_path / "out"), "--dpi", "50", "--no-display", "--cpu"]
+    assert main(arguments) == 0
+    assert "0 of 2 are right" in capsys.readouterr().out
+    with Image.open(tmp_path / "out" / "abn_attentions.png") as picture:
+        assert picture.size == (round(2.4 * 4 * 50), round(2.85 * 50))
+    assert main([*arguments, "--method", "no-such"]) == 2
+    assert "no-such" in capsys.readouterr().err
+
+
 def test_ones_own_pictures(imagenette_folder, tmp_path, capsys):
     mine = tmp_path / "mine"
     (mine / "sub").mkdir(parents=True)

@@ -73,8 +73,19 @@ def test_a_run_from_start_to_end(digits, tmp_path):
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["top1"] >= 80
     assert metrics["network"] == "Vision Transformer of 2 layers, width 32"
-    assert {"curves.png", "confusion_matrix.png", "README.md", "best"} <= {file.name for file in out.iterdir()}
-    assert "A Vision Transformer of 2 layers" in (out / "README.md").read_text()
+    assert {"attentions.png", "curves.png", "confusion_matrix.png", "README.md", "best"} <= {
+        file.name for file in out.iterdir()
+    }
+    card = (out / "README.md").read_text()
+    assert "A Vision Transformer of 2 layers" in card
+    assert "![attentions.png](attentions.png)" in card
+    figures = metrics["explanation"]
+    assert figures["method"] == "rollout"
+    assert figures["strokes_area"] == pytest.approx(36 / 784)  # the square; the noise stays below middle grey
+    assert 0 < figures["strokes"] < 1
+    assert set(figures["gradient-rollout"]) == set(figures) - {"method", "pictures", "gradient-rollout"}
+    with Image.open(out / "attentions.png") as grid:
+        assert grid.size == (round(2.4 * 10 * 80), round(2.85 * 2 * 80))
     explainer = Explainer.from_pretrained(out, device="cpu")
     assert isinstance(explainer, VitExplainer)
     assert explainer.model.config.num_channels == 1

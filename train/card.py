@@ -4,7 +4,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
-CURVES, MATRIX = "curves.png", "confusion_matrix.png"
+CURVES, MATRIX, ATTENTIONS = "curves.png", "confusion_matrix.png", "attentions.png"
 
 
 def write_card(folder: Path, metrics: dict, *, name: str | None = None) -> None:
@@ -43,7 +43,7 @@ def card(folder: Path, metrics: dict, name: str) -> str:
     if metrics.get("per_class"):
         rows = "\n".join(f"| {label} | {value:.1f} |" for label, value in metrics["per_class"].items())
         parts.append(f"| class | accuracy, % |\n|---|---|\n{rows}")
-    parts += [f"![{file}]({file})" for file in (CURVES, MATRIX) if (folder / file).is_file()]
+    parts += [f"![{file}]({file})" for file in (ATTENTIONS, CURVES, MATRIX) if (folder / file).is_file()]
     parts += [_use(metrics, name), _making(metrics)]
     return "\n\n".join(parts) + "\n"
 
@@ -81,6 +81,8 @@ def _table(metrics: dict) -> str:
         ("pointing", "attention map: pointing game"),
         ("energy", "attention map: energy in the box"),
         ("difference", "attention map: insertion - deletion"),
+        ("strokes", "attention map: share on the strokes"),
+        ("strokes_area", "the strokes' share of the picture"),
     ):
         if metrics.get("explanation", {}).get(key) is not None:
             rows[label] = f"{metrics['explanation'][key]:.3f}"
@@ -89,6 +91,15 @@ def _table(metrics: dict) -> str:
 
 
 def _use(metrics: dict, name: str) -> str:
+    if metrics["network"].startswith("Vision Transformer"):
+        return f"""## Use
+
+```python
+from abn import Explainer
+
+explainer = Explainer.from_pretrained("{name}")
+explainer("picture.png", method="gradient-rollout").overlay()  # or "rollout", "layer-3", "layer-3-head-2", …
+```"""
     if not metrics["attention"]:
         return ""
     if "tasks" in metrics:

@@ -22,7 +22,7 @@ from abn.configuration_abn import cifar_family
 from abn.image_processing_vit import VitImageProcessor
 from abn.tuning import has_bfloat16
 from train import measure
-from train.card import CURVES, MATRIX, write_card
+from train.card import ATTENTIONS, CURVES, MATRIX, write_card
 from train.checks import check_recipe, check_unused, note_run, resume_from
 from train.data import PictureDataset, Reading, collate, preprocessed, squashed
 from train.figures import confusion_matrix_png, curves_png
@@ -146,6 +146,8 @@ def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held
     if "confusion_matrix" in found:
         title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
         confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
+    if args.explain:
+        measure.attention_grid(loaded, source, output / ATTENTIONS)
     write_card(output, metrics)
     print(measure.summary(found))
     if args.push_to_hub:

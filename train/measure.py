@@ -5,20 +5,22 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from abn import AbnImageProcessor, Calibration, Explainer
+from abn import AbnImageProcessor, Calibration
 from abn.calibration import CALIBRATION_NAME
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness_run import measure as explanation_figures
 from abn.faithfulness_run import read_boxes, spread
-from abn.methods import METHODS
+from abn.kinds import kind_of
+from abn.visualize import grid, nth_of_each
 from train.data import PictureDataset, Reading, preprocessed
 from train.plain import PlainForImageClassification, is_plain
 from train.report import details, predict, scores
 from train.sources import Source
 from train.tasks import task_details, task_scores
 
-FIGURES = ("insertion", "deletion", "difference", "pointing", "energy")
-
+FIGURES = ("insertion", "deletion", "difference", "pointing", "energy", "strokes", "strokes_area")
+BESIDE = {"abn": "grad-cam", "vit": "gradient-rollout"}  # the method measured beside the network's own map
+SHOWN = 20  # classes of the grid of attention maps
 
 Loaded = tuple[PreTrainedModel, AbnImageProcessor]
 
@@ -89,10 +91,19 @@ def figures(
         **details(logits, data.labels, source.classes, calibration.temperature),
         **about,
     }
-    if explain and attention_logits is not None:
-        explainer = Explainer(model, processor, device=device())
-        found["explanation"] = explanation(explainer, data.samples, source.root, explain, boxes)
+    if explain and model.config.model_type in BESIDE:
+        found["explanation"] = explanation(loaded, data.samples, source.root, explain, boxes)
     return found
+
+
+def attention_grid(loaded: Loaded, source: Source, file: Path) -> None:
+    """A validation picture of each of the first classes beside its attention, as a PNG; without a map, none."""
+    model, processor = loaded
+    if model.config.model_type not in BESIDE or getattr(model.config, "multitask", None):
+        return
+    classes = source.classes[:SHOWN]
+    explainer = kind_of(model)(model, processor, device=device())
+    grid(explainer(nth_of_each(source.val, classes)), classes, 1.0).savefig(file, dpi=80)
 
 
 def _network(config) -> str:
@@ -111,20 +122,23 @@ def check_classes(checkpoint: str | Path, model, source: Source) -> None:
         raise ValueError(f"{checkpoint} knows other classes than {source.name}: {first[0]!r} in place of {first[1]!r}")
 
 
-def explanation(explainer: Explainer, samples: list, root: Path, pictures: int, boxes: str | None) -> dict:
-    """The attention map's figures, and Grad-CAM's on the same network beside them."""
+def explanation(loaded: Loaded, samples: list, root: Path, pictures: int, boxes: str | None) -> dict:
+    """The attention map's figures (a transformer's: its rollout's), and those of the method in BESIDE."""
+    model, processor = loaded
+    explainer = kind_of(model)(model, processor, device=device())
+    own, other = explainer.methods["attention"], explainer.methods[BESIDE[model.config.model_type]]
     samples = spread(samples, pictures)
     results = explanation_figures(
         explainer,
         samples,
-        [METHODS["attention"], METHODS["grad-cam"]],
+        [own, other],
         boxes=read_boxes(boxes) if boxes else None,
         folder=root,
     )
     kept = {
         name: {key: round(row[key], 4) for key in FIGURES if row.get(key) is not None} for name, row in results.items()
     }
-    return {"pictures": len(samples), **kept["attention"], "grad-cam": kept["grad-cam"]}
+    return {"method": own.name, "pictures": len(samples), **kept[own.name], other.name: kept[other.name]}
 
 
 def summary(found: dict) -> str:
@@ -141,6 +155,7 @@ def summary(found: dict) -> str:
         lines.append(f"attention branch alone: top-1 {found['attention_top1']:.2f} %")
     lines.append("  ".join(f"{name} {value:.1f}" for name, value in found["per_class"].items()))
     if explained := found.get("explanation"):
-        for name, row in (("attention map", explained), ("grad-cam", explained["grad-cam"])):
+        beside = [(name, row) for name, row in explained.items() if isinstance(row, dict)]
+        for name, row in [("attention map", explained), *beside]:
             lines.append(f"{name}: " + "  ".join(f"{key} {row[key]:.3f}" for key in FIGURES if key in row))
     return "\n".join(lines)

@@ -22,7 +22,7 @@ from train.data import PictureDataset
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def predict(
     model: PreTrainedModel,
     data: PictureDataset,

@@ -5,6 +5,7 @@ import math
 import os
 import struct
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,19 +70,30 @@ def cifar_source(root: str | Path, name: str, download: bool) -> Source:
         FileNotFoundError: the data set is not at `root`, and `download` is False.
         OSError: it cannot be downloaded or written.
     """
-    folder = Path(root).expanduser() / f"{name}-pictures"
-    if not folder.is_dir():
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    folder, kind = Path(root).expanduser() / f"{name}-pictures", {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+
+    def write(aside: Path) -> None:
         for split in ("train", "val"):
-            _write_cifar(root, name, split == "train", download, aside / split)
-        os.replace(aside, folder)
+            data = _torchvision(kind, root, split == "train", download)
+            names = [data.classes[label].replace("_", " ") for label in data.targets]
+            _write_pictures(data.data, names, aside / split)
+
+    _once(folder, write)
     return replace(folder_source(folder), name={"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[name])
 
 
-def _write_cifar(root: str | Path, name: str, train: bool, download: bool, folder: Path) -> None:
-    data = _torchvision({"cifar10": CIFAR10, "cifar100": CIFAR100}[name], root, train, download)
-    for place, (pixels, label) in enumerate(tqdm(zip(data.data, data.targets, strict=True), f"writing {folder.name}")):
-        file = folder / data.classes[label].replace("_", " ") / f"{place:05d}.png"
+def _once(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make `folder` unless it is there: written aside and renamed, so that under its name it is whole."""
+    if not folder.is_dir():
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        write(aside)
+        os.replace(aside, folder)
+
+
+def _write_pictures(pictures: np.ndarray, names: list[str], folder: Path) -> None:
+    """One PNG a picture, in a folder a class."""
+    for place, (pixels, name) in enumerate(zip(tqdm(pictures, f"writing {folder.name}"), names, strict=True)):
+        file = folder / name / f"{place:05d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(file)
 
@@ -108,25 +120,29 @@ def mnist_source(root: str | Path, download: bool) -> Source:
     folder = root / ("mnist-10k-pictures" if alone else "mnist-pictures")
     if alone and not os.access(root, os.W_OK):
         folder = Path(tempfile.gettempdir()) / f"abn-{os.getuid()}-mnist-10k-pictures"
-    if not folder.is_dir():
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+
+    def write(aside: Path) -> None:
         if alone:
             print(f"only MNIST's test digits are at {root}: 8,000 of them are for training, 2,000 for validation")
             images, labels = (_idx(test.with_name(test.name.replace(*names))) for names in MNIST_FILES)
-            for digit in range(10):
-                members = np.flatnonzero(labels == digit)
-                cut = round(0.8 * len(members))
-                _write_digits(images[members[:cut]], labels[members[:cut]], aside / "train")
-                _write_digits(images[members[cut:]], labels[members[cut:]], aside / "val")
+            for split in ("train", "val"):
+                kept = np.concatenate([_four_fifths(np.flatnonzero(labels == digit), split) for digit in range(10)])
+                _write_pictures(images[kept], labels[kept].astype(str).tolist(), aside / split)
         else:
             for split in ("train", "val"):
                 data = _torchvision(MNIST, root, split == "train", download)
-                _write_digits(data.data.numpy(), data.targets.numpy(), aside / split)
-        os.replace(aside, folder)
+                _write_pictures(data.data.numpy(), [str(digit) for digit in data.targets.tolist()], aside / split)
+
+    _once(folder, write)
     return replace(folder_source(folder), name="MNIST (10,000 test digits)" if alone else "MNIST")
 
 
 MNIST_FILES = (("images", "images"), ("images-idx3", "labels-idx1"))
+
+
+def _four_fifths(members: np.ndarray, split: str) -> np.ndarray:
+    cut = round(0.8 * len(members))
+    return members[:cut] if split == "train" else members[cut:]
 
 
 def _idx(file: Path) -> np.ndarray:
@@ -142,13 +158,6 @@ def _idx(file: Path) -> np.ndarray:
     if not dimensions or values.size != math.prod(shape):
         raise ValueError(f"{file} is not a whole IDX file")
     return values.reshape(shape)
-
-
-def _write_digits(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    for place, (pixels, digit) in enumerate(zip(images, labels, strict=True)):
-        file = folder / str(digit) / f"{place:05d}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(file)
 
 
 def folder_source(root: str | Path, folds: bool = False) -> Source:

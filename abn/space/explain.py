@@ -9,7 +9,7 @@ from .. import imagenette
 from ..explanation import Explanation
 from ..multitask import MultiTaskExplainer
 from ..overlay import COLOURMAPS
-from ..vit import VitExplainer
+from ..vit import VitExplainer, attention_name
 from .digit_pad import DigitPad
 from .events import IN_TURN, QUIET, TOGETHER
 from .examples_view import ExamplesView
@@ -189,12 +189,8 @@ class ExplainPage:
         """Another layer's or head's attention of a Vision Transformer, or a rollout."""
         if picture is None:
             return [gr.skip()] * 3
-        method = layer if layer in ROLLOUTS else f"layer-{layer}" + ("" if head == "all" else f"-head-{head}")
-        with or_say_why(request):
-            served = self.models.of(choice)
-            began = time.perf_counter()
-            explanation = served.lasting(picture, view=view, method=method)
-            words = verdict(explanation, served, time.perf_counter() - began)
+        method = layer if layer in ROLLOUTS else attention_name(layer, None if head == "all" else head)
+        _, explanation, words = self._explain_by(method, None, picture, choice, view, request)
         return explanation, Shown(explanation, colours, stretch), words
 
     def show_task(
@@ -227,12 +223,18 @@ class ExplainPage:
         """The positive or negative part of a task's map, or both."""
         if picture is None:
             return [gr.skip()] * 5
+        served, explanation, words = self._explain_by(SIGNS[sign], task or None, picture, choice, view, request)
+        return explanation, Shown(explanation, colours, stretch), listed(explanation, served), task, words
+
+    def _explain_by(
+        self, method: str, target: str | None, picture: str, choice: str, view: str, request: gr.Request
+    ) -> tuple[Served, Explanation, str]:
+        """The model, what it explains by another method than its first, and the verdict on that."""
         with or_say_why(request):
             served = self.models.of(choice)
             began = time.perf_counter()
-            explanation = served.lasting(picture, view=view, target=task or None, method=SIGNS[sign])
-            words = verdict(explanation, served, time.perf_counter() - began)
-        return explanation, Shown(explanation, colours, stretch), listed(explanation, served), task, words
+            explanation = served.lasting(picture, view=view, target=target, method=method)
+            return served, explanation, verdict(explanation, served, time.perf_counter() - began)
 
     def recolour(self, explained: Explanation | None, colours: str, stretch: bool) -> Shown | None:
         """Other colours for what is explained already."""

@@ -14,7 +14,7 @@ from .edit import CSS as EDIT_CSS
 from .edit import EditPage
 from .events import QUIET
 from .examples_view import CSS as EXAMPLES_CSS
-from .explain import ExplainPage
+from .explain import ExplainPage, multitask
 from .faults import or_say_why, told
 from .gallery import Gallery
 from .gallery_page import CSS as GALLERY_CSS
@@ -195,7 +195,7 @@ def known_classes(served: Served, choice: str) -> str:
         return f"<p {held}>{both('knows_ten')}</p>"
     names = "".join(f"<li>{html.escape(label)}</li>" for label in labels[:LISTED])
     more = f"<li>{both('knows_more', count=len(labels) - LISTED)}</li>" if len(labels) > LISTED else ""
-    words = "knows_some" if getattr(served.explainer.model.config, "multitask", None) is None else "knows_tasks"
+    words = "knows_tasks" if multitask(served) else "knows_some"
     return f"<p {held}>{both(words, count=len(labels))}</p><ul>{names}{more}</ul>"
 
 
