@@ -35,6 +35,14 @@ def test_figures_are_shown_as_recorded(explainer):
     assert "ResNet-18 of width 32" in shown
 
 
+def test_a_transformers_figures(explainer):
+    figures = {"method": "rollout", "strokes": 0.25, "strokes_area": 0.125, "gradient-rollout": {"strokes": 0.375}}
+    shown = model_html(Served("a model", explainer, metrics={**METRICS, "explanation": figures}))
+    for words in ("Attention rollout", "Rollout for the class", "Share on the strokes", "0.250", "0.375", "0.125"):
+        assert words in shown
+    assert "Grad-CAM" not in shown
+
+
 def test_without_metrics_it_says_so(explainer):
     assert "brings no metrics.json" in model_html(Served("a model", explainer))
     assert "brings no metrics.json" in model_html(Served("a model", explainer, metrics={"top1": "high"}))

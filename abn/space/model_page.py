@@ -20,7 +20,8 @@ FIGURES = (
     ("loss", "{:.4f}"),
     ("ece", "{:.3f}"),
 )
-EXPLANATION = ("pointing", "energy", "insertion", "deletion", "difference")
+EXPLANATION = ("pointing", "energy", "insertion", "deletion", "difference", "strokes", "strokes_area")
+BESIDE = ("grad-cam", "gradient-rollout")  # the method measured beside the network's own map
 MATRIX_AT_MOST = 20  # classes
 PROVENANCE = ("recipe", "command", "commit", "date", "hardware")
 
@@ -176,7 +177,8 @@ def _explained(values) -> str:
     """The attention map's figures, and another method's beside them where they are there."""
     if not isinstance(values, dict):
         return ""
-    other = values.get("grad-cam") if isinstance(values.get("grad-cam"), dict) else {}
+    name = next((name for name in BESIDE if isinstance(values.get(name), dict)), BESIDE[0])
+    other = values[name] if isinstance(values.get(name), dict) else {}
     rows = ""
     for key in EXPLANATION:
         found = [_number(each.get(key)) for each in (values, other)]
@@ -185,7 +187,8 @@ def _explained(values) -> str:
             rows += f'<tr><th scope="row">{both(f"figure_{key}")}</th>{cells}</tr>'
     if not rows:
         return ""
-    heads = f'<th></th><th scope="col">{both("method_attention")}</th><th scope="col">{both("method_grad-cam")}</th>'
+    own = "rollout" if values.get("method") == "rollout" else "attention"
+    heads = "<th></th>" + "".join(f'<th scope="col">{both(f"method_{each}")}</th>' for each in (own, name))
     return f"<table><tr>{heads}</tr>{rows}</table>"
 
 

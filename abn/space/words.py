@@ -284,6 +284,8 @@ WORDS: dict[str, dict[str, str]] = {
     "figure_ece": {"en": "Expected calibration error", "ja": "期待較正誤差 (ECE)"},
     "figure_pointing": {"en": "Pointing game", "ja": "ポインティングゲーム"},
     "figure_energy": {"en": "Energy in the box", "ja": "枠内のエネルギー"},
+    "figure_strokes": {"en": "Share on the strokes", "ja": "線上の割合"},
+    "figure_strokes_area": {"en": "The strokes' share of the picture", "ja": "画像に占める線の割合"},
     "figure_insertion": {"en": "Insertion", "ja": "挿入"},
     "figure_deletion": {"en": "Deletion", "ja": "削除"},
     "figure_difference": {"en": "Insertion − deletion", "ja": "挿入 − 削除"},
