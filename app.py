@@ -6,15 +6,18 @@ python app.py --checkpoint compact --port 7860   # the bundled network alone
 
 import argparse
 import contextlib
+import gc
 import os
 from pathlib import Path
 
+gc.disable()  # until the page is up: what is imported stays, and looking through it took a fifth of the start
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 with contextlib.suppress(ImportError):  # ZeroGPU wants this before PyTorch
     import spaces  # noqa: F401
 
 from abn.space.gallery import Gallery
+from abn.space.memory import give_back_freed
 from abn.space.models import Models
 from abn.space.page import build, launch_settings
 from abn.space.serving import DEFAULT, Serving
@@ -54,6 +57,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    give_back_freed()
     try:
         serving = Serving(args.checkpoint)
     except ValueError as error:
@@ -66,6 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     demo.queue(default_concurrency_limit=4, max_size=QUEUE)
     where = {"server_name": args.host, "server_port": args.port}
     demo.launch(prevent_thread_lock=True, **where, **launch_settings(shares))
+    gc.freeze()  # what the page is made of lives as long as the server
+    gc.enable()
     serve_until_told(demo)
 
 

@@ -2,6 +2,7 @@
 
 python -m abn.benchmark                      # the bundled network and a ResNet-152 of random weights
 python -m abn.benchmark --batch 1 --json benchmark.json
+python -m abn.benchmark --imagenette-root data   # also how far tuning moves the answers to 1,000 validation pictures
 """
 
 import argparse
@@ -10,15 +11,18 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from tqdm import tqdm
 
+from . import imagenette
 from .configuration_abn import AbnConfig
-from .explanation import Explainer
+from .explanation import BATCH, Explainer
+from .faithfulness_run import spread
 from .image_processing_abn import AbnImageProcessor
 from .methods import METHODS
 from .modeling_abn import AbnForImageClassification
@@ -150,6 +154,18 @@ def per_pixel(repeats: int) -> tuple[float, float]:
     return found["ours"], found["pixels"]
 
 
+def agreement(explainer: Explainer, files: Sequence[str]) -> dict[str, float]:
+    """How far the tuned copy's answers are from plain float32's: mean and largest difference of a probability, and the
+    share of pictures whose label is the same."""
+    quicker, differences, same = tuned(explainer), [], 0
+    for start in tqdm(range(0, len(files), BATCH), "tuned against plain", mininterval=1):
+        pictures = [load_rgb(file) for file in files[start : start + BATCH]]
+        for before, after in zip(explainer(pictures), quicker(pictures), strict=True):
+            differences += [abs(before.probabilities[name] - after.probabilities[name]) for name in explainer.labels]
+            same += before.label == after.label
+    return {"mean": float(np.mean(differences)), "largest": max(differences), "same_label": same / len(files)}
+
+
 def resnet152() -> Explainer:
     torch.manual_seed(0)
     model = AbnForImageClassification(AbnConfig(arch="resnet152", attention_head="A", num_labels=10))
@@ -179,7 +195,7 @@ def measure(batches: list[int], repeats: int, names: list[str]) -> dict:
 def table(found: dict) -> str:
     lines = [f"{found['machine']}, {found['device']}; milliseconds a picture", ""]
     for name, part in found.items():
-        if not isinstance(part, dict):
+        if not isinstance(part, dict) or name == "agreement":
             continue
         if "stages" not in part:
             lines += [f"{name}: " + "  ".join(f"{key} {value:.2f}" for key, value in part.items()), ""]
@@ -191,6 +207,11 @@ def table(found: dict) -> str:
         gains = "  ".join(f"{key} {value:.2f} ({network['plain'] / value:.2f}x)" for key, value in network.items())
         lines += [f"  network: {gains}", ""]
     ours, pixels = found["preprocess, pixel by pixel"].values()
+    if "agreement" in found:
+        lines.append(
+            "tuned against plain: probabilities differ by {mean:.4f} in the mean and {largest:.3f} at most; "
+            "{same_label:.1%} of the labels are the same".format(**found["agreement"])
+        )
     lines.append(f"preprocessing against pixel by pixel in Python: {pixels / ours:.1f}x")
     return "\n".join(lines)
 
@@ -201,11 +222,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--network", nargs="+", choices=("compact", "resnet152"), default=["compact", "resnet152"])
     parser.add_argument("--threads", type=int, help="of PyTorch; default: all cores")
+    parser.add_argument("--imagenette-root", help="measure on its validation pictures how far tuning moves the answers")
+    parser.add_argument("--pictures", type=int, default=1000, help="how many of them, spread evenly")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
     found = measure(args.batch, args.repeats, args.network)
+    if args.imagenette_root:
+        samples = spread(imagenette.load(args.imagenette_root, "val")._samples, args.pictures)
+        found["agreement"] = agreement(Explainer.from_pretrained("compact"), [path for path, _ in samples])
     if args.json:
         args.json.write_text(json.dumps(found, indent=2) + "\n")
     print(table(found))

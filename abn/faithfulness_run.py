@@ -40,6 +40,7 @@ from .vit import VitExplainer
 QUICK = ("attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "centre", "uniform")
 OF_TRANSFORMERS = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 BATCH = 32
+SHUFFLES = 8
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> dict:
         folder, every = Path(data._size_root), data._samples
     samples = spread(every, args.limit)
     results = measure(explainer, samples, methods, boxes=boxes, folder=folder, tolerance=args.tolerance)
-    randomisation(explainer, samples[:BATCH], methods, results, args.seed)
+    randomisation(explainer, spread(samples, BATCH), methods, results, args.seed)
     split = args.data or args.split
     report = {"checkpoint": args.checkpoint, "split": split, "pictures": len(samples), "methods": results}
     out = Path(args.out)
@@ -223,14 +224,20 @@ def _strokes(explainer, samples, methods, results) -> None:
 
 
 def randomisation(explainer, samples, methods, results, seed) -> None:
-    """Mean rank correlation between each method's maps and those of the same network with shuffled weights."""
-    other = type(explainer)(shuffled(explainer.model, seed), explainer.processor, device=explainer.device)
+    """Mean rank correlation between each method's maps and those of the same network with shuffled weights.
+
+    SHUFFLES networks are drawn: the border, where padding is felt with any weights, lets one draw favour the centre and
+    the next the border, the same in all its pictures.
+    """
+    batches = _pixels(explainer, [path for path, _ in samples])
+    own = [[heatmaps_of(explainer, method, pixels, None) for method in methods] for pixels, _ in batches]
     values = defaultdict(list)
-    for pixels, _ in _pixels(explainer, [path for path, _ in samples]):
-        for method in methods:
-            maps, targets = heatmaps_of(explainer, method, pixels, None)
-            noise, _ = heatmaps_of(other, method, pixels, targets)
-            values[method.name].append(similarity(maps, noise))
+    for draw in tqdm(range(SHUFFLES), "shuffled weights", mininterval=1):
+        weights = shuffled(explainer.model, seed * SHUFFLES + draw)
+        other = type(explainer)(weights, explainer.processor, device=explainer.device)
+        for (pixels, _), found in zip(batches, own, strict=True):
+            for method, (maps, targets) in zip(methods, found, strict=True):
+                values[method.name].append(similarity(maps, heatmaps_of(other, method, pixels, targets)[0]))
     for name, parts in values.items():
         results[name]["similarity_to_shuffled"] = torch.cat(parts).mean().item()
 

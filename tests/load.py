@@ -24,7 +24,7 @@ from server import started
 from abn import Explainer
 
 PICTURES = 24
-WARM = 5  # requests of each client that are not measured
+WARM = 256  # requests of all clients together that are not measured: as many sessions as the server keeps, and more
 
 
 def post(url: str, body: bytes, kind: str) -> bytes:
@@ -90,7 +90,7 @@ def run(clients: int, requests: int) -> dict:
         together = threading.Barrier(clients, action=lambda: warm.append(memory(server)))
 
         def client(number: int) -> None:
-            for turn in range(WARM):
+            for turn in range(-(-WARM // clients)):
                 explain(url, paths[(number + turn) % PICTURES])
             together.wait()
             for turn in range(requests):
