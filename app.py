@@ -10,19 +10,22 @@ import gc
 import os
 from pathlib import Path
 
-gc.disable()  # until the page is up: what is imported stays, and looking through it took a fifth of the start
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+gc.disable()  # until the page is up: modules are no garbage, and looking through them took a fifth of the start
 
 with contextlib.suppress(ImportError):  # ZeroGPU wants this before PyTorch
     import spaces  # noqa: F401
 
-from abn.space.gallery import Gallery
-from abn.space.memory import give_back_freed
-from abn.space.models import Models
-from abn.space.page import build, launch_settings
-from abn.space.serving import DEFAULT, Serving
-from abn.space.shares import Shares
-from abn.space.shutdown import serve_until_told
+from abn.space.quick_start import without_interface_files
+
+with without_interface_files():
+    from abn.space.gallery import Gallery
+    from abn.space.memory import give_back_freed
+    from abn.space.models import Models
+    from abn.space.page import build, launch_settings
+    from abn.space.serving import DEFAULT, Serving
+    from abn.space.shares import Shares
+    from abn.space.shutdown import serve_until_told
 
 QUEUE = 200  # requests that may wait; more are turned away at once
 ROOT = Path(__file__).resolve().parent
