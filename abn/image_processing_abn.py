@@ -107,6 +107,12 @@ class AbnImageProcessor(TorchvisionBackend):
             images = [_rgb(i) for i in images] if isinstance(images, (list, tuple)) else _rgb(images)
         return super().preprocess(images, **kwargs)
 
+    def process_image(self, image: ImageInput, **kwargs) -> Tensor:
+        """As the library's, (C, H, W); but RGB stays as Pillow holds it, pixel after pixel: that is resized quicker."""
+        if isinstance(image, Image.Image) and image.mode == "RGB" and kwargs.get("device") is None:
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return super().process_image(image, **kwargs)
+
     def _preprocess(
         self,
         images: list[Tensor],

@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import made_up_picture
 from PIL import Image
+from transformers.image_processing_backends import TorchvisionBackend
 
 from abn import AbnImageProcessor
 
@@ -41,6 +42,18 @@ def test_every_mode_gives_the_same_pixels():
     opaque.putalpha(255)
     assert torch.equal(processor()(opaque, return_tensors="pt")["pixel_values"], expected)
     assert torch.equal(processor()(np.asarray(picture), return_tensors="pt")["pixel_values"], expected)
+
+
+@pytest.mark.parametrize("view", ["model", "whole"])
+def test_the_quicker_way_of_rgb_pictures_gives_the_librarys_pixels(view):
+    class Plain(AbnImageProcessor):
+        process_image = TorchvisionBackend.process_image
+
+    pictures = [made_up_picture(500, 375), made_up_picture(97, 301, seed=1), made_up_picture(224, 224, seed=2)]
+    for picture in pictures:
+        expected, found = (each(picture, view=view, return_tensors="pt") for each in (Plain(), AbnImageProcessor()))
+        assert torch.equal(found["pixel_values"], expected["pixel_values"])
+        assert found["pixel_values"].is_contiguous()
 
 
 def test_paths_and_deep_arrays_are_read_as_pictures_are(tmp_path):
