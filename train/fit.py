@@ -29,7 +29,7 @@ from train.figures import confusion_matrix_png, curves_png
 from train.plain import PlainConfig, PlainForImageClassification, is_plain
 from train.publish import push
 from train.recipes import Recipe
-from train.report import circumstances, commit, save_weights, scores, write_json
+from train.report import circumstances, commit, save_weights, scores, write_json, write_lines
 from train.schedule import total_epochs
 from train.sources import Source
 from train.tasks import task_scores
@@ -96,6 +96,7 @@ def fit(
         with trainer.averaged() as averaged:
             save_weights(averaged, output, half=recipe.half_precision)
         processor.save_pretrained(output)
+        write_lines(output / "log.jsonl", trainer.state.log_history)
         curves_png(trainer.state.log_history, output / CURVES)
         run = {
             "epochs": round(trainer.state.epoch or 0, 3),

@@ -111,11 +111,19 @@ def circumstances(command: str, seed: int, code: str | None) -> dict:
 
 def write_json(file: Path, content: dict) -> None:
     """Written aside and renamed: under its name it is always whole. Innermost lists stay on one line."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2)
-    text = re.sub(r"\[\n[\s\d.,eE+-]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)
+    _write(file, re.sub(r"\[\n[\s\d.,eE+-]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n")
+
+
+def write_lines(file: Path, entries: Sequence[dict]) -> None:
+    """A JSON object a line, written as `write_json` does."""
+    _write(file, "".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}.writing")
-    aside.write_text(text + "\n")
+    aside.write_text(text)
     os.replace(aside, file)
 
 
