@@ -256,7 +256,9 @@ def _short_side(size: SizeDict | None, picture: tuple[int, int]) -> int:
 
 
 def _whole_size(picture: tuple[int, int], short: int) -> tuple[int, int]:
-    """Short side `short`, long side in proportion but at most LONGEST times it, both rounded to MULTIPLE."""
+    """Short side `short`, long side in proportion but at most LONGEST times it, both rounded to MULTIPLE: the short one
+    first, so that the proportions suffer from one rounding alone."""
+    short = max(MULTIPLE, round(short / MULTIPLE) * MULTIPLE)
     scale = short / min(picture)
     return tuple(max(MULTIPLE, round(min(side * scale, LONGEST * short) / MULTIPLE) * MULTIPLE) for side in picture)
 

@@ -104,12 +104,19 @@ def test_whole_keeps_the_aspect_and_crops_nothing(size, resized):
 
 
 def test_whole_rounds_to_what_the_network_can_halve():
-    assert processor(100, 100).geometry((50, 90), "whole").resized == (96, 192)
-    assert processor(8, 8).geometry((50, 90), "whole").resized == (32, 32)
+    assert processor(100, 100).geometry((50, 90), "whole").resized == (96, 160)
+    assert processor(8, 8).geometry((50, 90), "whole").resized == (32, 64)
 
 
 def heatmap_of(proc, size, grid, view="model", **kwargs):
     return proc.post_process_attention(torch.from_numpy(grid)[None, None], [size], view, **kwargs)[0].numpy()
+
+
+def test_a_crop_that_is_no_multiple_keeps_the_proportions():
+    whole = processor(208, 208)
+    assert whole.geometry((375, 500), "whole").crop == (192, 256)
+    assert whole.geometry((640, 160), "whole").crop == (576, 192)
+    assert processor(20, 20).geometry((10, 10), "whole").crop == (32, 32)
 
 
 def test_whole_maps_are_cv2s_resize():
