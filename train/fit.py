@@ -131,9 +131,11 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     save_weights(model, output, half=recipe.half_precision)
     processor.save_pretrained(output)
     _, held_out = source.split(recipe.holdout, args.seed)
-    watched = preprocessed(held_out, processor, reading_of(args)) if held_out else None
+    reading = reading_of(args)
+    watched = preprocessed(held_out, processor, reading) if held_out else None
+    validation = preprocessed(source.val, processor, reading)
     noted = {"command": command, "commit": commit()}
-    return finish(args, recipe, source, output, noted, watched, None, {"averaged": list(args.average)})
+    return finish(args, recipe, source, output, noted, watched, validation, {"averaged": list(args.average)})
 
 
 def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict) -> dict:
@@ -148,7 +150,7 @@ def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held
         title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
         confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
     if args.explain:
-        measure.attention_grid(loaded, source, output / ATTENTIONS)
+        measure.attention_grid(loaded, validation.samples, source.classes, output / ATTENTIONS)
     write_card(output, metrics)
     print(measure.summary(found))
     if args.push_to_hub:

@@ -1,5 +1,6 @@
 """What a checkpoint is worth: accuracy, calibration, and how far its attention map can be believed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness_run import measure as explanation_figures
 from abn.faithfulness_run import read_boxes, spread
 from abn.kinds import kind_of
-from abn.visualize import grid, nth_of_each
+from abn.visualize import grid
 from train.data import PictureDataset, Reading, preprocessed
 from train.plain import PlainForImageClassification, is_plain
 from train.report import details, predict, scores
@@ -96,14 +97,19 @@ def figures(
     return found
 
 
-def attention_grid(loaded: Loaded, source: Source, file: Path) -> None:
-    """A validation picture of each of the first classes beside its attention, as a PNG; without a map, none."""
+def attention_grid(loaded: Loaded, samples: Sequence[tuple[str, int]], classes: Sequence[str], file: Path) -> None:
+    """The first of the (path, label) samples of each of the first classes beside its attention, as a PNG; of a network
+    without a map, none."""
     model, processor = loaded
     if model.config.model_type not in BESIDE or getattr(model.config, "multitask", None):
         return
-    classes = source.classes[:SHOWN]
+    first: dict[int, str] = {}
+    for path, label in samples:
+        first.setdefault(label, path)
+    shown = sorted(first)[:SHOWN]
     explainer = kind_of(model)(model, processor, device=device())
-    grid(explainer(nth_of_each(source.val, classes)), classes, 1.0).savefig(file, dpi=80)
+    explanations = explainer([first[label] for label in shown])
+    grid(explanations, [classes[label] for label in shown], 1.0).savefig(file, dpi=80)
 
 
 def _network(config) -> str:
