@@ -226,7 +226,7 @@ def test_the_class_filter(page):
 def test_the_centre_crop(page):
     page.locator("#abn-view label", has_text="Centre crop").click()
     page.wait_for_function("() => document.querySelector('#abn-overlay .abn-picture').width === 360")
-    assert "map of 10 × 10 places" in page.inner_text("#abn-verdict")
+    assert "map of 13 × 13 places" in page.inner_text("#abn-verdict")
 
 
 def test_what_is_no_picture_is_named_and_nothing_is_lost(page, tmp_path):

@@ -449,11 +449,11 @@ def test_faults_of_the_data_are_named(tiny_imagenette, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_bundled_weights_reach_ninety_per_cent(imagenette_root):
+def test_the_bundled_weights_reach_ninety_three_per_cent(imagenette_root):
     run = command("--evaluate", "--checkpoint", "abn/weights/compact", "--imagenette-root", imagenette_root)
     assert run.returncode == 0, run.stderr[-3000:]
     line = next(line for line in run.stdout.splitlines() if line.startswith("top-1"))
-    assert float(line.split()[1]) >= 90.0
+    assert float(line.split()[1]) >= 93.0
     assert "(3925 pictures;" in line
     stored = json.loads((ROOT / "abn/weights/compact/metrics.json").read_text())
     assert float(line.split()[1]) == pytest.approx(stored["top1"], abs=0.06)

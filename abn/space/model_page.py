@@ -144,7 +144,7 @@ def model_html(served: Served) -> str:
     if per_class := _per_class(metrics.get("per_class")):
         parts += [f"<h3>{both('model_per_class')}</h3>", _table(per_class)]
     if matrix := _matrix(metrics.get("confusion_matrix"), served.explainer.labels):
-        parts += [f"<h3>{both('model_matrix')}</h3>", matrix]
+        parts += [f"<h3 id='abn-matrix-title'>{both('model_matrix')}</h3>", matrix]
     about = [f"{name}: {html.escape(str(metrics[name]))}" for name in PROVENANCE if metrics.get(name)]
     parts.append(f'<p class="abn-small">{"<br>".join(about)}</p>')
     return "".join(parts)
@@ -207,4 +207,5 @@ def _matrix(values, labels: list[str]) -> str:
         total = sum(row) or 1
         cells = "".join(f'<td style="--share: {value / total:.3f}">{value:.0f}</td>' for value in row)
         rows += f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>'
-    return f'<div class="abn-scroll"><table class="abn-matrix"><tr><th></th>{heads}</tr>{rows}</table></div>'
+    region = 'tabindex="0" role="region" aria-labelledby="abn-matrix-title"'  # the keyboard scrolls it
+    return f'<div class="abn-scroll" {region}><table class="abn-matrix"><tr><th></th>{heads}</tr>{rows}</table></div>'
