@@ -7,6 +7,7 @@ from conftest import made_up_picture, tiny_model
 from torch import nn
 
 from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, Explainer
+from abn.benchmark import agreement
 from abn.multitask import MultiTaskExplainer
 from abn.tuning import folded, has_bfloat16, tuned
 
@@ -37,15 +38,10 @@ def test_other_networks_fold_as_well(arch):
 def test_the_bundled_network_tuned(bundled, validation_pictures):
     """Probabilities differ by 0.01 at most in the mean and 0.05 at most; labels are the same."""
     explainer = Explainer.from_pretrained(bundled, device="cpu")
-    quicker = tuned(explainer, half=True)
-    files = [file for file, _ in validation_pictures]
-    differences, same = [], 0
-    for before, after in zip(explainer(files), quicker(files), strict=True):
-        differences += [abs(before.probabilities[name] - after.probabilities[name]) for name in explainer.labels]
-        same += before.label == after.label
-    assert np.mean(differences) <= 0.01
-    assert np.max(differences) <= 0.05
-    assert same >= 99
+    found = agreement(explainer, tuned(explainer, half=True), [file for file, _ in validation_pictures])
+    assert found["mean"] <= 0.01
+    assert found["largest"] <= 0.05
+    assert found["same_label"] >= 0.99
 
 
 def test_half_precision_where_the_processor_has_it(bundled):

@@ -3,6 +3,7 @@
 import ctypes
 import platform
 import threading
+import time
 
 M_ARENA_MAX = -8  # from malloc.h
 ARENAS = 2
@@ -18,10 +19,11 @@ def give_back_freed() -> bool:
         return False
     libc = ctypes.CDLL(None)
     libc.mallopt(M_ARENA_MAX, ARENAS)
-    threading.Thread(target=_trim, args=(libc, threading.Event()), name="trim", daemon=True).start()
+    threading.Thread(target=_trim, args=(libc,), name="trim", daemon=True).start()
     return True
 
 
-def _trim(libc: ctypes.CDLL, never: threading.Event) -> None:
-    while not never.wait(EVERY):
+def _trim(libc: ctypes.CDLL) -> None:
+    while True:
+        time.sleep(EVERY)
         libc.malloc_trim(0)
