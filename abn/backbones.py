@@ -8,6 +8,8 @@ A backbone is what `build` returns. It holds no parameters and makes an ABN's pa
     perception_stage()  the last stage as the perception branch has it, with what belongs to its end
 """
 
+from torch import nn
+
 from .backbone_cifar_resnet import cifar_resnet, cifar_resnext
 from .backbone_densenet import DenseNetBackbone
 from .backbone_resnet import ResNetBackbone
@@ -28,3 +30,10 @@ def build(config):
     if family == "densenet":
         return DenseNetBackbone(depth=numbers[0], growth=numbers[1], dropout=config.dropout)
     return WideResNetBackbone(depth=numbers[0], factor=numbers[1], dropout=config.dropout)
+
+
+def set_padding(module: nn.Module, padding: str) -> None:
+    """What the module's convolutions see beyond the border, one of `configuration_abn.PADDINGS`; no tensor changes."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            part.padding_mode = padding

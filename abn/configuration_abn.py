@@ -14,6 +14,7 @@ CIFAR_FAMILIES = {
 }
 STEMS = ("7x7", "3x3x3")
 SHORTCUTS = ("conv", "avgpool")
+PADDINGS = ("zeros", "replicate")
 MOST_LABELS, MOST_WIDTH, MOST_DEPTH, MOST_NUMBER = 100_000, 1024, 1300, 128  # a file may claim anything
 MULTITASK = ("v1", "v2")
 ATTENTION_HEADS = ("A", "B", "C", "D", "E")
@@ -54,6 +55,8 @@ class AbnConfig(PreTrainedConfig):
         stem: "7x7" (one convolution, He et al. 2016) or "3x3x3" (three 3x3 convolutions, He et al. 2019).
         shortcut: how a block's shortcut halves the picture: "conv" (strided 1x1 convolution) or
             "avgpool" (2x2 mean, then a 1x1 convolution; "ResNet-D" of He et al. 2019).
+        padding: what convolutions see beyond the border: "zeros", as published, or "replicate": the border's values.
+            Zeros tell a network where the border is, with any weights.
         attention_head: what follows the attention branch's stage: "A" to "E", the published forms (see
             `modeling_abn.HEADS`). None: read off the checkpoint's tensors; "C" for a new network.
         dropout: share of activations that a Wide ResNet's or a DenseNet's blocks drop in training.
@@ -72,6 +75,7 @@ class AbnConfig(PreTrainedConfig):
     width: int = 64
     stem: str = "7x7"
     shortcut: str = "conv"
+    padding: str = "zeros"
     attention_head: str | None = None
     residual_attention: bool = True
     dropout: float = 0.0
@@ -82,6 +86,7 @@ class AbnConfig(PreTrainedConfig):
         _check_arch(self.arch)
         _one_of("stem", self.stem, STEMS)
         _one_of("shortcut", self.shortcut, SHORTCUTS)
+        _one_of("padding", self.padding, PADDINGS)
         if self.attention_head is not None:
             self.attention_head = str(self.attention_head).upper()
             _one_of("attention_head", self.attention_head, ATTENTION_HEADS)

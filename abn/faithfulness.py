@@ -25,7 +25,7 @@ from .tuning import quick_arithmetic
 
 STEPS = 21  # points of a curve, both ends included
 BLUR = 31  # pixels, side of the mean filter that insertion starts from
-FORWARD = 128  # pictures a forward
+FORWARD = 32  # pictures a forward
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as fractions of the picture's width and height
 
@@ -64,9 +64,12 @@ def curve(
     changed = torch.linspace(0, height * width, steps).round().long().tolist()
     if ends is None:
         ends = torch.stack([probability(model, pictures, targets) for pictures in (start, end)], 1)
-    pictures = torch.cat([torch.where(rank < n, end, start) for n in changed[1:-1]])
-    between = probability(model, pictures, targets.repeat(steps - 2)).view(steps - 2, count).T
-    return torch.cat([ends[:, :1], between, ends[:, 1:]], 1)
+    columns, together = [], max(1, FORWARD // count)
+    for first in range(1, steps - 1, together):
+        some = changed[first : min(first + together, steps - 1)]
+        pictures = torch.cat([torch.where(rank < n, end, start) for n in some])
+        columns.append(probability(model, pictures, targets.repeat(len(some))).view(len(some), count).T)
+    return torch.cat([ends[:, :1], *columns, ends[:, 1:]], 1)
 
 
 @torch.inference_mode()

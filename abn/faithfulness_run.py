@@ -35,6 +35,7 @@ from .faithfulness import (
 )
 from .methods import Method, method_named
 from .pictures import load_rgb
+from .tuning import tuned
 from .vit import VitExplainer
 
 QUICK = ("attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "centre", "uniform")
@@ -146,13 +147,19 @@ def heatmaps_of(explainer: Explainer, method: Method, pixels: Tensor, targets: T
     return on_pixels(method.compute(explainer.model, pixels, parts, targets), pixels), targets
 
 
+def _quick(explainer: Explainer):
+    """The network that the curves ask, 40 times a map: folded and in bfloat16 where that is possible."""
+    tunable = type(explainer) is Explainer and explainer.model.config.multitask is None
+    return tuned(explainer).model if tunable else explainer.model
+
+
 def _curves(explainer, samples, methods, results) -> None:
     curves = {method.name: {"insertion": [], "deletion": []} for method in methods}
     seconds = defaultdict(float)
+    model = _quick(explainer)
     with tqdm(total=len(samples) * len(methods), desc="insertion and deletion", mininterval=1) as bar:
         for start in range(0, len(samples), BATCH):
             for pixels, _ in _pixels(explainer, [path for path, _ in samples[start : start + BATCH]]):
-                model = explainer.model
                 targets = explainer.parts(pixels).logits.argmax(1)
                 inserting, deleting = ends_of(model, pixels, targets)
                 for method in methods:

@@ -18,8 +18,8 @@ from transformers import PreTrainedConfig
 from transformers.utils import cached_file
 
 WEIGHTS_NAME = "model.safetensors"
-CONFIG_FIELDS = ("arch", "width", "stem", "shortcut", "attention_head", "residual_attention", "dropout", "multitask")
-CONFIG_FIELDS += ("num_labels", "id2label", "label2id")
+CONFIG_FIELDS = ("arch", "width", "stem", "shortcut", "padding", "attention_head", "residual_attention", "dropout")
+CONFIG_FIELDS += ("multitask", "num_labels", "id2label", "label2id")
 
 _RESNET_BODY = (
     (r"^model\.(conv1|bn1|layer[123])\.", r"model.features.\1."),

@@ -18,7 +18,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .backbones import build
+from .backbones import build, set_padding
 from .configuration_abn import AbnConfig
 from .layouts import check_loaded, check_shapes, read_checkpoint, uncounted
 
@@ -121,6 +121,7 @@ class AbnNetwork(nn.Module):
         self.perception_branch = PerceptionBranch(
             stage=backbone.perception_stage(), residual=config.residual_attention, **shape
         )
+        set_padding(self, config.padding)
         self.attention_map: Tensor | None = None
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:

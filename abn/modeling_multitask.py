@@ -17,7 +17,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .backbones import build
+from .backbones import build, set_padding
 from .configuration_abn import AbnConfig
 from .modeling_abn import StrictlyLoaded, check_pixels
 
@@ -99,6 +99,7 @@ class MultiTaskNetwork(nn.Module):
             answers=2 if config.multitask == "v2" else 1,
             residual=config.residual_attention,
         )
+        set_padding(self, config.padding)
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         features = self.features(pixel_values)

@@ -127,6 +127,7 @@ def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
     run_here(tiny_imagenette, tmp_path / "plain")
     more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "plain"), "--attention-weight", "5"]
     teacher = ["--teacher-crop", "1", "--teacher-crops", "1", "--teacher-size", "48", "--teacher-power", "1"]
+    teacher += ["--teacher-levels", "0"]
     tune = ["--epochs", "0", "--tune-epochs", "30", "--tune-size", "48", "--tune-lr", "0.02", "--peak-weight", "0.1"]
     more += teacher + tune
     run_here(tiny_imagenette, tmp_path / "mended", *more)

@@ -1,6 +1,7 @@
 """Exponential moving average of weights."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -38,6 +39,13 @@ class ExponentialAverage:
             yield
         finally:
             model.load_state_dict(own)
+
+    @torch.no_grad()
+    def mix(self, others: Sequence[dict[str, torch.Tensor]]) -> None:
+        """Become the mean of itself and other averages of the same network."""
+        for name, tensor in self.average.items():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.stack([tensor, *(other[name].to(tensor) for other in others)]).mean(0))
 
     def save(self, file: Path) -> None:
         tensors = {name: tensor.contiguous() for name, tensor in self.average.items()}

@@ -17,6 +17,7 @@ from transformers import (
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
 from abn.backbone_resnet import zero_last_norms
+from abn.backbones import set_padding
 from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
 from abn.configuration_abn import cifar_family
 from abn.image_processing_vit import VitImageProcessor
@@ -63,7 +64,14 @@ def fit(
     if resume is None:
         check_unused(output)
     check_recipe(recipe, args.initial)
-    model = build_model(recipe, source.classes) if args.initial is None else initial_model(args.initial, source)
+    if args.initial is None:
+        model = build_model(recipe, source.classes)
+    else:
+        model = initial_model(args.initial, source, "--initial")
+        if args.padding:
+            model.config.padding = args.padding
+            set_padding(model, args.padding)
+    teacher = initial_model(args.teacher, source, "--teacher") if args.teacher else None
     processor = build_processor(recipe)
     reading = reading_of(args)
     kept, held_out = source.split(recipe.holdout, args.seed)
@@ -77,12 +85,13 @@ def fit(
     watched = preprocessed(held_out, processor, reading) if held_out else validation
 
     arguments = training_arguments(args, recipe, output)
-    fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size}
+    fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size, "teacher": args.teacher}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
         recipe=recipe,
+        teacher=teacher,
         processing_class=processor,
         train_dataset=learned,
         eval_dataset=watched,
@@ -93,6 +102,8 @@ def fit(
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
+        if recipe.average_rounds:
+            trainer.average_rounds()
         with trainer.averaged() as averaged:
             save_weights(averaged, output, half=recipe.half_precision)
         processor.save_pretrained(output)
@@ -180,14 +191,14 @@ def figures_of(
     )
 
 
-def initial_model(checkpoint: str, source: Source) -> AbnForImageClassification:
-    """The network that a run starts from.
+def initial_model(checkpoint: str, source: Source, option: str) -> AbnForImageClassification:
+    """The network that a run starts from, or that teaches it: `option` says which in errors.
 
     Raises:
         ValueError: it has no attention branch, or knows other classes than the data.
     """
     if is_plain(checkpoint):
-        raise ValueError(f"--initial {checkpoint} was trained with --plain: it has no attention branch")
+        raise ValueError(f"{option} {checkpoint} was trained with --plain: it has no attention branch")
     model = load_checkpoint(checkpoint)[0]
     measure.check_classes(checkpoint, model, source)
     return model
@@ -219,6 +230,7 @@ def configuration(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedConfig:
         width=recipe.width,
         stem=recipe.stem,
         shortcut=recipe.shortcut,
+        padding=recipe.padding,
         attention_head=recipe.attention_head,
         dropout=recipe.dropout,
         multitask=recipe.multitask,

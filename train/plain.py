@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
-from abn.backbones import build
+from abn.backbones import build, set_padding
 from abn.configuration_abn import AbnConfig
 from abn.image_processing_abn import AbnImageProcessor
 from abn.modeling_abn import AbnPreTrainedModel
@@ -36,6 +36,7 @@ class PlainForImageClassification(AbnPreTrainedModel):
         self.features = backbone.features()
         self.stage = backbone.perception_stage()
         self.fc = nn.Linear(backbone.channels, config.num_labels)
+        set_padding(self, config.padding)
         self.post_init()
 
     def forward(self, pixel_values: Tensor, **kwargs) -> PlainOutput:

@@ -28,8 +28,9 @@ class Recipe:
     attention_weight: of the attention remedy's loss in those rounds (see `remedy`); 0: they only fine-tune.
     peak_weight: of the part of that loss that places the map's peak, beside the part that fits its values.
     attention_class_weight: of the attention branch's class loss in those rounds, beside the perception branch's.
-    teacher_crop, teacher_crops, teacher_size, teacher_power: how the teacher's maps are made (see `teacher_maps`); the
-    teacher is the network a round starts from.
+    teacher_crop, teacher_crops, teacher_size, teacher_levels, teacher_gradient_size, teacher_power: how the teacher's
+    maps are made (see `teacher_maps`); the teacher is the network a round starts from.
+    average_rounds: whether the run ends in the mean of its rounds' averaged weights, in place of the last round's.
     holdout: share of the training split kept out of training, for choosing recipes and for the calibration.
     eval_every: epochs between evaluations on what is held out; the validation split is looked at once, at the end
     (with nothing held out it takes its place).
@@ -40,6 +41,7 @@ class Recipe:
     width: int = 64
     stem: str = "7x7"
     shortcut: str = "conv"
+    padding: str = "zeros"
     attention_head: str = "C"
     zero_last_norms: bool = False
     dropout: float = 0.0
@@ -90,7 +92,10 @@ class Recipe:
     teacher_crop: float = 0.75
     teacher_crops: int = 3
     teacher_size: int = 128
+    teacher_levels: int = 0
+    teacher_gradient_size: int = 160
     teacher_power: float = 2.0
+    average_rounds: bool = False
 
 
 MODERN = Recipe(
@@ -125,6 +130,7 @@ COMPACT = replace(
     MODERN,
     arch="resnet18",
     width=32,
+    padding="replicate",
     epochs=130,
     sizes=(96, 112, 128, 144),
     test_size=208,  # larger than what it is tuned at: crops show things larger (Touvron et al. 2019, arXiv:1906.06423)
@@ -136,6 +142,9 @@ COMPACT = replace(
     half_precision=True,
     tune_size=192,
     teacher_size=128,
+    teacher_levels=5,
+    teacher_power=1.0,
+    average_rounds=True,
 )
 
 # The authors' own runs for CIFAR-100.

@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from abn import Explainer
+from abn.faithfulness import baseline_of
 from abn.image_processing_abn import AbnImageProcessor
 from abn.methods import class_weights, forward_parts, scaled
 from abn.modeling_abn import AbnForImageClassification
-from abn.tuning import quick_arithmetic
+from abn.tuning import quick_arithmetic, tuned
 from train.data import PictureDataset
 
 STRIDE = 16  # pixels a place of the attention map
@@ -51,18 +53,24 @@ def teacher_maps(
     size: int,
     power: float,
     device: torch.device,
+    levels: int = 0,
+    gradient_size: int = 160,
 ) -> Tensor:
-    """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class.
+    """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class, times, with
+    `levels`, its mask gradients.
 
     Args:
         crop: side of a crop as a share of the picture's; 1 with one crop is the whole picture.
         crops: how many along each side, evenly spaced.
         size: pixels a side at which the teacher sees a crop.
         power: above 1 sharpens.
+        levels: of the mask gradients (see `mask_gradients`), for which the whole picture is `gradient_size` pixels a
+            side; 0: without them.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     maps = torch.empty(len(data), 1, GRID, GRID, dtype=torch.float16)
     spans = _spans(data.pictures.shape[-1], crop, crops)
+    quick = tuned(Explainer(model, processor, device=device)).model.requires_grad_(False) if levels else None
     for start in tqdm(range(0, len(data), BATCH), "teacher's maps", mininterval=1):
         pictures = data.pixel_values(slice(start, start + BATCH), processor, device)
         labels = data.labels[start : start + BATCH].to(device)
@@ -74,7 +82,14 @@ def teacher_maps(
                 shape = (grid_rows.stop - grid_rows.start, grid_columns.stop - grid_columns.start)
                 total[:, grid_rows, grid_columns] += _evidence(model, part, labels, shape)
                 count[grid_rows, grid_columns] += 1
-        maps[start : start + BATCH, 0] = (scaled(total / count) ** power).cpu().half()
+        found = scaled(total / count)
+        if levels:
+            whole = F.interpolate(
+                pictures, (gradient_size, gradient_size), mode="bilinear", align_corners=False, antialias=True
+            )
+            gradients = mask_gradients(quick, whole, labels, levels)
+            found = scaled(found * scaled(F.interpolate(gradients[:, None], (GRID, GRID), mode="bilinear")[:, 0]))
+        maps[start : start + BATCH, 0] = (found**power).cpu().half()
     return maps
 
 
@@ -103,4 +118,27 @@ def _evidence(model: AbnForImageClassification, part: Tensor, labels: Tensor, sh
         cam = torch.einsum("bchw,bc->bhw", features.float(), weights).clamp(min=0)
         cam = F.interpolate(cam[:, None], shape, mode="bilinear", align_corners=False)[:, 0]
         total = total + (cam.flip(-1) if mirrored else cam)
+    return total
+
+
+def mask_gradients(model: AbnForImageClassification, pictures: Tensor, targets: Tensor, levels: int) -> Tensor:
+    """(B, 3, H, W) -> (B, H / 16, W / 16): how much the target's probability rises where a picture fades in.
+
+    A mask m of one number a place blends the picture in over a blurred and over a mean-coloured one. The map is the
+    gradient of the target's probability by m, summed over both and over `levels` even masks from transparent to opaque:
+    integrated gradients (Sundararajan et al. 2017, arXiv:1703.01365) of a mask (Qi et al. 2019, arXiv:1905.00954),
+    which follows what insertion and deletion measure.
+    """
+    shape = [len(pictures), 1, *(side // STRIDE for side in pictures.shape[2:])]
+    total = 0
+    for baseline in ("blur", "zero"):
+        start = baseline_of(pictures, baseline)
+        for level in range(levels):
+            with torch.enable_grad():
+                mask = torch.full(shape, (level + 0.5) / levels, device=pictures.device, requires_grad=True)
+                opacity = F.interpolate(mask, pictures.shape[2:], mode="bilinear", align_corners=False)
+                blended = (start + opacity * (pictures - start)).contiguous(memory_format=torch.channels_last)
+                shares = model(pixel_values=blended).logits.float().softmax(1)
+                (gradient,) = torch.autograd.grad(shares.gather(1, targets[:, None]).sum(), mask)
+            total = total + gradient[:, 0]
     return total

@@ -68,6 +68,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     network.add_argument("--width", type=_positive)
     network.add_argument("--stem", choices=("7x7", "3x3x3"))
     network.add_argument("--shortcut", choices=("conv", "avgpool"))
+    network.add_argument("--padding", choices=("zeros", "replicate"), help="also of the --initial network")
     network.add_argument("--attention-head", choices=("A", "B", "C", "D", "E"))
     network.add_argument("--patch", type=_positive, help="of a Vision Transformer: pixels a side")
     network.add_argument("--heads", type=_positive)
@@ -105,9 +106,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     tune.add_argument("--attention-weight", type=float, help="of the attention remedy's loss; 0: only fine-tune")
     tune.add_argument("--peak-weight", type=float, help="of the part of that loss that places the map's peak")
     tune.add_argument("--attention-class-weight", type=float, help="of the attention branch's class loss there")
+    tune.add_argument("--teacher", metavar="CHECKPOINT", help="of all rounds; default: the network a round starts from")
     tune.add_argument("--teacher-crop", type=float, help="share of a side that the teacher sees at once")
     tune.add_argument("--teacher-crops", type=_positive, help="how many such crops along each side")
     tune.add_argument("--teacher-size", type=_positive, help="pixels a side at which it sees one")
+    tune.add_argument("--teacher-levels", type=_natural, help="of its mask gradients; 0: class activation maps alone")
+    tune.add_argument("--teacher-gradient-size", type=_positive, help="pixels a side at which it sees the whole then")
     tune.add_argument("--teacher-power", type=float, help="sharpens the teacher's maps")
     args = parser.parse_args(argv)
     if args.folds is not None and args.resume not in (None, "newest"):
@@ -130,6 +134,9 @@ CONTRADICTIONS = (
     ("folds", "push_to_hub"),
     ("plain", "attention_weight"),
     ("plain", "attention_head"),
+    ("plain", "teacher"),
+    ("evaluate", "teacher"),
+    ("average", "teacher"),
     ("data", "imagenette_size"),
     ("data", "dataset"),
     ("initial", "arch"),

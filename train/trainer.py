@@ -33,12 +33,14 @@ class AbnTrainer(Trainer):
     """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`. `processing_class`: its processor.
 
     Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
-    determine, so that a run resumes in mid-epoch as if never stopped.
+    determine, so that a run resumes in mid-epoch as if never stopped. `teacher`: makes the remedy's maps, once; without
+    one the network that a fine-tuning round starts from makes them anew.
     """
 
-    def __init__(self, *args, recipe: Recipe, **kwargs):
+    def __init__(self, *args, recipe: Recipe, teacher: nn.Module | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
+        self.teacher = teacher
         self.mean, self.std = (
             torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
             for values in (self.processing_class.image_mean, self.processing_class.image_std)
@@ -113,20 +115,29 @@ class AbnTrainer(Trainer):
     def _enter(self, number: int, new: bool) -> None:
         """Begin or resume a round. A fine-tuning round begins from the averaged weights; they are its teacher."""
         self._round = number
-        file = Path(self.args.output_dir) / f"teacher-maps-{number}.safetensors"
+        file = Path(self.args.output_dir) / f"teacher-maps-{1 if self.teacher else number}.safetensors"
         if number and new:
             model = self.accelerator.unwrap_model(self.model)
+            if number > 1 and self.ema is not None and self.is_world_process_zero():
+                save_whole({name: t.contiguous() for name, t in self.ema.average.items()}, self._round_file(number - 1))
             if self.ema is not None:
                 model.load_state_dict(self.ema.average)
                 self.ema.steps = 0
             self.optimizer.state.clear()
-            if self.recipe.attention_weight and self.is_world_process_zero():
-                save_whole({"maps": self._teacher_maps(model)}, file)
+            if self.recipe.attention_weight and self.is_world_process_zero() and (number == 1 or not self.teacher):
+                save_whole({"maps": self._teacher_maps(self.teacher or model)}, file)
             self.accelerator.wait_for_everyone()
         if number and self.recipe.attention_weight:
             if not file.is_file():
                 raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
             self.maps = load_file(file)["maps"]
+
+    def _round_file(self, number: int) -> Path:
+        return Path(self.args.output_dir) / f"round-{number}.safetensors"
+
+    def average_rounds(self) -> None:
+        """Make the averaged weights the mean of all fine-tuning rounds' (Wortsman et al. 2022, arXiv:2203.05482)."""
+        self.ema.mix([load_file(self._round_file(number)) for number in range(1, len(self.recipe.tune_epochs))])
 
     def _teacher_maps(self, model: nn.Module) -> Tensor:
         recipe = self.recipe
@@ -138,6 +149,8 @@ class AbnTrainer(Trainer):
             crops=recipe.teacher_crops,
             size=recipe.teacher_size,
             power=recipe.teacher_power,
+            levels=recipe.teacher_levels,
+            gradient_size=recipe.teacher_gradient_size,
             device=self.args.device,
         )
         model.train()
