@@ -10,6 +10,7 @@ def test_defaults_are_the_standard_network():
     assert (config.arch, config.width, config.stem, config.shortcut) == ("resnet152", 64, "7x7", "conv")
     assert config.residual_attention is True
     assert config.attention_head is None
+    assert config.padding == "zeros"
 
 
 def test_labels_complete_each_other():
@@ -22,11 +23,12 @@ def test_labels_complete_each_other():
 
 def test_survives_saving(tmp_path):
     config = AbnConfig(arch="resnet18", width=32, stem="3x3x3", shortcut="avgpool", attention_head="b", num_labels=4)
+    config.padding = "replicate"
     config.save_pretrained(tmp_path)
     again = AbnConfig.from_pretrained(tmp_path)
     for name in ("arch", "width", "stem", "shortcut", "attention_head", "residual_attention", "id2label", "label2id"):
         assert getattr(again, name) == getattr(config, name)
-    assert again.attention_head == "B"
+    assert (again.attention_head, again.padding) == ("B", "replicate")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ def test_survives_saving(tmp_path):
         ({"arch": "vgg16"}, "resnet18.*resnet152.*got 'vgg16'"),
         ({"stem": "5x5"}, "'7x7', '3x3x3'; got '5x5'"),
         ({"shortcut": "none"}, "'conv', 'avgpool'"),
+        ({"padding": "reflect"}, "padding must be one of 'zeros', 'replicate'; got 'reflect'"),
         ({"attention_head": "F"}, "'A', 'B', 'C', 'D', 'E'; got 'F'"),
         ({"residual_attention": "yes"}, "True or False"),
         ({"width": 0}, "width"),

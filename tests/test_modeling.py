@@ -13,7 +13,7 @@ from conftest import made_up_picture, tiny_config, tiny_model
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor
+from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
 from abn.backbone_resnet import zero_last_norms
 
 
@@ -41,6 +41,21 @@ def test_the_maps_size_and_range():
         outputs = tiny_model()(pixel_values=0.1 * torch.randn(2, 3, 64, 96))
     assert outputs.attention_map.shape == (2, 1, 4, 6)
     assert 0 <= outputs.attention_map.min() < outputs.attention_map.max() <= 1
+
+
+@pytest.mark.parametrize("multitask", [None, "v1"])
+def test_only_zeros_beyond_the_border_tell_where_it_is(multitask):
+    """Of a picture of one colour, all places of the features and of the map are alike."""
+    pixels = torch.full((1, 3, 64, 96), 0.7)
+    spread = {}
+    for padding in ("zeros", "replicate"):
+        network = AbnForMultiTaskClassification if multitask else AbnForImageClassification
+        torch.manual_seed(0)
+        model = network(tiny_config(padding=padding, multitask=multitask)).eval()
+        with torch.no_grad():
+            for found in (model.model.features(pixels), model(pixel_values=pixels).attention_map):
+                spread[padding] = max(spread.get(padding, 0), (found.amax((2, 3)) - found.amin((2, 3))).max().item())
+    assert spread["replicate"] < 1e-5 < 1e-3 < spread["zeros"]
 
 
 @pytest.mark.parametrize("residual", [True, False])

@@ -9,14 +9,16 @@ from conftest import made_up_picture, tiny_model
 from safetensors.torch import load_file
 from test_train import coordinates
 from test_train_run import TINY, main, run_here
+from torch import nn
 from torch.nn import functional as F
 
 from abn import AbnImageProcessor, Explainer
 from abn.methods import forward_parts, grad_cam
-from abn.tuning import quick_arithmetic
+from abn.tuning import quick_arithmetic, tuned
 from train.augment import draw_crops, resize_crops
 from train.data import PictureDataset
-from train.remedy import GRID, map_loss, teacher_maps
+from train.remedy import GRID, STRIDE, map_loss, mask_gradients, teacher_maps
+from train.trainer import checkpoints
 
 CPU = torch.device("cpu")
 PROCESSOR = AbnImageProcessor()
@@ -92,6 +94,52 @@ def test_crops_are_averaged_where_they_lie(pictures):
     assert (maps[:, 0].float() - expected).abs().max() < 2e-3  # float16
 
 
+class Weighing(nn.Module):
+    """logit 0 = the mean of the red plane weighed by place, logit 1 = 0: every gradient is known."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, pixel_values):
+        seen = (pixel_values[:, 0] * self.weights).mean((1, 2))
+        return type("Output", (), {"logits": torch.stack([seen, torch.zeros_like(seen)], 1)})
+
+
+def test_mask_gradients_of_a_known_network():
+    """A picture of one red that its blur does not change: only fading in from nothing counts."""
+    worth = torch.zeros(4, 4)
+    worth[1, 2], worth[3, 0] = 8.0, -4.0
+    weights = worth.repeat_interleave(STRIDE, 0).repeat_interleave(STRIDE, 1)
+    pictures = torch.full((1, 3, 64, 64), 0.5)
+    shown = torch.tensor([0.25, 0.75])  # with two levels
+    share = torch.sigmoid(0.5 * shown * worth.mean())
+    found = mask_gradients(Weighing(weights), pictures, torch.tensor([0]), 2)[0]
+    # d p / d m is p (1 - p) times the picture times the worth under the mask's place, spread by its interpolation.
+    one = torch.zeros(1, 1, 4, 4)
+    for row, column in ((1, 2), (3, 0), (0, 0)):
+        one.zero_()[0, 0, row, column] = 1
+        under = F.interpolate(one, (64, 64), mode="bilinear", align_corners=False)[0, 0]
+        expected = (share * (1 - share)).sum() * 0.5 * (under * weights).mean()
+        assert found[row, column].item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-8)
+    other = mask_gradients(Weighing(weights), pictures, torch.tensor([1]), 2)[0]
+    torch.testing.assert_close(other, -found)  # what speaks for one of two classes speaks against the other
+
+
+def test_mask_gradients_sharpen_the_targets(pictures):
+    model = tiny_model()
+    cam, both = maps_of(model, pictures), maps_of(model, pictures, levels=3, gradient_size=48)
+    pixels = pictures.pixel_values(slice(None), PROCESSOR, CPU)
+    pixels = F.interpolate(pixels, (48, 48), mode="bilinear", align_corners=False, antialias=True)
+    quick = tuned(Explainer(model, PROCESSOR, device="cpu")).model
+    gradients = mask_gradients(quick, pixels, pictures.labels, 3)
+    assert gradients.shape == (3, 3, 3)
+    expected = cam[:, 0].float() * resized(gradients, (GRID, GRID)).clamp(min=0)
+    expected = expected / expected.amax((1, 2), keepdim=True).clamp(min=1e-9)
+    assert (both[:, 0].float() - expected).abs().max() < 0.01  # float16
+    assert both[:, 0].amax((1, 2)).tolist() == [1, 1, 1]
+
+
 def test_a_map_is_cropped_and_mirrored_with_its_picture():
     """The picture's own coordinates as its map: after the same crop they still agree."""
     picture = coordinates(64)[None].repeat(20, 1, 1, 1)
@@ -144,3 +192,43 @@ def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
         target = F.interpolate(target[:, None], (3, 3), mode="bilinear", align_corners=False)
         distances.append(map_loss(forward_parts(explainer.model, pixels).attention_map, target).item())
     assert distances[1] < 0.9 * distances[0]
+
+
+def test_a_run_of_rounds_ends_in_their_mean(tiny_imagenette, tmp_path):
+    out = tmp_path / "out"
+    teacher = tmp_path / "teacher"
+    run_here(tiny_imagenette, teacher)
+    more = ["--recipe", "compact-remedy", "--initial", str(teacher), "--teacher", str(teacher), "--epochs", "0"]
+    run_here(tiny_imagenette, out, *more, "--tune-epochs", "1", "1", "--tune-size", "48", "--padding", "replicate")
+    rounds = [load_file(out / "round-1.safetensors"), load_file(checkpoints(out)[-1] / "ema.safetensors")]
+    saved = load_file(out / "model.safetensors")
+    apart = 0
+    for name, tensor in saved.items():
+        if tensor.is_floating_point():
+            mean = (rounds[0][name] + rounds[1][name]) / 2
+            assert torch.allclose(tensor.float(), mean, rtol=2e-3, atol=1e-4)
+            apart = max(apart, (rounds[0][name] - rounds[1][name]).abs().max().item())
+    assert apart > 1e-3
+    assert sorted(file.name for file in out.glob("teacher-maps-*")) == ["teacher-maps-1.safetensors"]
+    assert json.loads((out / "config.json").read_text())["padding"] == "replicate"
+    assert json.loads((out / "run.json").read_text())["fixed"]["teacher"] == str(teacher)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--teacher", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--teacher", "plain", "--plain"], "--plain and --teacher contradict each other"),
+        (["--teacher", "compact", "--teacher-gradient-size", "16"], "--teacher-gradient-size"),
+    ],
+)
+def test_bad_teachers(more, words, tiny_imagenette, tmp_path, capsys):
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "out"), *TINY, *more]
+    try:
+        status = main(arguments)
+    except SystemExit as stopped:
+        status = stopped.code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert status == 2
+    assert words in lines[-1]
+    assert not (tmp_path / "out" / "run.json").exists()

@@ -55,6 +55,10 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
     if recipe.arch == "vit" and (recipe.plain or recipe.tune_epochs or recipe.multitask):
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
+    if recipe.teacher_levels and recipe.teacher_gradient_size < 32:
+        raise ValueError(f"--teacher-gradient-size must be 32 or more pixels; got {recipe.teacher_gradient_size}")
+    if recipe.average_rounds and not recipe.ema_decay:
+        raise ValueError("a recipe that averages its rounds (average_rounds) needs averaged weights (ema_decay)")
     if recipe.optimizer not in ("sgd", "adam"):
         raise ValueError(f"--optimizer must be sgd or adam; got {recipe.optimizer!r}")
     if recipe.focal and not recipe.multitask:
