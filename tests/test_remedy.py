@@ -232,3 +232,22 @@ def test_bad_teachers(more, words, tiny_imagenette, tmp_path, capsys):
     assert status == 2
     assert words in lines[-1]
     assert not (tmp_path / "out" / "run.json").exists()
+
+
+def test_maps_of_an_earlier_run_save_making_them(tiny_imagenette, tmp_path, capsys):
+    run_here(tiny_imagenette, tmp_path / "network")
+    more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "network"), "--epochs", "0"]
+    more += ["--tune-epochs", "1", "--tune-size", "48"]
+    run_here(tiny_imagenette, tmp_path / "one", *more)
+    file = tmp_path / "one" / "teacher-maps-1.safetensors"
+    run_here(tiny_imagenette, tmp_path / "two", *more, "--teacher-maps", str(file))
+    assert not list((tmp_path / "two").glob("teacher-maps-*"))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+    weights = tmp_path / "one" / "model.safetensors"
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "three"), *TINY[2:], *more]
+    capsys.readouterr()
+    assert main([*arguments, "--teacher-maps", str(weights)]) == 2
+    assert "holds no tensor 'maps'" in capsys.readouterr().err.splitlines()[-1]
+    assert main([*arguments, "--teacher-maps", str(tmp_path / "none.safetensors")]) == 2
+    assert "none.safetensors" in capsys.readouterr().err.splitlines()[-1]

@@ -6,7 +6,10 @@ import math
 from dataclasses import asdict
 from pathlib import Path
 
+from safetensors import safe_open
+
 from train.recipes import Recipe
+from train.remedy import GRID
 from train.report import commit, write_json
 from train.trainer import checkpoints
 
@@ -70,6 +73,16 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError(
             f"{recipe.teacher_crops} --teacher-crops of {recipe.teacher_crop} leave a part of the picture out"
         )
+
+
+def check_maps(file: str, pictures: int) -> None:
+    """Raises: ValueError, OSError: the file does not hold a teacher's map for each of the training pictures."""
+    with safe_open(file, "pt") as opened:
+        names = list(opened.keys())
+        shape = opened.get_slice("maps").get_shape() if "maps" in names else None
+    if shape != [pictures, 1, GRID, GRID]:
+        held = f"maps of shape {tuple(shape)}" if shape else f"no tensor 'maps', but {', '.join(names[:3])}"
+        raise ValueError(f"--teacher-maps {file} holds {held}; ({pictures}, 1, {GRID}, {GRID}) are needed")
 
 
 def resume_from(resume: str | None, output: Path) -> Path | None:

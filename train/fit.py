@@ -24,7 +24,7 @@ from abn.image_processing_vit import VitImageProcessor
 from abn.tuning import has_bfloat16
 from train import measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
-from train.checks import check_recipe, check_unused, note_run, resume_from
+from train.checks import check_maps, check_recipe, check_unused, note_run, resume_from
 from train.data import PictureDataset, Reading, collate, preprocessed, squashed
 from train.figures import confusion_matrix_png, curves_png
 from train.plain import PlainConfig, PlainForImageClassification, is_plain
@@ -81,17 +81,21 @@ def fit(
     learned = squashed(kept, max(sizes) if recipe.pad else round(MARGIN * max(sizes)), reading)
     if len(learned) < recipe.train_batch:
         raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
+    if args.teacher_maps:
+        check_maps(args.teacher_maps, len(learned))
     validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
     watched = preprocessed(held_out, processor, reading) if held_out else validation
 
     arguments = training_arguments(args, recipe, output)
-    fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size, "teacher": args.teacher}
+    fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size}
+    fixed |= {"teacher": args.teacher or args.teacher_maps}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
         recipe=recipe,
         teacher=teacher,
+        maps_file=Path(args.teacher_maps) if args.teacher_maps else None,
         processing_class=processor,
         train_dataset=learned,
         eval_dataset=watched,

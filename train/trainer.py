@@ -34,13 +34,15 @@ class AbnTrainer(Trainer):
 
     Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
     determine, so that a run resumes in mid-epoch as if never stopped. `teacher`: makes the remedy's maps, once; without
-    one the network that a fine-tuning round starts from makes them anew.
+    one the network that a fine-tuning round starts from makes them anew. `maps_file`: holds them already.
     """
 
-    def __init__(self, *args, recipe: Recipe, teacher: nn.Module | None = None, **kwargs):
+    def __init__(
+        self, *args, recipe: Recipe, teacher: nn.Module | None = None, maps_file: Path | None = None, **kwargs
+    ):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
-        self.teacher = teacher
+        self.teacher, self.maps_file = teacher, maps_file
         self.mean, self.std = (
             torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
             for values in (self.processing_class.image_mean, self.processing_class.image_std)
@@ -115,7 +117,8 @@ class AbnTrainer(Trainer):
     def _enter(self, number: int, new: bool) -> None:
         """Begin or resume a round. A fine-tuning round begins from the averaged weights; they are its teacher."""
         self._round = number
-        file = Path(self.args.output_dir) / f"teacher-maps-{1 if self.teacher else number}.safetensors"
+        made = Path(self.args.output_dir) / f"teacher-maps-{1 if self.teacher else number}.safetensors"
+        file = self.maps_file or made
         if number and new:
             model = self.accelerator.unwrap_model(self.model)
             if number > 1 and self.ema is not None and self.is_world_process_zero():
@@ -124,7 +127,8 @@ class AbnTrainer(Trainer):
                 model.load_state_dict(self.ema.average)
                 self.ema.steps = 0
             self.optimizer.state.clear()
-            if self.recipe.attention_weight and self.is_world_process_zero() and (number == 1 or not self.teacher):
+            needed = self.recipe.attention_weight and not self.maps_file and (number == 1 or not self.teacher)
+            if needed and self.is_world_process_zero():
                 save_whole({"maps": self._teacher_maps(self.teacher or model)}, file)
             self.accelerator.wait_for_everyone()
         if number and self.recipe.attention_weight:
