@@ -168,6 +168,13 @@ def test_averaging_weights(tiny_imagenette, tmp_path):
         if tensor.is_floating_point():
             assert torch.allclose(tensor.float(), (one[name].float() + two[name].float()) / 2, rtol=2e-3, atol=1e-4)
     assert json.loads((tmp_path / "mean" / "metrics.json").read_text())["pictures"] == 20
+    last = checkpoints(tmp_path / "two")[-1]
+    arguments[3] = str(tmp_path / "last")
+    assert main([*arguments, "--holdout", "0.25", "--average", str(last), str(tmp_path / "two")]) == 0
+    averaged = load_file(tmp_path / "last" / "model.safetensors")  # of a checkpoint the averaged weights: two's own
+    for name, tensor in averaged.items():
+        if tensor.is_floating_point():
+            assert torch.allclose(tensor.float(), two[name].float(), rtol=2e-3, atol=1e-4)
     assert (tmp_path / "mean" / "calibration.json").is_file()
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
@@ -34,7 +35,7 @@ from train.report import circumstances, commit, save_weights, scores, write_json
 from train.schedule import total_epochs
 from train.sources import Source
 from train.tasks import task_scores
-from train.trainer import AbnTrainer, checkpoints
+from train.trainer import EMA_NAME, AbnTrainer, checkpoints
 
 MARGIN = 1.25  # pictures are kept this much larger than the largest training crop
 
@@ -129,12 +130,15 @@ def fit(
 def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
     """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482), finished as a run is.
 
-    They must come from one another by fine-tuning; `recipe` and `args.seed` say what was held out of their training.
+    Of a run's checkpoint-N folder its averaged weights. They must come from one another by fine-tuning; `recipe` and
+    `args.seed` say what was held out of their training.
     """
     check_unused(output)
     loaded = [load_checkpoint(checkpoint) for checkpoint in args.average]
     model, processor = loaded[0]
-    states = [other.state_dict() for other, _ in loaded]
+    states = [
+        averaged_weights(Path(checkpoint), other) for checkpoint, (other, _) in zip(args.average, loaded, strict=True)
+    ]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError("--average needs checkpoints of one network")
@@ -151,6 +155,14 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     validation = preprocessed(source.val, processor, reading)
     noted = {"command": command, "commit": commit()}
     return finish(args, recipe, source, output, noted, watched, validation, {"averaged": list(args.average)})
+
+
+def averaged_weights(folder: Path, model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The weights loaded from `folder`, or the averaged ones beside them: a checkpoint-N of a run holds both."""
+    if not (folder / EMA_NAME).is_file():
+        return model.state_dict()
+    found = load_file(folder / EMA_NAME)
+    return {name: found[name] for name in model.state_dict()}
 
 
 def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict) -> dict:

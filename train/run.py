@@ -41,7 +41,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     what.add_argument(
         "-e", "--evaluate", action="store_true", help="only evaluate --checkpoint on the validation split"
     )
-    what.add_argument("--average", nargs="+", metavar="CHECKPOINT", help="no training: the mean of these weights")
+    what.add_argument("--average", nargs="+", metavar="CHECKPOINT", help="no training: the mean of their weights")
     what.add_argument("--folds", type=_several, metavar="K", help="K-fold cross-validation over the training pictures")
     what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
     data = parser.add_argument_group("data")
