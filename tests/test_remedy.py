@@ -258,3 +258,29 @@ def test_maps_of_an_earlier_run_save_making_them(tiny_imagenette, tmp_path, caps
     assert "holds no tensor 'maps'" in capsys.readouterr().err.splitlines()[-1]
     assert main([*arguments, "--teacher-maps", str(tmp_path / "none.safetensors")]) == 2
     assert "none.safetensors" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_distilling_follows_the_teachers_answers(tiny_imagenette, tmp_path, capsys):
+    """From one start, by labels alone and by the teacher's answers alone: the second ends nearer to the teacher."""
+    run_here(tiny_imagenette, tmp_path / "start")
+    run_here(tiny_imagenette, tmp_path / "teacher", "--seed", "1")
+    more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "start"), "--epochs", "0", "--seed", "2"]
+    more += ["--attention-weight", "0", "--tune-epochs", "20", "--tune-size", "48", "--tune-lr", "0.05"]
+    teacher = str(tmp_path / "teacher")
+    run_here(tiny_imagenette, tmp_path / "labels", *more)
+    run_here(tiny_imagenette, tmp_path / "answers", *more, "--teacher", teacher, "--distil", "1")
+    files = sorted((tiny_imagenette / "imagenette2-160" / "train").glob("*/*"))
+    answers = {}
+    for name in ("teacher", "labels", "answers"):
+        explainer = Explainer.from_pretrained(tmp_path / name, device="cpu")
+        pixels = explainer.processor(files, return_tensors="pt")["pixel_values"]
+        answers[name] = explainer.parts(pixels).logits.softmax(1)
+    apart = {
+        name: F.kl_div(answers[name].log(), answers["teacher"], reduction="batchmean").item()
+        for name in ("labels", "answers")
+    }
+    assert apart["answers"] < 0.5 * apart["labels"], apart
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(tmp_path / "none"), *TINY[2:], *more]
+    capsys.readouterr()
+    assert main([*arguments, "--distil", "0.5"]) == 2
+    assert "--distil needs a --teacher" in capsys.readouterr().err.splitlines()[-1]

@@ -26,6 +26,7 @@ RANGES = {
     "attention_weight": (0, 1000),
     "peak_weight": (0, 1000),
     "attention_class_weight": (0, 1000),
+    "distil": (0, 1),
 }
 
 

@@ -73,6 +73,8 @@ def fit(
             model.config.padding = args.padding
             set_padding(model, args.padding)
     teacher = initial_model(args.teacher, source, "--teacher") if args.teacher else None
+    if recipe.distil and teacher is None:
+        raise ValueError("--distil needs a --teacher to learn from")
     processor = build_processor(recipe)
     reading = reading_of(args)
     kept, held_out = source.split(recipe.holdout, args.seed)
@@ -89,7 +91,7 @@ def fit(
 
     arguments = training_arguments(args, recipe, output)
     fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size}
-    fixed |= {"teacher": args.teacher or args.teacher_maps}
+    fixed |= {"teacher": args.teacher, "teacher_maps": args.teacher_maps}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),

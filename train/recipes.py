@@ -30,6 +30,8 @@ class Recipe:
     attention_class_weight: of the attention branch's class loss in those rounds, beside the perception branch's.
     teacher_crop, teacher_crops, teacher_size, teacher_levels, teacher_gradient_size, teacher_power: how the teacher's
     maps are made (see `teacher_maps`); the teacher is the network a round starts from.
+    distil: share of the class losses in those rounds that comes from the answers of `--teacher` in place of the labels
+    (Hinton et al. 2015, arXiv:1503.02531): short rounds without CutMix otherwise cost accuracy.
     average_rounds: whether the run ends in the mean of its rounds' averaged weights, in place of the last round's.
     holdout: share of the training split kept out of training, for choosing recipes and for the calibration.
     eval_every: epochs between evaluations on what is held out; the validation split is looked at once, at the end
@@ -95,6 +97,7 @@ class Recipe:
     teacher_levels: int = 0
     teacher_gradient_size: int = 160
     teacher_power: float = 2.0
+    distil: float = 0.0
     average_rounds: bool = False
 
 

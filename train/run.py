@@ -107,7 +107,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     tune.add_argument("--peak-weight", type=float, help="of the part of that loss that places the map's peak")
     tune.add_argument("--attention-class-weight", type=float, help="of the attention branch's class loss there")
     tune.add_argument("--teacher", metavar="CHECKPOINT", help="of all rounds; default: the network a round starts from")
-    tune.add_argument("--teacher-maps", metavar="FILE", help="in a teacher's place: what an earlier run left as such")
+    tune.add_argument(
+        "--teacher-maps", metavar="FILE", help="what an earlier run left as such, in place of making them"
+    )
+    tune.add_argument("--distil", type=float, help="share of the class losses that --teacher's answers make up there")
     tune.add_argument("--teacher-crop", type=float, help="share of a side that the teacher sees at once")
     tune.add_argument("--teacher-crops", type=_positive, help="how many such crops along each side")
     tune.add_argument("--teacher-size", type=_positive, help="pixels a side at which it sees one")
@@ -137,7 +140,6 @@ CONTRADICTIONS = (
     ("plain", "attention_head"),
     ("plain", "teacher"),
     ("plain", "teacher_maps"),
-    ("teacher", "teacher_maps"),
     ("evaluate", "teacher"),
     ("evaluate", "teacher_maps"),
     ("average", "teacher"),

@@ -15,7 +15,9 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerState
 
+from abn import Explainer
 from abn.modeling_multitask import multitask_loss
+from abn.tuning import tuned
 from train.augment import draw_crops, draw_cutmix, resize_crops, shift
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
@@ -43,6 +45,7 @@ class AbnTrainer(Trainer):
         super().__init__(*args, **kwargs)
         self.recipe = recipe
         self.teacher, self.maps_file = teacher, maps_file
+        self.adviser: nn.Module | None = None  # the teacher as `recipe.distil` asks it: a quick copy
         self.mean, self.std = (
             torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
             for values in (self.processing_class.image_mean, self.processing_class.image_std)
@@ -131,6 +134,8 @@ class AbnTrainer(Trainer):
             if needed and self.is_world_process_zero():
                 save_whole({"maps": self._teacher_maps(self.teacher or model)}, file)
             self.accelerator.wait_for_everyone()
+        if number and self.recipe.distil:
+            self.adviser = tuned(Explainer(self.teacher, self.processing_class, device=self.args.device)).model
         if number and self.recipe.attention_weight:
             if not file.is_file():
                 raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
@@ -164,10 +169,15 @@ class AbnTrainer(Trainer):
         pixels = (inputs["pixel_values"].float() - self.mean) / self.std
         if self.recipe.channels == 1:
             pixels = pixels[:, :1]  # grey pictures: three times the same
-        outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        outputs = model(pixel_values=pixels)
         loss = None
         if "labels" in inputs:
             loss = self._class_loss(outputs, inputs["labels"], model.training)
+            if self.adviser is not None and model.training:
+                with torch.no_grad():
+                    advice = self.adviser(pixel_values=pixels).logits.float().softmax(1)
+                loss = torch.lerp(loss, self._class_loss(outputs, advice, True), self.recipe.distil)
             if "share" in inputs:
                 other = self._class_loss(outputs, inputs["other_labels"], model.training)
                 loss = inputs["share"] * loss + (1 - inputs["share"]) * other
@@ -180,7 +190,7 @@ class AbnTrainer(Trainer):
     def _class_loss(self, outputs, labels: Tensor, training: bool) -> Tensor:
         if self.recipe.multitask:
             return multitask_loss(outputs.logits, outputs.attention_logits, labels, self.task_weight)
-        smoothing = self.recipe.label_smoothing if training else 0.0
+        smoothing = self.recipe.label_smoothing if training and labels.ndim == 1 else 0.0  # a teacher's are soft
         loss = F.cross_entropy(outputs.logits.float(), labels, label_smoothing=smoothing)
         if "attention_logits" not in outputs:
             return loss
