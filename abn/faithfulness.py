@@ -14,6 +14,7 @@ randomisation        Adebayo et al. 2018 (arXiv:1810.03292): a map that explains
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from .tuning import quick_arithmetic
 
 STEPS = 21  # points of a curve, both ends included
 BLUR = 31  # pixels, side of the mean filter that insertion starts from
-FORWARD = 32  # pictures a forward
+FORWARD = 64  # pictures a forward
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as fractions of the picture's width and height
 
@@ -33,7 +34,8 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, as fraction
 def blurred(pixel_values: Tensor, side: int = BLUR) -> Tensor:
     """(B, 3, H, W) -> the mean over side x side pixels around each; the border repeats."""
     reach = side // 2
-    return F.avg_pool2d(F.pad(pixel_values, (reach,) * 4, mode="replicate"), side, stride=1)
+    padded = F.pad(pixel_values, (reach,) * 4, mode="replicate")
+    return F.avg_pool2d(F.avg_pool2d(padded, (side, 1), stride=1), (1, side), stride=1)  # a mean of means: quicker
 
 
 @torch.inference_mode()
@@ -75,7 +77,9 @@ def curve(
 @torch.inference_mode()
 def probability(model: AbnForImageClassification, pixel_values: Tensor, targets: Tensor) -> Tensor:
     """(N,) probability of each picture's target."""
-    with quick_arithmetic(pixel_values.device):  # a curve needs 21 forwards
+    first = next(model.parameters(), None)
+    tuned_already = first is not None and first.dtype == torch.bfloat16
+    with nullcontext() if tuned_already else quick_arithmetic(pixel_values.device):  # a curve needs 21 forwards
         logits = [
             model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
             for chunk in pixel_values.split(FORWARD)

@@ -33,7 +33,7 @@ from .faithfulness import (
     shuffled,
     similarity,
 )
-from .methods import Method, method_named
+from .methods import Method, Parts, method_named
 from .pictures import load_rgb
 from .tuning import tuned
 from .vit import VitExplainer
@@ -140,9 +140,12 @@ def _pixels(explainer: Explainer, paths: list) -> list[tuple[Tensor, list[int]]]
     return [(pixels.to(explainer.device, memory_format=torch.channels_last), places) for pixels, places in batches]
 
 
-def heatmaps_of(explainer: Explainer, method: Method, pixels: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
-    """(B, H, W) heatmaps on the network's pixels, and the (B,) targets: the predicted classes if None."""
-    parts = explainer.parts(pixels)
+def heatmaps_of(
+    explainer: Explainer, method: Method, pixels: Tensor, targets: Tensor | None, parts: Parts | None = None
+) -> tuple[Tensor, Tensor]:
+    """(B, H, W) heatmaps on the network's pixels, and the (B,) targets: the predicted classes if None. `parts`: of the
+    forward pass, where it is known."""
+    parts = explainer.parts(pixels) if parts is None else parts
     targets = parts.logits.argmax(1) if targets is None else targets
     return on_pixels(method.compute(explainer.model, pixels, parts, targets), pixels), targets
 
@@ -204,9 +207,9 @@ def _boxes(explainer, boxes, folder, methods, results, tolerance) -> None:
     truth = torch.tensor([imagenette.WNIDS.index(Path(path).parent.name) for path in paths])
     found = {method.name: {"pointing": [], "energy": []} for method in methods}
     for pixels, places in tqdm(_pixels(explainer, [folder / path for path in paths]), "boxes", mininterval=1):
-        targets = truth[places].to(explainer.device)
+        targets, seen = truth[places].to(explainer.device), explainer.parts(pixels)
         for method in methods:
-            maps, _ = heatmaps_of(explainer, method, pixels, targets)
+            maps, _ = heatmaps_of(explainer, method, pixels, targets, seen)
             for heatmap, place in zip(maps.cpu(), places, strict=True):
                 found[method.name]["pointing"].append(pointing_game(heatmap, boxes[paths[place]], tolerance))
                 found[method.name]["energy"].append(energy_in_boxes(heatmap, boxes[paths[place]]))
@@ -243,8 +246,9 @@ def randomisation(explainer, samples, methods, results, seed) -> None:
         weights = shuffled(explainer.model, seed * SHUFFLES + draw)
         other = type(explainer)(weights, explainer.processor, device=explainer.device)
         for (pixels, _), found in zip(batches, own, strict=True):
+            seen = other.parts(pixels)
             for method, (maps, targets) in zip(methods, found, strict=True):
-                values[method.name].append(similarity(maps, heatmaps_of(other, method, pixels, targets)[0]))
+                values[method.name].append(similarity(maps, heatmaps_of(other, method, pixels, targets, seen)[0]))
     for name, parts in values.items():
         results[name]["similarity_to_shuffled"] = torch.cat(parts).mean().item()
 

@@ -22,9 +22,10 @@ from abn.faithfulness import (
     shuffled,
     similarity,
 )
-from abn.faithfulness_run import main, randomisation, read_boxes
+from abn.faithfulness_run import heatmaps_of, main, measure, randomisation, read_boxes
 from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
+from abn.pictures import load_rgb
 
 
 class Weighing(nn.Module):
@@ -119,6 +120,23 @@ def test_energy_in_boxes():
     assert energy_in_boxes(torch.full((10, 10), 0.3), [(0.0, 0.0, 0.5, 0.4)]) == pytest.approx(0.2)
 
 
+def test_the_benchmark_asks_a_quicker_copy_of_the_same_network(bundled, validation_pictures):
+    """Its areas are those of the network itself to 0.01 on the whole."""
+    explainer = Explainer.from_pretrained(bundled, device="cpu")
+    samples = validation_pictures[::25]
+    methods = [method_named("attention"), method_named("grad-cam")]
+    results = measure(explainer, samples, methods)
+    for method in methods:
+        areas = []
+        for file, _ in samples:
+            pixels = explainer.pixel_values([load_rgb(file)], "whole")
+            maps, targets = heatmaps_of(explainer, method, pixels, None)
+            areas.append([kind(explainer.model, pixels, maps, targets).mean() for kind in (insertion, deletion)])
+        expected = torch.tensor(areas).mean(0).tolist()
+        found = [results[method.name][kind] for kind in ("insertion", "deletion")]
+        assert found == pytest.approx(expected, abs=0.01)
+
+
 def test_energy_inside_any_part():
     heat = torch.tensor([[1.0, 2.0], [3.0, 1.0]])
     inside = torch.tensor([[True, True], [False, False]])
@@ -150,7 +168,7 @@ def test_shuffled_weights_turn_the_bundled_networks_maps_to_noise(imagenette_roo
     results = {method.name: {} for method in methods}
     randomisation(Explainer.from_pretrained("compact", device="cpu"), samples, methods, results, seed=0)
     found = {name: row["similarity_to_shuffled"] for name, row in results.items()}
-    assert all(abs(found[name]) < 0.5 for name in ("attention", "attention-cam", "grad-cam")), found
+    assert all(abs(found[name]) < 0.2 for name in ("attention", "attention-cam", "grad-cam")), found
     assert found["centre"] == pytest.approx(1)
 
 
