@@ -66,9 +66,9 @@ def curve(
     changed = torch.linspace(0, height * width, steps).round().long().tolist()
     if ends is None:
         ends = torch.stack([probability(model, pictures, targets) for pictures in (start, end)], 1)
-    columns, together = [], max(1, FORWARD // count)
-    for first in range(1, steps - 1, together):
-        some = changed[first : min(first + together, steps - 1)]
+    columns, inner, together = [], changed[1:-1], max(1, FORWARD // count)
+    for first in range(0, len(inner), together):
+        some = inner[first : first + together]
         pictures = torch.cat([torch.where(rank < n, end, start) for n in some])
         columns.append(probability(model, pictures, targets.repeat(len(some))).view(len(some), count).T)
     return torch.cat([ends[:, :1], *columns, ends[:, 1:]], 1)

@@ -226,8 +226,9 @@ def _strokes(explainer, samples, methods, results) -> None:
     for pixels, _ in tqdm(_pixels(explainer, [path for path, _ in samples]), "strokes", mininterval=1):
         bright = (pixels[:, 0] > middle).cpu()
         areas += bright.float().mean((1, 2)).tolist()
+        seen = explainer.parts(pixels)
         for method in methods:
-            maps = heatmaps_of(explainer, method, pixels, None)[0].cpu()
+            maps = heatmaps_of(explainer, method, pixels, None, seen)[0].cpu()
             found[method.name] += [energy_inside(*pair) for pair in zip(maps, bright, strict=True)]
     for name, values in found.items():
         results[name] |= {"strokes": sum(values) / len(values), "strokes_area": sum(areas) / len(areas)}
@@ -240,7 +241,10 @@ def randomisation(explainer, samples, methods, results, seed) -> None:
     the next the border, the same in all its pictures.
     """
     batches = _pixels(explainer, [path for path, _ in samples])
-    own = [[heatmaps_of(explainer, method, pixels, None) for method in methods] for pixels, _ in batches]
+    own = []
+    for pixels, _ in batches:
+        seen = explainer.parts(pixels)
+        own.append([heatmaps_of(explainer, method, pixels, None, seen) for method in methods])
     values = defaultdict(list)
     for draw in tqdm(range(SHUFFLES), "shuffled weights", mininterval=1):
         weights = shuffled(explainer.model, seed * SHUFFLES + draw)

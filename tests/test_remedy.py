@@ -7,9 +7,9 @@ import pytest
 import torch
 from conftest import made_up_picture, tiny_model
 from safetensors.torch import load_file
+from test_faithfulness import Weighing
 from test_train import coordinates
 from test_train_run import TINY, main, run_here
-from torch import nn
 from torch.nn import functional as F
 
 from abn import AbnImageProcessor, Explainer
@@ -94,27 +94,16 @@ def test_crops_are_averaged_where_they_lie(pictures):
     assert (maps[:, 0].float() - expected).abs().max() < 2e-3  # float16
 
 
-class Weighing(nn.Module):
-    """logit 0 = the mean of the red plane weighed by place, logit 1 = 0: every gradient is known."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.weights = weights
-
-    def forward(self, pixel_values):
-        seen = (pixel_values[:, 0] * self.weights).mean((1, 2))
-        return type("Output", (), {"logits": torch.stack([seen, torch.zeros_like(seen)], 1)})
-
-
 def test_mask_gradients_of_a_known_network():
     """A picture of one red that its blur does not change: only fading in from nothing counts."""
     worth = torch.zeros(4, 4)
     worth[1, 2], worth[3, 0] = 8.0, -4.0
     weights = worth.repeat_interleave(STRIDE, 0).repeat_interleave(STRIDE, 1)
+    model = Weighing(weights / weights.numel())  # logit 0 is the mean of the weighed places
     pictures = torch.full((1, 3, 64, 64), 0.5)
     shown = torch.tensor([0.25, 0.75])  # with two levels
     share = torch.sigmoid(0.5 * shown * worth.mean())
-    found = mask_gradients(Weighing(weights), pictures, torch.tensor([0]), 2)[0]
+    found = mask_gradients(model, pictures, torch.tensor([0]), 2)[0]
     # d p / d m is p (1 - p) times the picture times the worth under the mask's place, spread by its interpolation.
     one = torch.zeros(1, 1, 4, 4)
     for row, column in ((1, 2), (3, 0), (0, 0)):
@@ -122,7 +111,7 @@ def test_mask_gradients_of_a_known_network():
         under = F.interpolate(one, (64, 64), mode="bilinear", align_corners=False)[0, 0]
         expected = (share * (1 - share)).sum() * 0.5 * (under * weights).mean()
         assert found[row, column].item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-8)
-    other = mask_gradients(Weighing(weights), pictures, torch.tensor([1]), 2)[0]
+    other = mask_gradients(model, pictures, torch.tensor([1]), 2)[0]
     torch.testing.assert_close(other, -found)  # what speaks for one of two classes speaks against the other
 
 

@@ -9,6 +9,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 
+def mean_of(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of several states of one network, on the first one's device; what is counted is the first one's."""
+    return {
+        name: torch.stack([state[name].to(first) for state in states]).mean(0) if first.is_floating_point() else first
+        for name, first in states[0].items()
+    }
+
+
 class ExponentialAverage:
     """Exponential moving average of a model's weights and batch-norm statistics.
 
@@ -40,12 +48,9 @@ class ExponentialAverage:
         finally:
             model.load_state_dict(own)
 
-    @torch.no_grad()
     def mix(self, others: Sequence[dict[str, torch.Tensor]]) -> None:
         """Become the mean of itself and other averages of the same network."""
-        for name, tensor in self.average.items():
-            if tensor.is_floating_point():
-                tensor.copy_(torch.stack([tensor, *(other[name].to(tensor) for other in others)]).mean(0))
+        self.average = mean_of([self.average, *others])
 
     def save(self, file: Path) -> None:
         tensors = {name: tensor.contiguous() for name, tensor in self.average.items()}

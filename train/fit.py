@@ -27,6 +27,7 @@ from train import measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
 from train.checks import check_maps, check_recipe, check_unused, note_run, resume_from
 from train.data import PictureDataset, Reading, collate, preprocessed, squashed
+from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
 from train.plain import PlainConfig, PlainForImageClassification, is_plain
 from train.publish import push
@@ -144,11 +145,7 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError("--average needs checkpoints of one network")
-    mean = {
-        name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
-        for name, tensor in states[0].items()
-    }
-    model.load_state_dict(mean)
+    model.load_state_dict(mean_of(states))
     save_weights(model, output, half=recipe.half_precision)
     processor.save_pretrained(output)
     _, held_out = source.split(recipe.holdout, args.seed)

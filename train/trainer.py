@@ -134,7 +134,7 @@ class AbnTrainer(Trainer):
             if needed and self.is_world_process_zero():
                 save_whole({"maps": self._teacher_maps(self.teacher or model)}, file)
             self.accelerator.wait_for_everyone()
-        if number and self.recipe.distil:
+        if number and self.recipe.distil and self.adviser is None:
             self.adviser = tuned(Explainer(self.teacher, self.processing_class, device=self.args.device)).model
         if number and self.recipe.attention_weight:
             if not file.is_file():
