@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from abn import AbnImageProcessor, Explainer
 from abn.methods import forward_parts, grad_cam
 from abn.tuning import quick_arithmetic, tuned
-from train.augment import draw_crops, resize_crops
+from train.augment import Mix, draw_crops, resize_crops
 from train.data import PictureDataset
-from train.remedy import GRID, STRIDE, map_loss, mask_gradients, teacher_maps
+from train.remedy import GRID, STRIDE, map_loss, mask_gradients, mixed_maps, teacher_maps
 from train.trainer import checkpoints
 
 CPU = torch.device("cpu")
@@ -141,6 +141,25 @@ def test_a_map_is_cropped_and_mirrored_with_its_picture():
     assert (moved - expected)[..., 1:-1, 1:-1].abs().max() < 6  # of 255
 
 
+def test_mixed_pictures_have_mixed_maps():
+    """The right half comes from the partner; what loses is as much fainter as its answer is less likely."""
+    mix = Mix(torch.tensor([1, 0]), 0, 32, 64, 64, share=0.5)
+    maps = torch.stack([torch.full((1, 4, 4), 0.8), torch.full((1, 4, 4), 0.4)])
+    labels = torch.tensor([0, 2])
+    even = mixed_maps(maps, mix, 64, labels)
+    torch.testing.assert_close(even[:, 0, 0], torch.tensor([[0.8, 0.8, 0.4, 0.4], [0.4, 0.4, 0.8, 0.8]]))
+    answers = torch.tensor([[0.6, 0.2, 0.15], [0.1, 0.3, 0.4]])
+    weighed = mixed_maps(maps, mix, 64, labels, answers)
+    torch.testing.assert_close(weighed[:, 0, 3], torch.tensor([[0.8, 0.8, 0.1, 0.1], [0.4, 0.4, 0.2, 0.2]]))
+    same = mixed_maps(maps, mix, 64, torch.tensor([1, 1]), answers)
+    torch.testing.assert_close(same, even)
+    odd = mixed_maps(maps, Mix(mix.partners, 0, 24, 64, 64, share=0.375), 64, labels)  # half of a column is mixed
+    expected = torch.tensor([0.8 * 0.6, 0.5 * 0.8 * 0.6 + 0.5 * 0.4, 0.4, 0.4])
+    torch.testing.assert_close(odd[0, 0, 0], expected)
+    nobody = mixed_maps(maps, mix, 64, labels, torch.zeros(2, 3))
+    assert (nobody == 0).all()
+
+
 def test_without_class_training_it_needs_a_network(tiny_imagenette, tmp_path, capsys):
     arguments = ["--recipe", "compact-remedy", "--imagenette-root", str(tiny_imagenette)]
     assert main([*arguments, "--checkpoint", str(tmp_path / "out"), *TINY]) == 2
@@ -257,7 +276,9 @@ def test_distilling_follows_the_teachers_answers(tiny_imagenette, tmp_path, caps
     more += ["--attention-weight", "0", "--tune-epochs", "20", "--tune-size", "48", "--tune-lr", "0.05"]
     teacher = str(tmp_path / "teacher")
     run_here(tiny_imagenette, tmp_path / "labels", *more)
-    run_here(tiny_imagenette, tmp_path / "answers", *more, "--teacher", teacher, "--distil", "1")
+    run_here(
+        tiny_imagenette, tmp_path / "answers", *more, "--teacher", teacher, "--distil", "1", "--tune-cutmix", "0.3"
+    )
     files = sorted((tiny_imagenette / "imagenette2-160" / "train").glob("*/*"))
     answers = {}
     for name in ("teacher", "labels", "answers"):

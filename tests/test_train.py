@@ -97,14 +97,22 @@ def test_the_rate_warms_up_and_follows_the_cosine():
 
 def test_fine_tuning_follows_the_class_training():
     recipe = Recipe(
-        arch="resnet18", epochs=6, sizes=(8, 16), lr=0.2, cutmix=0.5, tune_epochs=(1, 3), tune_size=24, tune_lr=0.02
+        arch="resnet18",
+        epochs=6,
+        sizes=(8, 16),
+        lr=0.2,
+        cutmix=0.5,
+        tune_epochs=(1, 3),
+        tune_size=24,
+        tune_lr=0.02,
+        tune_cutmix=0.3,
     )
     steps = 100
     assert [place(recipe, step, steps).round for step in (0, 59, 60, 69, 70, 99)] == [0, 0, 1, 1, 2, 2]
     assert [step for step in range(steps) if place(recipe, step, steps).first] == [0, 60, 70]
     assert place(recipe, 85, steps).done == pytest.approx(0.5)
     assert [picture_size(recipe, place(recipe, step, steps)) for step in (0, 29, 30, 60)] == [8, 8, 16, 24]
-    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (53, 54, 60)] == [0.5, 0, 0]
+    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (53, 54, 60)] == [0.5, 0, 0.3]
     factor = rate_factor(recipe, steps)
     assert factor(59) < 0.001
     assert factor(62) == pytest.approx(0.1)  # warmed up to tune_lr, in a fifth of the round at most

@@ -19,6 +19,7 @@ POSITIVE = ("lr", "tune_lr", "gamma", "teacher_power")
 RANGES = {
     "holdout": (0, 0.9),
     "cutmix": (0, 1),
+    "tune_cutmix": (0, 1),
     "momentum": (0, 1),
     "label_smoothing": (0, 1),
     "teacher_crop": (0.05, 1),

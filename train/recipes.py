@@ -22,7 +22,7 @@ class Recipe:
     schedule: epochs at which the rate is multiplied by gamma; empty: warmup_epochs, then a cosine to zero.
     weight_decay is applied to weights of convolutions and linear layers only.
     crop_area, crop_aspect: the random crop's share of the picture and width over height, before resizing.
-    cutmix: share of the batches that are mixed, but for the last tenth of `epochs`.
+    cutmix: share of the batches that are mixed, but for the last tenth of `epochs`; tune_cutmix: in fine-tuning rounds.
     tune_size, tune_lr, tune_warmup, tune_crop_area: the fine-tuning rounds' picture side, peak rate, epochs of warm-up,
     crops. Each round starts from the averaged weights of what came before.
     attention_weight: of the attention remedy's loss in those rounds (see `remedy`); 0: they only fine-tune.
@@ -88,6 +88,7 @@ class Recipe:
     tune_lr: float = 0.02
     tune_warmup: float = 0.5
     tune_crop_area: tuple[float, float] = (0.5, 1.0)
+    tune_cutmix: float = 0.0
     attention_weight: float = 0.0
     peak_weight: float = 0.0
     attention_class_weight: float = 1.0

@@ -103,6 +103,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     tune.add_argument("--tune-epochs", type=_positive, nargs="*", help="epochs of each fine-tuning round, or none")
     tune.add_argument("--tune-size", type=_positive, help="side of the pictures in those rounds")
     tune.add_argument("--tune-lr", type=float)
+    tune.add_argument("--tune-cutmix", type=float, help="share of the batches that are mixed there")
     tune.add_argument("--attention-weight", type=float, help="of the attention remedy's loss; 0: only fine-tune")
     tune.add_argument("--peak-weight", type=float, help="of the part of that loss that places the map's peak")
     tune.add_argument("--attention-class-weight", type=float, help="of the attention branch's class loss there")

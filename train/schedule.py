@@ -69,5 +69,7 @@ def picture_size(recipe: Recipe, now: Place) -> int:
 
 
 def cutmix_share(recipe: Recipe, now: Place) -> float:
-    """How often a batch is mixed: never in the class training's last tenth nor in fine-tuning."""
-    return recipe.cutmix if now.round == 0 and now.done < 0.9 else 0.0
+    """How often a batch is mixed: never in the class training's last tenth."""
+    if now.round:
+        return recipe.tune_cutmix
+    return recipe.cutmix if now.done < 0.9 else 0.0

@@ -21,7 +21,7 @@ from abn.tuning import tuned
 from train.augment import draw_crops, draw_cutmix, resize_crops, shift
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
-from train.remedy import STRIDE, map_loss, teacher_maps
+from train.remedy import STRIDE, map_loss, mixed_maps, teacher_maps
 from train.report import save_weights, write_json
 from train.schedule import cutmix_share, picture_size, place, rate_factor
 from train.tasks import shares
@@ -110,7 +110,7 @@ class AbnTrainer(Trainer):
         if torch.rand((), generator=generator) < cutmix_share(self.recipe, now):
             mix = draw_cutmix(len(index), size, generator)
             inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
-            inputs["other_labels"], inputs["share"] = inputs["labels"][mix.partners], mix.share
+            inputs["mix"] = mix
         return super().training_step(model, inputs, num_items_in_batch)
 
     def _generator(self) -> torch.Generator:
@@ -171,21 +171,24 @@ class AbnTrainer(Trainer):
             pixels = pixels[:, :1]  # grey pictures: three times the same
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         outputs = model(pixel_values=pixels)
-        loss = None
-        if "labels" in inputs:
-            loss = self._class_loss(outputs, inputs["labels"], model.training)
-            if self.adviser is not None and model.training:
-                with torch.no_grad():
-                    advice = self.adviser(pixel_values=pixels).logits.float().softmax(1)
-                loss = torch.lerp(loss, self._class_loss(outputs, advice, True), self.recipe.distil)
-            if "share" in inputs:
-                other = self._class_loss(outputs, inputs["other_labels"], model.training)
-                loss = inputs["share"] * loss + (1 - inputs["share"]) * other
-            if "maps" in inputs:
-                loss = loss + self.recipe.attention_weight * map_loss(
-                    outputs.attention_map, inputs["maps"], self.recipe.peak_weight
-                )
+        loss = self._loss(outputs, inputs, pixels, model.training) if "labels" in inputs else None
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
+
+    def _loss(self, outputs, inputs, pixels: Tensor, training: bool) -> Tensor:
+        labels, mix, maps = inputs["labels"], inputs.get("mix"), inputs.get("maps")
+        loss, advice = self._class_loss(outputs, labels, training), None
+        if mix is not None:
+            other = self._class_loss(outputs, labels[mix.partners], training)
+            loss = mix.share * loss + (1 - mix.share) * other
+        if self.adviser is not None and training:
+            with torch.no_grad():
+                advice = self.adviser(pixel_values=pixels).logits.float().softmax(1)
+            loss = torch.lerp(loss, self._class_loss(outputs, advice, True), self.recipe.distil)
+        if maps is not None:
+            if mix is not None:
+                maps = mixed_maps(maps, mix, pixels.shape[-1], labels, advice)
+            loss = loss + self.recipe.attention_weight * map_loss(outputs.attention_map, maps, self.recipe.peak_weight)
+        return loss
 
     def _class_loss(self, outputs, labels: Tensor, training: bool) -> Tensor:
         if self.recipe.multitask:
