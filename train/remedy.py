@@ -101,20 +101,20 @@ def teacher_maps(
         total, count = torch.zeros(len(labels), GRID, GRID, device=device), torch.zeros(GRID, GRID, device=device)
         for rows, grid_rows in spans:
             for columns, grid_columns in spans:
-                part = pictures[:, :, rows, columns]
-                part = F.interpolate(part, (size, size), mode="bilinear", align_corners=False, antialias=True)
+                part = _resized(pictures[:, :, rows, columns], size)
                 shape = (grid_rows.stop - grid_rows.start, grid_columns.stop - grid_columns.start)
                 total[:, grid_rows, grid_columns] += _evidence(model, part, labels, shape)
                 count[grid_rows, grid_columns] += 1
         found = scaled(total / count)
         if levels:
-            whole = F.interpolate(
-                pictures, (gradient_size, gradient_size), mode="bilinear", align_corners=False, antialias=True
-            )
-            gradients = mask_gradients(quick, whole, labels, levels)
+            gradients = mask_gradients(quick, _resized(pictures, gradient_size), labels, levels)
             found = scaled(found * scaled(F.interpolate(gradients[:, None], (GRID, GRID), mode="bilinear")[:, 0]))
         maps[start : start + BATCH, 0] = (found**power).cpu().half()
     return maps
+
+
+def _resized(pictures: Tensor, size: int) -> Tensor:
+    return F.interpolate(pictures, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _spans(side: int, crop: float, crops: int) -> list[tuple[slice, slice]]:
