@@ -274,11 +274,10 @@ def test_distilling_follows_the_teachers_answers(tiny_imagenette, tmp_path, caps
     run_here(tiny_imagenette, tmp_path / "teacher", "--seed", "1")
     more = ["--recipe", "compact-remedy", "--initial", str(tmp_path / "start"), "--epochs", "0", "--seed", "2"]
     more += ["--attention-weight", "0", "--tune-epochs", "20", "--tune-size", "48", "--tune-lr", "0.05"]
+    more += ["--tune-cutmix", "0.3"]
     teacher = str(tmp_path / "teacher")
     run_here(tiny_imagenette, tmp_path / "labels", *more)
-    run_here(
-        tiny_imagenette, tmp_path / "answers", *more, "--teacher", teacher, "--distil", "1", "--tune-cutmix", "0.3"
-    )
+    run_here(tiny_imagenette, tmp_path / "answers", *more, "--teacher", teacher, "--distil", "1")
     files = sorted((tiny_imagenette / "imagenette2-160" / "train").glob("*/*"))
     answers = {}
     for name in ("teacher", "labels", "answers"):

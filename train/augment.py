@@ -34,11 +34,15 @@ class Mix:
     right: int
     share: float
 
+    @property
+    def part(self) -> tuple:
+        """The index of the part in pictures of any leading dimensions."""
+        return ..., slice(self.top, self.bottom), slice(self.left, self.right)
+
     def pictures(self, pictures: Tensor) -> Tensor:
         """(B, C, H, W) -> the same, with the part replaced."""
         mixed = pictures.clone()
-        rows, columns = slice(self.top, self.bottom), slice(self.left, self.right)
-        mixed[..., rows, columns] = pictures[self.partners][..., rows, columns]
+        mixed[self.part] = pictures[self.partners][self.part]
         return mixed
 
 

@@ -56,7 +56,7 @@ def mixed_maps(maps: Tensor, mix: Mix, size: int, labels: Tensor, answers: Tenso
         answers: (B, K) a teacher's probabilities for the mixed pictures; without them the parts' areas count.
     """
     part = torch.zeros(1, 1, size, size, device=maps.device)
-    part[..., mix.top : mix.bottom, mix.left : mix.right] = 1
+    part[mix.part] = 1
     part = F.interpolate(part, maps.shape[2:], mode="area")
     if answers is None:
         shares = maps.new_tensor([mix.share, 1 - mix.share])[:, None].expand(2, len(maps))
