@@ -1,11 +1,14 @@
 """Where tests find their data: ../shared where it is, small things made on the spot elsewhere."""
 
+import hashlib
 import os
 import sys
 import tarfile
 import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
@@ -16,7 +19,9 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
-from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, imagenette  # noqa: E402
+from helpers import made_up_picture, tiny_model  # noqa: E402
+
+from abn import AbnImageProcessor, imagenette  # noqa: E402
 from abn.checkpoints import BUNDLED  # noqa: E402
 
 SHARED = Path(os.environ.get("ABN_SHARED", ROOT.parent / "shared"))
@@ -63,24 +68,6 @@ def bundled() -> Path:
     return BUNDLED
 
 
-def tiny_config(**changes) -> AbnConfig:
-    fields = {"arch": "resnet18", "width": 8, "id2label": {i: f"class {i}" for i in range(10)}}
-    return AbnConfig(**{**fields, **changes})
-
-
-def tiny_model(seed: int = 0, **changes) -> AbnForImageClassification:
-    """A small ABN whose batch norms carry statistics, so that every tensor matters."""
-    torch.manual_seed(seed)
-    model = AbnForImageClassification(tiny_config(**changes)).eval()
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if name.endswith("running_mean"):
-                tensor.normal_(0, 0.1)
-            elif name.endswith("running_var"):
-                tensor.uniform_(0.8, 1.2)
-    return model
-
-
 @pytest.fixture
 def tiny_folder(tmp_path) -> Path:
     """A saved tiny ABN with its processor."""
@@ -88,22 +75,6 @@ def tiny_folder(tmp_path) -> Path:
     tiny_model().save_pretrained(folder)
     AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
     return folder
-
-
-def made_up_picture(width: int = 96, height: int = 72, seed: int = 0) -> Image.Image:
-    """Smooth random colours: a picture with structure at every place, made here."""
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
-    return small.resize((width, height), Image.Resampling.BICUBIC)
-
-
-def in_threads(work, count: int) -> None:
-    """Run work(0) ... work(count - 1), each in a thread of its own, and wait for all."""
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 @pytest.fixture
@@ -119,3 +90,38 @@ def tiny_imagenette(tmp_path) -> Path:
                 pixels = pixels + np.uint8([20 * index, 190 - 19 * index, 90 * (index % 3)])
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{wnid}_{number}.JPEG", quality=95)
     return root
+
+
+@pytest.fixture
+def mirror(tiny_imagenette, tmp_path, monkeypatch):
+    """The made-up archive on a local server in place of the real one."""
+    served = tmp_path / "served"
+    served.mkdir()
+    archive = served / "imagenette2-160.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tiny_imagenette / "imagenette2-160", "imagenette2-160")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=served)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/imagenette2-160.tgz"
+    checksum = hashlib.md5(archive.read_bytes()).hexdigest()
+    monkeypatch.setitem(imagenette.Imagenette._ARCHIVES, "160px", (url, checksum))
+    yield archive
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A Hub cache of the test's own, and a Hub that may be asked."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    return folder

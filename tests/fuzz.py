@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import made_up_picture
+from helpers import made_up_picture
 
 from abn.pictures import PictureError
 from abn.space.serving import Serving, explain

@@ -31,7 +31,7 @@ def known_tensor(name: str, like: torch.Tensor) -> torch.Tensor:
 
 
 def known_outputs(head: str) -> dict[str, np.ndarray]:
-    from conftest import tiny_model
+    from helpers import tiny_model
 
     model = tiny_model(attention_head=head)
     model.load_state_dict({name: known_tensor(name, tensor) for name, tensor in model.state_dict().items()})

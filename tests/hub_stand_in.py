@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub.constants
+
+REPO = "someone/abn"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODES = ("ok", "missing", "error", "hang", "short", "cut", "stall")
 
 
 @contextmanager
-def hub(folder: Path, repo_id: str = "someone/abn", mode: str = "ok"):
+def hub(folder: Path, repo_id: str = REPO, mode: str = "ok"):
     """Serve `folder` as `repo_id`; gives the endpoint's URL.
 
     mode: "missing" answers 404, "error" 500, "hang" nothing at all; "short" serves consistent but truncated weights,
@@ -84,3 +87,12 @@ def hub(folder: Path, repo_id: str = "someone/abn", mode: str = "ok"):
         server.shutdown()
         time.sleep(0.01)
         server.server_close()
+
+
+def endpoint(monkeypatch, url):
+    """Ask the stand-in at `url` in place of the Hub."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE
+    monkeypatch.setattr(
+        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template[template.index("/{repo_id}") :]
+    )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conftest import made_up_picture
+from helpers import made_up_picture
 from server import started
 
 from abn import Explainer

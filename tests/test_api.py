@@ -12,13 +12,12 @@ import load
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from helpers import foreign_names, made_up_picture, tiny_model, write_folder
 from hub_stand_in import hub
 from PIL import Image
 from server import app
-from test_layouts import foreign_names, write_folder
 
 from abn import AbnConfig, AbnForImageClassification, Explainer, imagenette
 from abn.comparison import Comparison

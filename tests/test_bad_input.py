@@ -6,9 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import made_up_picture
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from helpers import made_up_picture
 from PIL import Image
 from server import app
 

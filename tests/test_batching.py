@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import in_threads, made_up_picture
+from helpers import in_threads, made_up_picture
 
 from abn import Explainer
 from abn.space.batching import Batcher

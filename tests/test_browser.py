@@ -11,12 +11,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
 from gradio_client import Client, handle_file
+from helpers import made_up_picture, tiny_model, vision_transformer
 from hub_stand_in import hub
 from PIL import Image
 from server import app
-from test_vit import network as vision_transformer
 
 from abn import AbnConfig, AbnForMultiTaskClassification, Explainer, imagenette
 from abn.comparison import Comparison

@@ -1,34 +1,9 @@
 """The model card, as the Hub reads it."""
 
+from helpers import METRICS
 from huggingface_hub import ModelCard
 
 from train.card import write_card
-
-METRICS = {
-    "dataset": "Imagenette",
-    "attention": True,
-    "network": "resnet18 of width 32",
-    "parameters": 4_907_150,
-    "pictures": 3925,
-    "top1": 92.514,
-    "top5": 99.2,
-    "loss": 0.65,
-    "ece": 0.031,
-    "attention_top1": 92.0,
-    "per_class": {"tench": 96.25, "church": 91.0},
-    "explanation": {"pictures": 100, "difference": 0.44, "grad-cam": {"difference": 0.46}},
-    "recipe": "compact",
-    "command": "python train/run.py --recipe compact",
-    "commit": "abc123",
-    "seed": 0,
-    "date": "2026-11-20",
-    "hardware": "a processor, 2 threads",
-    "python": "3.11.2",
-    "versions": {"torch": "2.15.0"},
-    "training_seconds": 7200,
-    "epochs": 140,
-    "pictures_per_second": 180.4,
-}
 
 
 def test_the_hub_reads_the_figures(tmp_path):

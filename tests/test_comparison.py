@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
+from helpers import made_up_picture, tiny_model
 from torch.nn import functional as F
 
 from abn import AbnImageProcessor, Explainer

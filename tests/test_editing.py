@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
+from helpers import made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Calibration, Explainer
 from abn.editing import Editing, change, checked_map

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import in_threads, made_up_picture, tiny_model
+from helpers import in_threads, made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Calibration, Explainer
 from abn.methods import forward_parts

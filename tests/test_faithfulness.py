@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_model
+from helpers import Weighing, tiny_model
 from PIL import Image
-from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
 from abn import Explainer, imagenette
@@ -26,18 +25,6 @@ from abn.faithfulness_run import heatmaps_of, main, measure, randomisation, read
 from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
 from abn.pictures import load_rgb
-
-
-class Weighing(nn.Module):
-    """logit 0 = the sum of the picture's weighed pixels, logit 1 = 0: each pixel's worth is known."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.weights = weights
-
-    def forward(self, pixel_values):
-        seen = (pixel_values[:, 0] * self.weights).sum((1, 2))
-        return type("Output", (), {"logits": torch.stack([seen, torch.zeros_like(seen)], 1)})
 
 
 def sigmoid(x):

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import gradio as gr
 import numpy as np
 import pytest
-from conftest import made_up_picture
+from helpers import made_up_picture
+from hub_stand_in import REPO, endpoint
 from PIL import Image
-from test_hub import REPO, cache, endpoint  # noqa: F401
 
 from abn import hub as hub_module
 from abn.editing import checked_map
@@ -67,7 +67,7 @@ def test_faults_in_japanese(provoke, japanese, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["missing", "error", "hang", "stall", "cut"])
-def test_the_hubs_faults_in_japanese(mode, tiny_folder, cache, monkeypatch):  # noqa: F811
+def test_the_hubs_faults_in_japanese(mode, tiny_folder, cache, monkeypatch):
     with hub_module_serving(tiny_folder, mode) as url:
         endpoint(monkeypatch, url)
         with pytest.raises(hub_module.HubError) as raised:
@@ -81,7 +81,7 @@ def hub_module_serving(folder, mode):
     return hub(folder, REPO, mode)
 
 
-def test_the_other_faults_of_fetching_in_japanese(tiny_folder, cache, monkeypatch):  # noqa: F811
+def test_the_other_faults_of_fetching_in_japanese(tiny_folder, cache, monkeypatch):
     found = []
 
     def fetched(**arguments):

@@ -1,7 +1,7 @@
 """The gallery under a model: computed once, filtered and ordered."""
 
 import pytest
-from conftest import in_threads
+from helpers import in_threads
 
 from abn import Explainer
 from abn.space.drawings import DRAWINGS

@@ -7,29 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub.constants
 import pytest
-from hub_stand_in import hub
+from hub_stand_in import REPO, endpoint, hub
 
 from abn import Calibration, Explainer
 from abn.checkpoints import load_calibration
 from abn.hub import HubError, _probe, fetch
-
-REPO = "someone/abn"
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    return folder
-
-
-def endpoint(monkeypatch, url):
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
-    template = huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE
-    monkeypatch.setattr(
-        huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template[template.index("/{repo_id}") :]
-    )
 
 
 def test_fetches_the_files_and_no_code(tiny_folder, cache, monkeypatch):

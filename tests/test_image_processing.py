@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture
+from helpers import made_up_picture
 from PIL import Image
 from transformers.image_processing_backends import TorchvisionBackend
 

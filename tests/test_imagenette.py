@@ -1,10 +1,6 @@
 """Finding, loading and fetching Imagenette."""
 
-import hashlib
 import shutil
-import tarfile
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -46,32 +42,6 @@ def test_a_missing_or_half_folder_is_named(tmp_path):
         imagenette.load(tmp_path, "val", "160px")
     with pytest.raises(ValueError, match="full, 320px, 160px; got '80px'"):
         imagenette.load(tmp_path, "val", "80px")
-
-
-@pytest.fixture
-def mirror(tiny_imagenette, tmp_path, monkeypatch):
-    """The made-up archive on a local server in place of the real one."""
-    served = tmp_path / "served"
-    served.mkdir()
-    archive = served / "imagenette2-160.tgz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tiny_imagenette / "imagenette2-160", "imagenette2-160")
-
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=served)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}/imagenette2-160.tgz"
-    checksum = hashlib.md5(archive.read_bytes()).hexdigest()
-    monkeypatch.setitem(imagenette.Imagenette._ARCHIVES, "160px", (url, checksum))
-    yield archive
-    server.shutdown()
-    server.server_close()
 
 
 def test_fetched_whole(mirror, tmp_path):

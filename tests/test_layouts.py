@@ -1,12 +1,9 @@
 """Foreign checkpoints: the published layouts, against their own outputs, and what is refused."""
 
-import json
-import zlib
-
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_config, tiny_model
+from helpers import OUTPUTS, foreign_names, stored_reference, tiny_config, tiny_model, write_folder
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification
 
@@ -14,43 +11,13 @@ from abn import AbnForImageClassification, Explainer
 from abn.checkpoints.infer import infer_config
 from abn.layouts import LAYOUTS, identify, read_tensors
 
-OUTPUTS = ("logits", "attention_logits", "attention_map")
 LABELS = {str(i): f"class {i}" for i in range(10)}
-
-
-def stored_reference(folder, tag):
-    """(what it is, tensors, pixel values, expected outputs); weights follow from the names."""
-    stored = np.load(folder / f"{tag}.npz")
-    meta = json.loads(stored["meta"].tobytes())
-    tensors = {name: _filled(name, shape) for name, shape in meta["tensors"]}
-    shape = (meta["batch"], 3, meta["size"], meta["size"])
-    pixels = torch.from_numpy(np.random.default_rng(7).standard_normal(shape).astype("f4"))
-    return meta, tensors, pixels, {key: stored[key] for key in OUTPUTS}
 
 
 def reference(folder, tag):
     """As `stored_reference`, with the config.json of a foreign folder."""
     meta, *rest = stored_reference(folder, tag)
     return {"model_type": "abn", "arch": meta["arch"], "id2label": LABELS}, *rest
-
-
-def _filled(name, shape):
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    if name.endswith("num_batches_tracked"):
-        return torch.tensor(0)
-    if name.endswith("running_var"):
-        return torch.from_numpy(np.exp(0.1 * rng.standard_normal(shape)).astype("f4"))
-    if len(shape) == 1:
-        values = 0.1 * rng.standard_normal(shape) + (name.endswith("weight") and not name.endswith("running_mean"))
-        return torch.from_numpy(values.astype("f4"))
-    return torch.from_numpy((rng.standard_normal(shape) * np.sqrt(1.0 / int(np.prod(shape[1:])))).astype("f4"))
-
-
-def write_folder(folder, config, tensors):
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
 
 
 @pytest.mark.parametrize("letter", ["a", "b", "c"])
@@ -75,27 +42,6 @@ def test_published_layouts_agree_with_their_own_outputs(letter, way, reference_f
         outputs = model(pixel_values=pixels.to(model.device))
     for key in OUTPUTS:
         assert np.abs(outputs[key].cpu().numpy() - expected[key]).max() <= 1e-4 * np.abs(expected[key]).max()
-
-
-def foreign_names(model, head):
-    """Our tensors under the names of Hub layout A, B or C."""
-    branch = {
-        "A": {"norm": "att_norm", "conv": "att_conv", "norm2": "att_norm2", "class_conv": "att_conv2"}
-        | {"map_conv": "att_conv3", "map_norm": "att_norm3"},
-        "B": {"norm": "att_norm", "conv": "att_conv", "norm2": "att_norm2", "map_conv": "att_conv_map"},
-        "C": {"norm": "bn_att", "conv": "att_conv", "norm2": "bn_att2", "class_conv": "att_conv2"}
-        | {"map_conv": "att_conv3", "map_norm": "bn_att3"},
-    }[head]
-    names = {}
-    for name, tensor in model.state_dict().items():
-        _, part, rest = name.split(".", 2)
-        if part == "attention_branch" and not rest.startswith("stage."):
-            first, tail = rest.split(".", 1)
-            rest = f"{branch[first]}.{tail}"
-        elif rest.startswith("stage."):
-            rest = {"attention_branch": "att_layer4.", "perception_branch": "layer4."}[part] + rest[len("stage.") :]
-        names[f"model.{rest}"] = tensor.contiguous()
-    return names
 
 
 @pytest.mark.parametrize("head", ["A", "B", "C"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import in_threads, made_up_picture, tiny_model
+from helpers import in_threads, made_up_picture, tiny_model
 from torch import nn
 from torch.nn import functional as F
 

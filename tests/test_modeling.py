@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from conftest import made_up_picture, tiny_config, tiny_model
+from helpers import made_up_picture, tiny_config, tiny_model
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 

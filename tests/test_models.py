@@ -4,9 +4,8 @@ import shutil
 import threading
 
 import pytest
-from conftest import in_threads, made_up_picture, tiny_model
-from hub_stand_in import hub
-from test_hub import REPO, cache, endpoint  # noqa: F401
+from helpers import in_threads, made_up_picture, tiny_model
+from hub_stand_in import REPO, endpoint, hub
 
 from abn.space import models as models_module
 from abn.space.models import KEPT, Models
@@ -85,7 +84,7 @@ def test_a_local_model_above_the_limit(serving, root, monkeypatch):
         Models(serving, root).of("tiny-0")
 
 
-def test_a_hub_id_is_fetched_aside_and_leaves_memory_and_later_the_disk(serving, root, tiny_folder, cache, monkeypatch):  # noqa: F811
+def test_a_hub_id_is_fetched_aside_and_leaves_memory_and_later_the_disk(serving, root, tiny_folder, cache, monkeypatch):
     models, shares = Models(serving, root), []
     with hub(tiny_folder, REPO) as url:
         endpoint(monkeypatch, url)
@@ -119,7 +118,7 @@ def test_a_hub_id_is_fetched_aside_and_leaves_memory_and_later_the_disk(serving,
         (lambda folder: (folder / "model.safetensors").unlink(), "404"),
     ],
 )
-def test_what_is_no_abn_on_the_hub(change, words, serving, tiny_folder, cache, monkeypatch):  # noqa: F811
+def test_what_is_no_abn_on_the_hub(change, words, serving, tiny_folder, cache, monkeypatch):
     change(tiny_folder)
     models = Models(serving)
     with hub(tiny_folder, REPO) as url:
@@ -130,7 +129,7 @@ def test_what_is_no_abn_on_the_hub(change, words, serving, tiny_folder, cache, m
     assert models.of("") is serving.current
 
 
-def test_weights_above_the_limit_are_not_downloaded(serving, tiny_folder, cache, monkeypatch):  # noqa: F811
+def test_weights_above_the_limit_are_not_downloaded(serving, tiny_folder, cache, monkeypatch):
     monkeypatch.setattr(models_module, "LIMIT", 1_000_000)
     size = (tiny_folder / "model.safetensors").stat().st_size
     assert size > 1_000_000

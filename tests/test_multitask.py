@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture
+from helpers import made_up_picture
 from torch.nn import functional as F
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer

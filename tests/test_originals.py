@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, made_up_picture
-from test_layouts import stored_reference
+from helpers import ROOT, made_up_picture, stored_reference
 from torch.nn import functional as F
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, Explainer

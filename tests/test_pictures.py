@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from conftest import made_up_picture
+from helpers import made_up_picture
 from PIL import Image
 
 from abn.pictures import from_array, load_rgb, to_rgb

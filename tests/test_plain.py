@@ -1,7 +1,7 @@
 """The backbone without its attention branch."""
 
 import torch
-from conftest import tiny_model
+from helpers import tiny_model
 
 from abn import AbnImageProcessor
 from train.plain import PlainConfig, PlainForImageClassification, is_plain

@@ -2,7 +2,7 @@
 
 import shutil
 
-from test_card import METRICS
+from helpers import METRICS
 
 from train import publish
 

@@ -5,11 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture, tiny_model
+from helpers import TINY, Weighing, coordinates, made_up_picture, run_here, tiny_model
 from safetensors.torch import load_file
-from test_faithfulness import Weighing
-from test_train import coordinates
-from test_train_run import TINY, main, run_here
 from torch.nn import functional as F
 
 from abn import AbnImageProcessor, Explainer
@@ -18,6 +15,7 @@ from abn.tuning import quick_arithmetic, tuned
 from train.augment import Mix, draw_crops, resize_crops
 from train.data import PictureDataset
 from train.remedy import GRID, STRIDE, map_loss, mask_gradients, mixed_maps, teacher_maps
+from train.run import main
 from train.trainer import checkpoints
 
 CPU = torch.device("cpu")

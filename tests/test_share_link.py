@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import gradio as gr
 import pytest
-from conftest import made_up_picture
+from helpers import made_up_picture
 
 from abn.space.explain import VIEWS
 from abn.space.gallery import Gallery

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import in_threads, made_up_picture
+from helpers import in_threads, made_up_picture
 from PIL import Image
 
 from abn.pictures import PictureError

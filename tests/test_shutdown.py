@@ -4,8 +4,8 @@ import signal
 import threading
 import time
 
-from conftest import made_up_picture
 from gradio_client import Client, handle_file
+from helpers import made_up_picture
 from server import started
 
 

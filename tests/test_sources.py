@@ -1,7 +1,7 @@
 """Where training pictures come from: folders of class folders, and folds of them."""
 
 import pytest
-from conftest import made_up_picture
+from helpers import made_up_picture
 
 from abn import imagenette
 from train.sources import folder_source, imagenette_source

@@ -7,11 +7,9 @@ import time
 import huggingface_hub.constants
 import numpy as np
 import pytest
-from conftest import made_up_picture
-from hub_stand_in import hub
+from helpers import made_up_picture
+from hub_stand_in import endpoint, hub
 from PIL import Image
-from test_hub import endpoint
-from test_imagenette import mirror  # noqa: F401
 
 from abn import Calibration, Explainer, imagenette
 from abn.space import serving as serving_module
@@ -78,7 +76,7 @@ def test_drawings_where_there_is_nothing(tmp_path):
     assert gallery.opening().label == "chain saw"
 
 
-def test_drawings_until_the_pictures_have_come(mirror, tmp_path, monkeypatch):  # noqa: F811
+def test_drawings_until_the_pictures_have_come(mirror, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     gallery = Gallery(tmp_path / "data")
     assert not gallery.real

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import made_up_picture
+from helpers import made_up_picture
 from PIL import Image, ImageDraw
 from torchvision.datasets import CelebA
 

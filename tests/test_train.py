@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 import torch
+from helpers import coordinates
 from torch import nn
 
 from abn import imagenette
@@ -16,12 +17,6 @@ from train.schedule import cutmix_share, picture_size, place, rate_factor
 
 def random_resized_crop(pictures, aspects, size, *, area, aspect, dtype=torch.float32):
     return resize_crops(pictures, draw_crops(aspects, area=area, aspect=aspect), size, dtype)
-
-
-def coordinates(side=64):
-    """A picture whose red is its column, whose green is its row."""
-    ramp = torch.arange(side, dtype=torch.uint8) * (256 // side)
-    return torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side), torch.zeros(side, side)]).byte()
 
 
 def test_the_whole_picture_is_an_identity_up_to_mirroring():

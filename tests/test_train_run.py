@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, TINY, run_here
 from PIL import Image
 from safetensors.torch import load_file
 from server import free_port
@@ -21,11 +21,6 @@ from abn import Calibration, Explainer, imagenette
 from train import fit
 from train.run import main
 from train.trainer import checkpoints
-
-ROOT = Path(__file__).resolve().parents[1]
-TINY = ["--width", "8", "--sizes", "32", "48", "--test-size", "48", "--resize", "48", "--train-batch", "8"]
-TINY += ["--test-batch", "16", "--workers", "1", "--lr", "0.05", "--gpu-id", "cpu"]
-TINY += ["--tune-epochs", "--tune-size", "48", "--explain", "4"]
 
 
 def start(*arguments):
@@ -166,13 +161,6 @@ def test_the_loss_falls(tiny_imagenette, tmp_path):
     assert evaluated == [pytest.approx(top1, abs=5.1)]  # the same 20 pictures, in bfloat16 there
     assert losses[-1] < 0.8 * losses[0]
     assert not (out / "calibration.json").exists()
-
-
-def run_here(root, out, *more):
-    tiny = TINY if "--initial" not in more else TINY[2:]  # the network is the initial one's
-    arguments = ["--imagenette-root", str(root), "--checkpoint", str(out), "--holdout", "0", *tiny]
-    assert main([*arguments, "--epochs", "3", "--eval-every", "5", "--explain", "0", *more]) == 0
-    return load_file(out / "model.safetensors")
 
 
 def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypatch):

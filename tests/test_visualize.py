@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import made_up_picture, tiny_model
+from helpers import made_up_picture, tiny_model
 from PIL import Image
 
 from abn import AbnImageProcessor, Explainer, imagenette

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import in_threads, made_up_picture
+from helpers import in_threads, made_up_picture, vision_transformer
 from safetensors.torch import load_file, save_file
-from transformers import ViTConfig, ViTForImageClassification
 
 from abn import Explainer
 from abn.comparison import Comparison
@@ -17,22 +16,6 @@ from abn.space.serving import Served, described
 from abn.vit import VitExplainer, class_token, gradient_rollout, rollout
 
 
-def network(channels=3, side=32, patch=8, layers=3, heads=4, **more):
-    torch.manual_seed(0)
-    config = ViTConfig(
-        image_size=side,
-        patch_size=patch,
-        num_channels=channels,
-        hidden_size=32,
-        intermediate_size=48,
-        num_attention_heads=heads,
-        num_hidden_layers=layers,
-        id2label={i: f"class {i}" for i in range(5)},
-        **{"initializer_range": 0.3, **more},
-    )
-    return ViTForImageClassification(config).eval()
-
-
 def processor(side=32):
     size = {"height": side, "width": side}
     return VitImageProcessor(size=size, crop_size=size)
@@ -40,7 +23,7 @@ def processor(side=32):
 
 @pytest.fixture(scope="module")
 def explainer():
-    return VitExplainer(network(), processor(), device="cpu")
+    return VitExplainer(vision_transformer(), processor(), device="cpu")
 
 
 def test_rollout_by_hand():
@@ -87,7 +70,7 @@ def test_the_gradient_is_that_of_the_targets_logit(explainer):
     """Against finite differences through the layer above: the last layer's attention, nudged in one place."""
     picture = made_up_picture(32, 32)
     pixels = explainer.processor(picture, return_tensors="pt")["pixel_values"]
-    model = network().double()
+    model = vision_transformer().double()
     model.set_attn_implementation("eager")
     outputs = model(pixel_values=pixels.double(), output_attentions=True)
     for target in (1, 4):
@@ -134,7 +117,7 @@ def test_a_constant_map_stays_flat(explainer):
 
 
 def test_digits_of_one_channel():
-    explainer = VitExplainer(network(channels=1, side=28, patch=7), processor(28), device="cpu")
+    explainer = VitExplainer(vision_transformer(channels=1, side=28, patch=7), processor(28), device="cpu")
     explanation = explainer(made_up_picture(28, 28).convert("L"))
     assert explanation.attention_map.shape == (4, 4)
     colour = explainer(made_up_picture(28, 28).convert("L").convert("RGB"))
@@ -152,7 +135,7 @@ def test_threads_do_not_disturb_each_other(explainer):
 
 
 def test_a_checkpoint_opens_and_says_what_it_is(tmp_path):
-    model = network()
+    model = vision_transformer()
     model.save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(
         '{"image_processor_type": "ViTImageProcessor", "size": 32, "image_mean": [0.4, 0.4, 0.4]}'
@@ -172,7 +155,7 @@ def test_a_checkpoint_opens_and_says_what_it_is(tmp_path):
 
 
 def test_half_a_checkpoint_is_refused(tmp_path):
-    network().save_pretrained(tmp_path)
+    vision_transformer().save_pretrained(tmp_path)
     tensors = load_file(tmp_path / "model.safetensors")
     tensors.pop("classifier.bias")
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
