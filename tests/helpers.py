@@ -1,5 +1,6 @@
 """What several tests need: small networks and pictures made on the spot, foreign checkpoints, a tiny training run."""
 
+import argparse
 import json
 import threading
 import zlib
@@ -13,7 +14,11 @@ from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification
+from train.data import PictureDataset, collate
+from train.fit import build_processor, training_arguments
+from train.recipes import Recipe
 from train.run import main as train
+from train.trainer import AbnTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -179,6 +184,25 @@ def run_here(root, out, *more) -> dict[str, torch.Tensor]:
     arguments = ["--imagenette-root", str(root), "--checkpoint", str(out), "--holdout", "0", *tiny]
     assert train([*arguments, "--epochs", "3", "--eval-every", "5", "--explain", "0", *more]) == 0
     return load_file(out / "model.safetensors")
+
+
+def trainer_of(
+    recipe: Recipe, model: nn.Module, data: PictureDataset, folder: Path, steps: int, kind=AbnTrainer, **more
+):
+    """An `AbnTrainer` (or a `kind` of it) on the processor in float32, as `train.fit` sets it up."""
+    arguments = training_arguments(argparse.Namespace(max_steps=steps, compile=False, seed=0), recipe, folder)
+    arguments.bf16, arguments.disable_tqdm = False, True
+    arguments.eval_strategy = arguments.save_strategy = "no"
+    return kind(
+        model=model.to(memory_format=torch.channels_last),
+        args=arguments,
+        recipe=recipe,
+        processing_class=build_processor(recipe),
+        train_dataset=data,
+        eval_dataset=data,
+        data_collator=collate,
+        **more,
+    )
 
 
 # Threads

@@ -1,0 +1,176 @@
+"""The training loss against the same thing written plainly: each part, when it counts and how much."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers import tiny_config, tiny_model, trainer_of, vision_transformer
+
+from abn import AbnForMultiTaskClassification
+from train.augment import Mix
+from train.data import PictureDataset
+from train.recipes import Recipe
+
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+LABELS = torch.tensor([3, 0, 9, 3])
+PICTURES = torch.randint(0, 256, (4, 3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
+BOX = Mix(torch.tensor([2, 3, 1, 0]), 0, 0, 64, 16, share=0.75)  # the left quarter of each comes from its partner
+RECIPE = Recipe(
+    arch="resnet18",
+    width=8,
+    label_smoothing=0.2,
+    attention_class_weight=0.3,
+    attention_weight=2.0,
+    peak_weight=0.7,
+    distil=0.4,
+    train_batch=4,
+)
+
+
+def entropy(logits, targets):
+    """The mean of -sum q log p."""
+    logs = logits - torch.log(torch.exp(logits).sum(1, keepdim=True))
+    return -(targets * logs).sum(1).mean()
+
+
+def one_hot(labels, smoothing=0.0, classes=10):
+    """1 - smoothing at the label, and smoothing shared by all classes."""
+    targets = torch.full((len(labels), classes), smoothing / classes)
+    targets[torch.arange(len(labels)), labels] += 1 - smoothing
+    return targets
+
+
+@pytest.fixture
+def loss_of(tmp_path):
+    """(recipe, round, training, inputs) -> the trainer's loss of the four pictures, and the outputs it comes from."""
+
+    def compute(recipe=RECIPE, number=0, training=True, adviser=None, model=None, **inputs):
+        model = model or tiny_model()
+        data = PictureDataset(PICTURES, inputs.get("labels", LABELS), torch.ones(4))
+        trainer = trainer_of(recipe, model, data, tmp_path, steps=1)
+        trainer._round, trainer.adviser = number, adviser
+        model.train(training)
+        with torch.no_grad():
+            loss = trainer.compute_loss(model, {"pixel_values": PICTURES, "labels": LABELS, **inputs})
+            pixels = (PICTURES / 255 - MEAN[:, None, None]) / STD[:, None, None]
+            return loss.item(), model(pixel_values=pixels[:, : recipe.channels]), pixels
+
+    return compute
+
+
+@pytest.mark.parametrize(
+    ("number", "training", "smoothing", "weight"),
+    [(0, True, 0.2, 1.0), (1, True, 0.2, 0.3), (2, True, 0.2, 0.3), (0, False, 0.0, 1.0), (1, False, 0.0, 1.0)],
+)
+def test_both_branches_smoothed_in_training_and_the_attention_branch_weighed_in_rounds(
+    number, training, smoothing, weight, loss_of
+):
+    loss, outputs, _ = loss_of(number=number, training=training)
+    targets = one_hot(LABELS, smoothing)
+    expected = entropy(outputs.logits, targets) + weight * entropy(outputs.attention_logits, targets)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_mixed_picture_has_each_label_by_its_share(loss_of):
+    loss, outputs, _ = loss_of(mix=BOX)
+    targets = 0.75 * one_hot(LABELS, 0.2) + 0.25 * one_hot(LABELS[BOX.partners], 0.2)
+    expected = entropy(outputs.logits, targets) + entropy(outputs.attention_logits, targets)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def advice(pixel_values):
+    """A teacher who judges by the three colours' means."""
+    means = pixel_values.mean((2, 3))
+    return SimpleNamespace(logits=3 * torch.cat([means, -means, means + 1, means[:, :1]], 1))
+
+
+@pytest.mark.parametrize("mix", [None, BOX])
+def test_a_teachers_answers_stand_in_for_a_share_of_the_labels(mix, loss_of):
+    """Its answers are soft already: nothing smooths them, and to mixed pictures it answers as they are."""
+    loss, outputs, pixels = loss_of(number=1, adviser=advice, mix=mix)
+    answers = torch.exp(advice(pixels).logits)
+    answers = answers / answers.sum(1, keepdim=True)
+    labels = one_hot(LABELS, 0.2)
+    if mix is not None:
+        labels = 0.75 * labels + 0.25 * one_hot(LABELS[mix.partners], 0.2)
+    targets = 0.6 * labels + 0.4 * answers
+    expected = entropy(outputs.logits, targets) + 0.3 * entropy(outputs.attention_logits, targets)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_teacher_is_not_asked_in_evaluation(loss_of):
+    loss, outputs, _ = loss_of(number=1, training=False, adviser=advice)
+    expected = entropy(outputs.logits, one_hot(LABELS)) + entropy(outputs.attention_logits, one_hot(LABELS))
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def far(ours, target, peak_weight):
+    """-(t log m + (1 - t) log(1 - m)) on the mean, and the peak's cross-entropy over places."""
+    values = -(target * torch.log(ours) + (1 - target) * torch.log(1 - ours)).mean()
+    odds, target = (ours / (1 - ours)).flatten(1), target.flatten(1)
+    peak = -(target / target.sum(1, keepdim=True) * torch.log(odds / odds.sum(1, keepdim=True))).sum(1).mean()
+    return values + peak_weight * peak
+
+
+@pytest.mark.parametrize("peak_weight", [0.0, 0.7])
+def test_the_attention_remedy_adds_how_far_the_maps_are_from_the_teachers(peak_weight, loss_of):
+    maps = torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    loss, outputs, _ = loss_of(replace(RECIPE, peak_weight=peak_weight), number=1, maps=maps)
+    targets = one_hot(LABELS, 0.2)
+    expected = entropy(outputs.logits, targets) + 0.3 * entropy(outputs.attention_logits, targets)
+    expected = expected + 2.0 * far(outputs.attention_map, maps, peak_weight)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_mixed_pictures_are_held_against_mixed_maps(taught, loss_of):
+    """The left column of places is the partner's. The map of the less likely class is fainter in proportion."""
+    maps = torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    recipe = RECIPE if taught else replace(RECIPE, distil=0.0)
+    same = {"number": 1, "adviser": advice if taught else None, "mix": BOX}
+    loss, outputs, pixels = loss_of(recipe, maps=maps, **same)
+    own, other = torch.full((4,), 0.75), torch.full((4,), 0.25)
+    if taught:
+        answers = torch.softmax(advice(pixels).logits, 1)
+        own = torch.stack([answer[label] for answer, label in zip(answers, LABELS, strict=True)])
+        other = torch.stack([answer[label] for answer, label in zip(answers, LABELS[BOX.partners], strict=True)])
+    likelier = torch.maximum(own, other)
+    target = maps * (own / likelier).view(4, 1, 1, 1)
+    target[..., 0] = (maps[BOX.partners] * (other / likelier).view(4, 1, 1, 1))[..., 0]
+    without, _, _ = loss_of(recipe, **same)
+    assert loss - without == pytest.approx(2.0 * far(outputs.attention_map, target, 0.7).item(), rel=1e-3)
+
+
+def test_a_transformer_and_a_plain_network_have_one_branch(loss_of):
+    """And a network of one channel sees the first of three that are the same."""
+    recipe = replace(RECIPE, arch="vit", channels=1, test_size=64, distil=0.0)
+    model = vision_transformer(channels=1, side=64, patch=16)
+    grey = PICTURES[:, :1].expand(-1, 3, -1, -1)
+    labels = torch.tensor([3, 0, 4, 3])
+    data = {"pixel_values": grey, "labels": labels, "model": model}
+    for training, smoothing in ((True, 0.2), (False, 0.0)):
+        loss, _, _ = loss_of(recipe, training=training, **data)
+        with torch.no_grad():
+            logits = model(pixel_values=(grey[:, :1] / 255 - 0.5) / 0.5).logits
+        assert loss == pytest.approx(entropy(logits, one_hot(labels, smoothing, 5)).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("focal", [False, True])
+def test_the_tasks_loss_weighs_rare_answers_only_if_asked(focal, loss_of):
+    """Weighted focal loss, exponent a half: exp(1 - a) (1 - p)^0.5 (-log p) of a yes that a share a of pictures has."""
+    torch.manual_seed(0)
+    tasks = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 1]])
+    config = tiny_config(multitask="v1", id2label={0: "round", 1: "red", 2: "large"})
+    model = AbnForMultiTaskClassification(config)
+    recipe = Recipe(arch="resnet18", width=8, multitask="v1", focal=focal, train_batch=4)
+    loss, outputs, _ = loss_of(recipe, labels=tasks, model=model)
+    expected = 0
+    for logits in (outputs.logits, outputs.attention_logits):
+        right = torch.where(tasks == 1, torch.sigmoid(logits), torch.sigmoid(-logits))
+        weight = torch.ones(4, 3)
+        if focal:
+            often = torch.tensor([0.25, 0.25, 1.0])
+            weight = torch.where(tasks == 1, torch.exp(1 - often), torch.exp(often)) * (1 - right) ** 0.5
+        expected = expected - (weight * torch.log(right)).mean()
+    assert loss == pytest.approx(expected.item(), rel=1e-3)

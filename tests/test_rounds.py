@@ -1,0 +1,265 @@
+"""A run step by step, replayed with plain formulas from its own gradients, and what its steps are given to see."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers import coordinates, tiny_model, trainer_of
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+from transformers import TrainerCallback
+
+from train.data import PictureDataset
+from train.recipes import Recipe
+from train.remedy import GRID
+from train.trainer import AbnTrainer
+
+COUNT, SIDE = 4, 64
+RECIPE = Recipe(
+    arch="resnet18",
+    width=8,
+    epochs=3,
+    sizes=(32,),
+    train_batch=COUNT,
+    lr=0.1,
+    weight_decay=0.05,
+    momentum=0.8,
+    schedule=(1, 2),
+    gamma=0.5,
+    tune_epochs=(2, 2),
+    tune_size=32,
+    tune_lr=0.02,
+    tune_warmup=0.0,
+    tune_crop_area=(0.5, 1.0),
+    ema_decay=0.9,
+)
+STEPS = 7  # one an epoch
+STARTS = (0, 3, 5)  # of the class training and of both rounds
+RATES = (0.1, 0.05, 0.025, 0.02, 0.01, 0.02, 0.01)  # halved at epochs 1 and 2; a cosine from 0.02 in each round
+
+
+def pictures() -> PictureDataset:
+    generator = torch.Generator().manual_seed(0)
+    made = torch.randint(0, 256, (COUNT, 3, SIDE, SIDE), generator=generator).byte()
+    return PictureDataset(made, torch.arange(COUNT), torch.ones(COUNT))
+
+
+class Notes(TrainerCallback):
+    """Every step's gradients and the state that it left."""
+
+    def __init__(self):
+        self.gradients, self.states = [], []
+
+    def on_optimizer_step(self, args, state, control, model, **kwargs):
+        self.gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+        self.states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+
+
+class Averaging(TrainerCallback):
+    """Calls the trainer after every step, as a run does."""
+
+    trainer: AbnTrainer
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.trainer.optimizer_stepped()
+
+
+def run(recipe, folder, data=None, kind=AbnTrainer, **more):
+    """The trainer after the run, its notes, and the weights that it began with."""
+    model, notes, averaging = tiny_model(), Notes(), Averaging()
+    begun = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trainer = trainer_of(recipe, model, data or pictures(), folder, STEPS, kind, **more)
+    averaging.trainer = trainer
+    trainer.add_callback(notes)
+    trainer.add_callback(averaging)
+    trainer.train()
+    assert len(notes.states) == STEPS
+    return trainer, notes, begun
+
+
+def decayed(model) -> set[str]:
+    """Names of the weights of convolutions and linear layers: neither norms nor biases."""
+    return {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))}
+
+
+def averages(begun, states):
+    """The averaged weights after every step, from each round's start."""
+    average, after = dict(begun), []
+    for step, state in enumerate(states):
+        n = step - max(start for start in STARTS if start <= step) + 1
+        keep = min(0.9, (1 + n) / (10 + n))
+        average = {
+            name: keep * average[name] + (1 - keep) * now if now.is_floating_point() else now
+            for name, now in state.items()
+        }
+        after.append(average)
+    return after
+
+
+def assert_close(found, expected, names):
+    for name in names:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
+    """Momentum, decay of convolutions' and linear weights alone, rates, averages: nothing is kept but the average."""
+    trainer, notes, begun = run(replace(RECIPE, nesterov=nesterov), tmp_path)
+    names, average = decayed(trainer.model), averages(begun, notes.states)
+    before = begun
+    for step, (gradients, state) in enumerate(zip(notes.gradients, notes.states, strict=True)):
+        if step in STARTS:
+            velocity = dict.fromkeys(gradients, 0.0)
+            before = average[step - 1] if step else begun
+        expected = {}
+        for name, gradient in gradients.items():
+            pull = gradient + (0.05 * before[name] if name in names else 0.0)
+            velocity[name] = 0.8 * velocity[name] + pull
+            move = pull + 0.8 * velocity[name] if nesterov else velocity[name]
+            expected[name] = before[name] - RATES[step] * move
+        assert_close(state, expected, gradients)
+        before = state
+    assert_close(trainer.ema.average, average[-1], begun)
+    assert_close(load_file(tmp_path / "round-1.safetensors"), average[4], begun)
+    assert not (tmp_path / "round-2.safetensors").exists()
+    with trainer.averaged() as averaged:
+        assert_close(averaged.state_dict(), average[-1], begun)
+    assert_close(trainer.model.state_dict(), notes.states[-1], begun)
+    trainer.average_rounds()
+    mean = {name: (average[4][name] + average[-1][name]) / 2 for name in gradients}
+    assert_close(trainer.ema.average, mean, gradients)
+
+
+def test_adam_decays_beside_the_gradient(tmp_path):
+    """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), its moments new in each round."""
+    trainer, notes, begun = run(replace(RECIPE, optimizer="adam"), tmp_path)
+    names, average = decayed(trainer.model), averages(begun, notes.states)
+    before = begun
+    for step, (gradients, state) in enumerate(zip(notes.gradients, notes.states, strict=True)):
+        if step in STARTS:
+            first, second, n = dict.fromkeys(gradients, 0.0), dict.fromkeys(gradients, 0.0), 0
+            before = average[step - 1] if step else begun
+        expected, n = {}, n + 1
+        for name, gradient in gradients.items():
+            first[name] = 0.9 * first[name] + 0.1 * gradient
+            second[name] = 0.999 * second[name] + 0.001 * gradient**2
+            move = first[name] / (1 - 0.9**n) / ((second[name] / (1 - 0.999**n)).sqrt() + 1e-8)
+            kept = (1 - RATES[step] * 0.05) * before[name] if name in names else before[name]
+            expected[name] = kept - RATES[step] * move
+        for name, values in expected.items():
+            torch.testing.assert_close(state[name], values, rtol=1e-3, atol=1e-5)
+        before = state
+
+
+def test_without_averages_a_round_goes_on_from_the_weights_themselves(tmp_path):
+    trainer, notes, _ = run(replace(RECIPE, ema_decay=0.0, momentum=0.0, weight_decay=0.0), tmp_path)
+    assert trainer.ema is None
+    expected = {name: notes.states[2][name] - 0.02 * gradient for name, gradient in notes.gradients[3].items()}
+    assert_close(notes.states[3], expected, expected)
+    assert not list(tmp_path.glob("round-*"))
+
+
+# What the steps see
+
+
+class Watching(AbnTrainer):
+    """Notes what every step's loss is computed from."""
+
+    def compute_loss(self, model, inputs, *args, **kwargs):
+        if model.training:
+            self.__dict__.setdefault("seen", []).append(dict(inputs))
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+SEEN = replace(
+    RECIPE, sizes=(32, 48), tune_size=64, crop_area=(0.4, 0.4), tune_crop_area=(0.2, 0.2), crop_aspect=(1.0, 1.0)
+)
+
+
+def marked(aspect: float = 2.0) -> PictureDataset:
+    """Red is the column and green the row, four levels a pixel; blue and the label say which picture it is."""
+    stack = coordinates(SIDE)[None].repeat(COUNT, 1, 1, 1)
+    stack[:, 2] = 40 * torch.arange(COUNT).view(-1, 1, 1)
+    return PictureDataset(stack, torch.arange(COUNT), torch.full((COUNT,), aspect))
+
+
+def spans(batch):
+    """(B,) widths and heights of the crops, as shares of a side, and whether each is mirrored."""
+    pictures, size = batch["pixel_values"], batch["pixel_values"].shape[-1]
+    columns, rows = pictures[:, 0].mean(1), pictures[:, 1].mean(2)
+    widths, heights = ((ramp[:, -2] - ramp[:, 1]) / (size - 3) * size / 256 for ramp in (columns, rows))
+    return widths.abs(), heights, widths < 0
+
+
+def test_crops_and_sizes_are_each_phases_own(tmp_path):
+    """In pictures that were twice as wide as high before they were squashed, a square part is half as wide as high."""
+    trainer, _, _ = run(SEEN, tmp_path, marked(), Watching)
+    assert [batch["pixel_values"].shape[-1] for batch in trainer.seen] == [32, 32, 48, 64, 64, 64, 64]
+    mirrored = []
+    for step, batch in enumerate(trainer.seen):
+        widths, heights, turned = spans(batch)
+        torch.testing.assert_close(widths / heights, torch.full((COUNT,), 0.5), rtol=0.05, atol=0.0)
+        area = 0.4 if step < STARTS[1] else 0.2
+        torch.testing.assert_close(widths * heights, torch.full((COUNT,), area), rtol=0.05, atol=0.0)
+        assert torch.equal((batch["pixel_values"][:, 2] / 40).round().mean((1, 2)), batch["labels"].float())
+        assert not {"mix", "maps"} & set(batch)
+        mirrored += turned.tolist()
+    assert 5 < sum(mirrored) < 23  # of 28
+    corners = [batch["pixel_values"][:, :2, :2, :2].mean().item() for batch in trainer.seen[3:]]
+    assert len({round(corner) for corner in corners}) > 2  # every step draws its own
+    again, _, _ = run(SEEN, tmp_path, marked(), Watching)
+    for one, other in zip(trainer.seen, again.seen, strict=True):
+        assert torch.equal(one["pixel_values"], other["pixel_values"])
+
+
+def test_pictures_are_mixed_with_their_partners_where_the_recipe_says(tmp_path):
+    for recipe, mixed in (
+        (replace(SEEN, cutmix=1.0), [True] * 3 + [False] * 4),
+        (replace(SEEN, tune_cutmix=1.0), [False] * 3 + [True] * 4),
+    ):
+        trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
+        assert ["mix" in batch for batch in trainer.seen] == mixed
+        for batch in trainer.seen:
+            mix, blue = batch.get("mix"), (batch["pixel_values"][:, 2] / 40).round()
+            own = batch["labels"].float().view(-1, 1, 1).expand_as(blue)
+            if mix is not None:
+                own = own.clone()
+                partners = batch["labels"][mix.partners].float()
+                own[:, mix.top : mix.bottom, mix.left : mix.right] = partners.view(-1, 1, 1)
+                size = blue.shape[-1]
+                box = (mix.bottom - mix.top) * (mix.right - mix.left)
+                assert mix.share == pytest.approx(1 - box / size**2)
+            assert torch.equal(blue, own)
+
+
+def test_each_picture_brings_its_own_map_cropped_and_mirrored_alike(tmp_path):
+    ramp = (torch.arange(GRID) + 0.5) / GRID
+    maps = (ramp + 2 * ramp[:, None]) / 3 * torch.tensor([0.25, 0.5, 0.75, 1.0]).view(COUNT, 1, 1, 1)
+    file = tmp_path / "maps.safetensors"
+    save_file({"maps": maps.half()}, file)
+    recipe = replace(SEEN, attention_weight=1.0)
+    trainer, _, _ = run(recipe, tmp_path / "out", marked(), Watching, maps_file=file)
+    assert ["maps" in batch for batch in trainer.seen] == [False] * 3 + [True] * 4
+    for batch in trainer.seen[3:]:
+        red, green = batch["pixel_values"][:, 0], batch["pixel_values"][:, 1]
+        expected = F.avg_pool2d((red + 2 * green + 3 * 2)[:, None] / 3 / 256, 16)  # a pixel's centre lies 2 levels on
+        expected = expected * ((batch["labels"] + 1) / COUNT).view(-1, 1, 1, 1)
+        assert batch["maps"].shape == expected.shape
+        assert (batch["maps"] - expected).abs().max() < 0.02
+
+
+def test_shifted_pictures_keep_their_size(tmp_path):
+    """With `pad` there is no crop: whole pixels move, and black comes in."""
+    recipe = replace(RECIPE, pad=3, epochs=7, sizes=(SIDE,), tune_epochs=(), mirror=False)
+    trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
+    shifts = set()
+    for batch in trainer.seen:
+        for picture, label in zip(batch["pixel_values"], batch["labels"].tolist(), strict=True):
+            padded = F.pad(trainer.train_dataset.pictures[label], (3, 3, 3, 3))
+            fits = [
+                (y, x) for y in range(7) for x in range(7) if torch.equal(padded[:, y : y + 64, x : x + 64], picture)
+            ]
+            assert len(fits) == 1
+            shifts.add(fits[0])
+    assert len(shifts) > 7
