@@ -3,6 +3,7 @@
 import argparse
 import json
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -205,7 +206,15 @@ def trainer_of(
     )
 
 
-# Threads
+# Threads and waiting
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    """Return as soon as `condition()` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
 
 
 def in_threads(work, count: int) -> None:

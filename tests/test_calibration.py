@@ -1,6 +1,7 @@
 """Temperature scaling and the energy score, on cases whose answer is known."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -29,6 +30,17 @@ def test_fit_puts_the_threshold_at_the_percentile():
     assert calibration.pictures == 101
     assert calibration.is_unfamiliar(4.0)
     assert not calibration.is_unfamiliar(6.0)
+
+
+def test_each_branch_has_its_own_temperature():
+    """Of logits that are right three times in four, the margin is to be log 3."""
+    labels = torch.tensor([0, 0, 0, 1] * 25)
+    logits = torch.tensor([[2 * math.log(3), 0.0]]).repeat(100, 1)
+    calibration = Calibration.fit(logits, logits / 4, labels)
+    assert calibration.temperature == pytest.approx(2, rel=1e-3)
+    assert calibration.attention_temperature == pytest.approx(0.5, rel=1e-3)
+    assert (calibration.percentile, calibration.pictures) == (5, 100)
+    assert calibration.energy_threshold == pytest.approx(math.log(10))  # of the perception branch's, not cooled
 
 
 def test_the_default_changes_nothing(tmp_path):

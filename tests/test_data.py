@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from abn import AbnImageProcessor, imagenette
 from train.data import Reading, preprocessed, split_off, squashed
@@ -81,6 +82,43 @@ def test_the_cache_holds_what_decoding_gives(data, tmp_path, monkeypatch):
     squashed(data._samples, 24, reading)
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
     assert list((tmp_path / "cache").glob("*.writing")) == []
+
+
+@pytest.mark.parametrize("same", ["size", "time", "neither"])
+def test_the_cache_sees_that_a_file_has_changed(same, tmp_path):
+    """Also where another picture has the same size, or carries the time of the one before it."""
+    file, reading = tmp_path / "one.bmp", Reading(cache=tmp_path / "cache")
+
+    def colour(rgb, side, time):
+        Image.new("RGB", (side, side), rgb).save(file)
+        os.utime(file, (time, time))
+        return squashed([(str(file), 0)], 8, reading).pictures[0, :, 4, 4].tolist()
+
+    assert colour((255, 0, 0), 20, 1_000_000_000) == [255, 0, 0]
+    side, time = (20 if same == "size" else 24), (1_000_000_000 if same == "time" else 1_000_000_001)
+    assert colour((0, 0, 255), side, time) == [0, 0, 255]
+
+
+def test_the_cache_tells_labels_order_files_and_processors_apart(data, tmp_path):
+    reading, samples = Reading(cache=tmp_path / "cache"), data._samples[:6]
+    kept = squashed(samples, 8, reading)
+    turned = squashed(samples[::-1], 8, reading)
+    assert torch.equal(turned.pictures, kept.pictures.flip(0))
+    assert turned.labels.tolist() == kept.labels.tolist()[::-1]
+    assert squashed([(path, 7) for path, _ in samples], 8, reading).labels.tolist() == [7] * 6
+    other = data._samples[6:12]
+    assert torch.equal(squashed(other, 8, reading).pictures, squashed(other, 8, Reading()).pictures)
+    size = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
+    for changes in (
+        {},
+        {"size": {"shortest_edge": 36}},
+        {"resample": 0},
+        {"do_resize": False},
+        {"do_center_crop": False},
+    ):
+        processor = AbnImageProcessor(**{**size, **changes})
+        found, expected = (preprocessed(samples, processor, how).pictures for how in (reading, Reading()))
+        assert torch.equal(found, expected)
 
 
 def test_a_cache_of_damaged_pictures_is_not_left_behind(data, tmp_path):

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from helpers import in_threads, made_up_picture
+from helpers import in_threads, made_up_picture, wait_for
 from PIL import Image
 
 from abn.pictures import PictureError
@@ -68,10 +68,7 @@ def test_what_is_too_old_leaves_by_itself(shares):
     file = shares.find(name)
     os.utime(file, (0, 0))
     shares.start()
-    end = time.monotonic() + 10
-    while file.exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for(lambda: not file.exists())
 
 
 def test_the_oldest_leave_when_there_are_too_many(tmp_path):
@@ -81,6 +78,20 @@ def test_the_oldest_leave_when_there_are_too_many(tmp_path):
         names.append(shares.keep(made_up_picture(seed=index)))
         os.utime(shares.find(names[-1]), (time.time() - 100 + index,) * 2)
     assert [shares.find(name) is not None for name in names] == [False, False, True, True, True]
+
+
+def test_there_are_never_more_than_so_many(tmp_path):
+    """Not one, also before anyone looks; and a folder that was filled under a higher limit is cleared by a look."""
+    few = Shares(tmp_path / "few", at_most=3)
+    counts = []
+    for index in range(5):
+        file = few.folder / f"{few.keep(made_up_picture(seed=index))}.png"
+        os.utime(file, (time.time() - 100 + index,) * 2)
+        counts.append(len(list(few.folder.iterdir())))
+    assert counts == [1, 2, 3, 3, 3]
+    fewer = Shares(few.folder, at_most=2)
+    assert fewer.find(file.stem) == file
+    assert len(list(few.folder.iterdir())) == 2
 
 
 def test_large_pictures_are_made_smaller(shares):

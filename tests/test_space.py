@@ -2,12 +2,12 @@
 
 import base64
 import re
-import time
+from dataclasses import replace
 
 import huggingface_hub.constants
 import numpy as np
 import pytest
-from helpers import made_up_picture
+from helpers import made_up_picture, wait_for
 from hub_stand_in import endpoint, hub
 from PIL import Image
 
@@ -22,13 +22,6 @@ from abn.space.page import known_classes, notice_html
 from abn.space.serving import Served, Serving, Status, explain
 
 BUNDLED_NAME = "bundled compact network"
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 # Drawings
@@ -210,6 +203,31 @@ def test_the_verdict(served):
     assert "50 ms" in words
     assert "ResNet-18 of width 32, 4.9 M parameters, on the CPU" in words
     assert ("Probably none of these" in words) == explanation.unfamiliar
+
+
+@pytest.mark.parametrize(
+    ("others", "there", "missing"),
+    [
+        (
+            {"church": 0.6, "tench": 0.4},
+            ["attention branch agrees", "注意ブランチも同じ"],
+            ["branch says", "ブランチは"],
+        ),
+        ({"tench": 0.6, "church": 0.4}, ["branch says tench", "注意ブランチは tench"], ["agrees", "も同じ"]),
+        ({}, [], ["attention branch", "注意ブランチ"]),
+    ],
+)
+def test_the_verdict_says_whether_the_attention_branch_agrees(others, there, missing, served):
+    explanation = replace(
+        served.explainer(made_up_picture(), view="whole"),
+        label="church",
+        probabilities={"church": 0.7, "tench": 0.3},
+        attention_probabilities=others,
+    )
+    answer = verdict(explanation, served, 0.05).split("</p>")[0]
+    assert "<strong>church</strong> <span>70%</span>" in answer
+    assert all(words in answer for words in there)
+    assert not any(words in answer for words in missing)
 
 
 def test_the_warning_appears_below_the_threshold_alone(served):
