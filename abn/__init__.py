@@ -1,6 +1,6 @@
 """Attention Branch Network: a classifier that says where it looked. See README.md."""
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
 from .calibration import Calibration
 from .configuration_abn import AbnConfig
@@ -11,6 +11,7 @@ from .modeling_multitask import AbnForMultiTaskClassification
 from .overlay import jet, overlay
 
 AutoConfig.register(AbnConfig.model_type, AbnConfig)
+AutoModel.register(AbnConfig, AbnForImageClassification)
 AutoModelForImageClassification.register(AbnConfig, AbnForImageClassification)
 AutoImageProcessor.register(AbnConfig, image_processor_classes={"torchvision": AbnImageProcessor})
 

@@ -1,5 +1,8 @@
 """Configuration of an Attention Branch Network (ABN; Fukui et al., CVPR 2019, arXiv:1812.10025)."""
 
+from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where transformers is too old
+
+# isort: split
 import re
 
 from transformers import PreTrainedConfig
@@ -63,7 +66,8 @@ class AbnConfig(PreTrainedConfig):
         residual_attention: the perception branch sees `features * map + features`; False drops the second term.
         multitask: None for a classifier; "v1" or "v2" for one yes-or-no answer a label, each with a map of its own
             (see `modeling_multitask`).
-        id2label, label2id, num_labels: the classes, or the tasks, as everywhere in transformers.
+        id2label, label2id, num_labels: the classes, or the tasks, as everywhere in transformers. label2id may hold
+            several names of a class, and is kept as it is.
 
     Raises:
         ValueError: a value is unknown, or two of them contradict each other.
@@ -107,23 +111,63 @@ class AbnConfig(PreTrainedConfig):
 
     def _check_labels(self, num_labels: int | None) -> None:
         """Complete id2label and label2id from each other; refuse what disagrees."""
-        if num_labels is not None and not 1 <= num_labels <= MOST_LABELS:
+        if num_labels is not None and not (isinstance(num_labels, int) and 1 <= num_labels <= MOST_LABELS):
             raise ValueError(f"num_labels must be 1 to {MOST_LABELS:,}; got {num_labels!r}")
-        if self.id2label is None and self.label2id is not None:
-            self.id2label = {int(index): label for label, index in self.label2id.items()}
+        if self.label2id is not None:
+            self.label2id = checked_label2id(self.label2id)
+        if self.id2label is None and self.label2id:
+            self.id2label = {index: label for label, index in self.label2id.items()}
         if self.id2label is None:
             return
-        if not isinstance(self.id2label, dict):
-            raise ValueError(f"id2label must map each index to a name; got {type(self.id2label).__name__}")
-        self.id2label = {int(index): str(label) for index, label in self.id2label.items()}
+        self.id2label = checked_id2label(self.id2label)
         count = len(self.id2label)
-        if sorted(self.id2label) != list(range(count)):
-            raise ValueError(f"id2label must number its labels 0 to {count - 1}; got {sorted(self.id2label)}")
-        inverse = {label: index for index, label in self.id2label.items()}
-        if len(inverse) != count:
-            raise ValueError("id2label must name each class differently")
         if num_labels is not None and num_labels != count:
             raise ValueError(f"num_labels={num_labels} contradicts id2label, which names {count} classes")
-        if self.label2id is not None and {str(k): int(v) for k, v in self.label2id.items()} != inverse:
-            raise ValueError("label2id contradicts id2label: it must be its inverse")
-        self.label2id = inverse
+        if self.label2id is None:
+            self.label2id = {label: index for index, label in self.id2label.items()}
+        check_agreement(self.id2label, self.label2id)
+
+
+def checked_id2label(id2label: dict) -> dict[int, str]:
+    """Raises: ValueError: it does not number its labels from 0 on."""
+    if not isinstance(id2label, dict):
+        raise ValueError(f"id2label must map each index to a name; got {type(id2label).__name__}")
+    found = {_index("id2label", index): str(label) for index, label in id2label.items()}
+    missing = next(index for index in range(len(found) + 1) if index not in found)
+    if missing < len(found) or len(found) != len(id2label):
+        raise ValueError(f"id2label must number its labels 0 to {len(id2label) - 1}, each once; it lacks {missing}")
+    if not 1 <= len(found) <= MOST_LABELS:
+        raise ValueError(f"id2label must name 1 to {MOST_LABELS:,} classes; got {len(found):,}")
+    return dict(sorted(found.items()))
+
+
+def checked_label2id(label2id: dict) -> dict[str, int]:
+    """Raises: ValueError: it does not map names to whole numbers."""
+    if not isinstance(label2id, dict):
+        raise ValueError(f"label2id must map each name to an index; got {type(label2id).__name__}")
+    return {str(label): _index("label2id", index) for label, index in label2id.items()}
+
+
+def check_agreement(id2label: dict[int, str], label2id: dict[str, int]) -> None:
+    """A class may have many names in label2id, and several classes may share one; but every name leads back.
+
+    Raises:
+        ValueError: label2id takes a name of id2label to no class of that name, or a name to no class at all.
+    """
+    for label, index in label2id.items():
+        if index not in id2label:
+            raise ValueError(f"label2id contradicts id2label: {label!r} is {index}, of {len(id2label)} classes")
+    for index, label in id2label.items():
+        back = label2id.get(label)
+        if back is None or id2label[back] != label:
+            told = "has no index" if back is None else f"is {back}"
+            raise ValueError(f"label2id contradicts id2label: {label!r} is class {index} and {told} in label2id")
+
+
+def _index(where: str, value) -> int:
+    try:
+        if isinstance(value, bool) or int(value) != float(value):
+            raise ValueError
+        return int(value)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"{where} must number its labels with whole numbers; got {value!r}") from None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
+from .classes import indices_by_name, shown_names
 from .image_processing_abn import AbnImageProcessor
 from .methods import METHODS, Method, Parts, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
@@ -71,7 +72,10 @@ class Explanation:
 
 
 class Explainer:
-    """Explains pictures with one model. Safe to call from several threads. `methods`: those it knows, by name.
+    """Explains pictures with one model. Safe to call from several threads.
+
+    methods: those it knows, by name. labels: what its classes are called in all that it gives; see
+    `classes.shown_names`. indices: every name that `target` may be -> the classes it stands for.
 
     Example:
         >>> explainer = Explainer.from_pretrained("compact")
@@ -96,7 +100,8 @@ class Explainer:
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
         self.processor = processor
         self.calibration = calibration or Calibration()
-        self.labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+        self.labels = shown_names(model.config.id2label)
+        self.indices = indices_by_name(model.config.id2label, model.config.label2id)
 
     @classmethod
     def from_pretrained(
@@ -136,8 +141,9 @@ class Explainer:
         Args:
             pictures: PIL pictures, arrays (`pictures.from_array`) or paths.
             method: "attention", the attention map, or another of `abn.methods.METHODS`.
-            target: the class to explain, a name or an index; each picture's predicted class if None. The attention map,
-                EigenCAM and the baselines are the same for every class (`METHODS[name].uses_target` is False).
+            target: the class to explain, by any of its names or its index; each picture's predicted class if None. The
+                attention map, EigenCAM and the baselines are the same for every class (`METHODS[name].uses_target` is
+                False).
             view: "model" (the processor's own resize and crop) or "whole" (aspect kept, nothing cropped).
 
         Raises:
@@ -180,8 +186,11 @@ class Explainer:
 
     def target_index(self, target: str | int | None) -> int | None:
         """A class's name or index as its index; None stays None. Raises: ValueError: there is no such class."""
-        if target in self.labels:
-            return self.labels.index(target)
+        if isinstance(target, str) and (found := self.indices.get(target)):
+            if len(found) > 1:
+                named = " and ".join(repr(self.labels[index]) for index in found)
+                raise ValueError(f"target {target!r} may be any of {len(found)} classes; say {named}")
+            return found[0]
         if target is None or (isinstance(target, int) and 0 <= target < len(self.labels)):
             return target
         raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")

@@ -4,6 +4,9 @@ A picture is resized and cropped into `pixel_values`; the attention map that com
 nothing else. `Geometry` says where that lies in the picture, so that a map is laid on the right pixels.
 """
 
+from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where transformers is too old
+
+# isort: split
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -12,7 +12,8 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 from tqdm import tqdm
 
 WNIDS = tuple(sorted(Imagenette._WNID_TO_CLASS))
-CLASSES = tuple(Imagenette._WNID_TO_CLASS[wnid][0] for wnid in WNIDS)
+NAMES = tuple(Imagenette._WNID_TO_CLASS[wnid] for wnid in WNIDS)  # of each class, the usual one first; 20 in all
+CLASSES = tuple(names[0] for names in NAMES)
 SIZES = ("full", "320px", "160px")
 TIMEOUT = 30  # seconds without a byte
 FOLDERS = {"full": "imagenette2", "320px": "imagenette2-320", "160px": "imagenette2-160"}

@@ -194,6 +194,15 @@ class StrictlyLoaded(AbnPreTrainedModel):
         model.config.name_or_path = model.name_or_path = str(pretrained_model_name_or_path or "")
         return (model, info) if wants_info else model
 
+    def save_pretrained(self, save_directory, *args, **kwargs):
+        """As everywhere in transformers. config.json names our own classes for AutoModel and the rest, whatever the
+        checkpoint named from which this was loaded."""
+        if self.is_remote_code():
+            network, config = (f"{kind.__module__.split('.')[-1]}.{kind.__name__}" for kind in (type(self), AbnConfig))
+            kinds = ("AutoModel", "AutoModelForImageClassification")
+            self.config.auto_map = {"AutoConfig": config, **dict.fromkeys(kinds, network)}
+        super().save_pretrained(save_directory, *args, **kwargs)
+
 
 class AbnForImageClassification(StrictlyLoaded):
     """An image classifier that says where it looked.

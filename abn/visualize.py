@@ -80,7 +80,9 @@ def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
     """
     if args.data:
         found = ImageFolder(args.data)
-        samples, classes = found.samples, found.classes
+        samples = found.samples
+        named = {name: explainer.indices.get(name, ()) for name in found.classes}
+        classes = [explainer.labels[of[0]] if len(of) == 1 else name for name, of in named.items()]
     else:
         samples = imagenette.load(args.imagenette_root, args.split, args.imagenette_size)._samples
         classes = imagenette.CLASSES

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
-from abn import AbnConfig, AbnForImageClassification
+from abn import AbnConfig, AbnForImageClassification, imagenette
 from train.data import PictureDataset, collate
 from train.fit import build_processor, training_arguments
 from train.recipes import Recipe
@@ -143,6 +143,49 @@ def foreign_names(model, head):
             rest = {"attention_branch": "att_layer4.", "perception_branch": "layer4."}[part] + rest[len("stage.") :]
         names[f"model.{rest}"] = tensor.contiguous()
     return names
+
+
+def reference_config(arch="resnet152"):
+    """config.json as the reference's training wrote it on Imagenette: torchvision's `class_to_idx` as it is, 20 names
+    for 10 classes, of which id2label keeps the last (github:yukiharada1228/attention-branch-network, train.py of commit
+    60fbe98, `main`; the auto_map is its abn/configuration_abn.py's)."""
+    class_to_idx = {name: index for index, names in enumerate(imagenette.NAMES) for name in names}
+    label2id = {str(label): int(idx) for label, idx in class_to_idx.items()}
+    id2label = {idx: label for label, idx in label2id.items()}
+    auto_map = {"AutoConfig": "configuration_abn.AbnConfig", "AutoModel": "modeling_abn.AbnModel"}
+    auto_map["AutoModelForImageClassification"] = "modeling_abn.AbnModelForImageClassification"
+    return {
+        "architectures": ["AbnModelForImageClassification"],
+        "arch": arch,
+        "auto_map": auto_map,
+        "dtype": "float32",
+        "id2label": {str(index): label for index, label in id2label.items()},
+        "label2id": label2id,
+        "model_type": "abn",
+        "transformers_version": "4.57.1",
+    }
+
+
+def joined_labels():
+    """id2label as the reference's training writes it today, all names of a class in one (its imagenette_utils.py,
+    `normalize_class_name`): "gas pump / gasoline pump / petrol pump / island dispenser"."""
+    return {str(index): " / ".join(names) for index, names in enumerate(imagenette.NAMES)}
+
+
+def one_to_one(config):
+    """A copy of a config whose classes have one name each."""
+    labels = list(imagenette.CLASSES)
+    return {**config, "id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+
+
+def reference_written(folder, model, config=None):
+    """A folder as the reference's training left it: no processor (`Trainer.save_model` alone), and code beside it that
+    must not be run."""
+    head = model.config.attention_head
+    write_folder(folder, config or reference_config(model.config.arch), foreign_names(model, head))
+    for name in ("configuration_abn.py", "modeling_abn.py", "resnet_abn_backbone.py"):
+        (folder / name).write_text("raise SystemExit('foreign code was run')")
+    return folder
 
 
 # Training

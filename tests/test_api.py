@@ -14,7 +14,7 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from helpers import foreign_names, made_up_picture, tiny_model, write_folder
+from helpers import made_up_picture, reference_written, tiny_model
 from hub_stand_in import hub
 from PIL import Image
 from server import app
@@ -257,14 +257,10 @@ def wait_for_state(url, seconds=150):
 
 @pytest.fixture(scope="module")
 def resnet152(tmp_path_factory):
-    """A Hub folder of layout A, as the published one: ResNet-152, no processor, no attention_head in config.json."""
+    """A Hub folder of layout A, as the reference wrote the published one."""
     torch.manual_seed(0)
-    labels = {str(i): name for i, name in enumerate(imagenette.CLASSES)}
-    model = AbnForImageClassification(AbnConfig(arch="resnet152", attention_head="A", id2label=labels)).eval()
-    folder = tmp_path_factory.mktemp("resnet152")
-    config = {"model_type": "abn", "arch": "resnet152", "id2label": labels, "architectures": ["AbnModel"]}
-    write_folder(folder, config, foreign_names(model, "A"))
-    return folder
+    model = AbnForImageClassification(AbnConfig(arch="resnet152", attention_head="A", num_labels=10)).eval()
+    return reference_written(tmp_path_factory.mktemp("resnet152"), model)
 
 
 @pytest.mark.slow
@@ -279,6 +275,9 @@ def test_the_hubs_resnet152_takes_over(resnet152, tiny_imagenette, tmp_path):
         client, found = wait_for_state(url)
         assert found["model"] == repo_id, found
         assert "ResNet-152, 73.2 M parameters" in found["description"]
+        assert found["classes"] == list(imagenette.CLASSES)
+        _, records = client.predict(handle_file(picture), "grad-cam", "petrol pump", api_name="/compare")
+        assert records[0]["target"] == "gas pump"
         label, _, attention_map = client.predict(handle_file(picture), api_name="/explain")
         assert f"Serving {repo_id}" in log.read_text()
     expected = Explainer.from_pretrained(resnet152)(picture, view="whole")

@@ -25,6 +25,7 @@ def test_the_hub_reads_the_figures(tmp_path):
         "| attention map: insertion - deletion | 0.440 |",
         "| tench | 96.2 |",
         'from_pretrained("someone/abn", trust_remote_code=True)',
+        "It needs `transformers>=5.17,<6`.",
         "`python train/run.py --recipe compact`",
         "140 epochs in 120 minutes, 180 pictures/s",
         "![curves.png](curves.png)",

@@ -21,6 +21,18 @@ def test_labels_complete_each_other():
     assert AbnConfig(num_labels=3).num_labels == 3
 
 
+def test_a_class_may_have_many_names_and_two_classes_one():
+    names = {"tench": 0, "Tinca tinca": 0, "golf ball": 1}
+    config = AbnConfig(id2label={0: "Tinca tinca", 1: "golf ball"}, label2id=names)
+    assert config.id2label == {0: "Tinca tinca", 1: "golf ball"}
+    assert config.label2id == names
+    assert AbnConfig(label2id=names).id2label == config.id2label
+    for back in (0, 2):
+        config = AbnConfig(id2label={0: "crane", 1: "ox", 2: "crane"}, label2id={"crane": back, "ox": 1})
+        assert config.label2id == {"crane": back, "ox": 1}
+    assert AbnConfig(id2label={0: "crane", 1: "crane"}).num_labels == 2
+
+
 def test_survives_saving(tmp_path):
     config = AbnConfig(arch="resnet18", width=32, stem="3x3x3", shortcut="avgpool", attention_head="b", num_labels=4)
     config.padding = "replicate"
@@ -46,9 +58,16 @@ def test_survives_saving(tmp_path):
         ({"num_labels": 0}, "1 to 100,000"),
         ({"id2label": {0: "a", 1: "b"}, "num_labels": 3}, "num_labels=3 contradicts id2label.* 2 classes"),
         ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 1, "b": 0}}, "label2id contradicts id2label"),
-        ({"id2label": {0: "a", 1: "a"}}, "differently"),
-        ({"id2label": {0: "a", 2: "b"}}, "0 to 1"),
+        ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 0}}, "contradicts id2label: 'b' is class 1 and has no index"),
+        ({"id2label": {0: "a", 1: "b"}, "label2id": {"a": 0, "b": 1, "c": 2}}, "contradicts .*'c' is 2, of 2 classes"),
+        ({"id2label": {0: "a", 1: "a", 2: "b"}, "label2id": {"a": 2, "b": 2}}, "'a' is class 0 and is 2 in label2id"),
+        ({"id2label": {0: "a", 2: "b"}}, "0 to 1, each once; it lacks 1"),
+        ({"id2label": {0: "a", "0": "b"}}, "0 to 1, each once; it lacks 1"),
         ({"id2label": ["a", "b"]}, "map each index"),
+        ({"id2label": {"first": "a"}}, "id2label must number its labels with whole numbers; got 'first'"),
+        ({"id2label": {}}, "id2label must name 1 to 100,000 classes; got 0"),
+        ({"label2id": ["a", "b"]}, "label2id must map each name to an index; got list"),
+        ({"label2id": {"a": 0.5}}, "label2id must number its labels with whole numbers; got 0.5"),
     ],
 )
 def test_refuses_unknown_and_contradictory_values(fields, words):

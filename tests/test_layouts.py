@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import OUTPUTS, foreign_names, stored_reference, tiny_config, tiny_model, write_folder
+from helpers import OUTPUTS, foreign_names, reference_config, stored_reference, tiny_config, tiny_model, write_folder
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageClassification
 
@@ -15,9 +15,9 @@ LABELS = {str(i): f"class {i}" for i in range(10)}
 
 
 def reference(folder, tag):
-    """As `stored_reference`, with the config.json of a foreign folder."""
+    """As `stored_reference`, with the config.json that the reference wrote."""
     meta, *rest = stored_reference(folder, tag)
-    return {"model_type": "abn", "arch": meta["arch"], "id2label": LABELS}, *rest
+    return reference_config(meta["arch"]), *rest
 
 
 @pytest.mark.parametrize("letter", ["a", "b", "c"])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from helpers import made_up_picture, tiny_config, tiny_model
+from helpers import ROOT, made_up_picture, tiny_config, tiny_model
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
+from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, versions
 from abn.backbone_resnet import zero_last_norms
 
 
@@ -153,10 +153,12 @@ OUTSIDE = """
 import sys
 import numpy as np, torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
 folder = sys.argv[1]
 assert not any(name == "abn" for name in sys.modules)
 model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+other = AutoModel.from_pretrained(folder, trust_remote_code=True).state_dict()
+assert all(other[name].equal(tensor) for name, tensor in model.state_dict().items())
 processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
 pixels = processor(Image.open(sys.argv[2]), return_tensors="pt")["pixel_values"]
 with torch.no_grad():
@@ -190,6 +192,62 @@ def test_what_is_pushed_loads_without_this_repository(tiny_folder, tmp_path):
     there = np.load(result)
     for key in there:
         assert np.array_equal(there[key], here[key].numpy())
+
+
+OLDER = """
+import sys
+import transformers
+for kind in ("AutoConfig", "AutoModel", "AutoModelForImageClassification", "AutoImageProcessor"):
+    try:
+        getattr(transformers, kind).from_pretrained(sys.argv[1], trust_remote_code=True)
+    except ImportError as error:
+        print(f"{kind}: {error}")
+"""
+
+
+@pytest.mark.slow
+def test_an_older_transformers_is_told_the_version_that_is_needed(tiny_folder, tmp_path):
+    """transformers 4.57.1, as it is, with the two packages that it pins; the others are this environment's."""
+    older = tmp_path / "older"
+    wanted = ["transformers==4.57.1", "huggingface-hub==0.36.0", "tokenizers==0.22.1"]
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--retries", "1", "--target", str(older)]
+    if subprocess.run([*command, *wanted], capture_output=True, check=False).returncode:
+        pytest.skip("transformers 4.57.1 cannot be had: no package index at hand")
+    environment = {**os.environ, "PYTHONPATH": str(older), "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", OLDER, str(tiny_folder)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = "this network's code needs transformers 5.17 or later; found 4.57.1: pip install 'transformers>=5.17,<6'"
+    kinds = ("AutoConfig", "AutoModel", "AutoModelForImageClassification", "AutoImageProcessor")
+    assert run.stdout.splitlines() == [f"{kind}: {words}" for kind in kinds]
+
+
+@pytest.mark.parametrize("file", ["configuration_abn.py", "image_processing_abn.py"])
+@pytest.mark.parametrize("version", ["4.57.1", "5.16.2", "5.9"])
+def test_the_code_beside_the_weights_asks_for_its_version_first(file, version, tiny_folder, tmp_path):
+    """Under a stand-in for an older transformers, which has none of the names that the code imports."""
+    (tmp_path / "transformers.py").write_text(f"__version__ = {version!r}")
+    code = f"import sys; sys.path.insert(0, {str(tiny_folder.parent)!r}); import tiny.{file.removesuffix('.py')}"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    told = run.stderr.splitlines()[-1]
+    assert told == (
+        f"ImportError: this network's code needs transformers 5.17 or later; found {version}: "
+        "pip install 'transformers>=5.17,<6'"
+    )
+
+
+def test_the_version_needed_is_the_one_required():
+    assert versions.TRANSFORMERS in (ROOT / "requirements.txt").read_text().splitlines()
+    for version in ("5.17.0", "5.17", "5.24.0.dev0", "6.0"):
+        versions.check(version)
 
 
 @pytest.mark.cuda

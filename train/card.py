@@ -4,6 +4,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from abn.versions import TRANSFORMERS
+
 CURVES, MATRIX, ATTENTIONS = "curves.png", "confusion_matrix.png", "attentions.png"
 
 
@@ -124,7 +126,9 @@ model = AutoModelForImageClassification.from_pretrained("{name}", trust_remote_c
 with torch.no_grad():
     outputs = model(**processor(Image.open("picture.jpg"), return_tensors="pt"))
 model.config.id2label[outputs.logits.argmax(-1).item()], outputs.attention_map  # (1, 1, h, w) in (0, 1)
-```"""
+```
+
+It needs `{TRANSFORMERS}`."""
 
 
 def _making(metrics: dict) -> str:

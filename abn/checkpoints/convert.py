@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from ..calibration import Calibration
+from ..classes import shown_names
+from ..versions import TRANSFORMERS
 from .load import load_calibration, load_checkpoint
 
 CARD = """---
@@ -26,6 +28,9 @@ explainer = Explainer.from_pretrained("this/repository")
 explainer("picture.jpg").overlay()
 ```
 
+Without that package: `AutoModel` or `AutoModelForImageClassification` with `trust_remote_code=True`, under
+`{transformers}`.
+
 {kind_capital}: {labels}.
 """
 LISTED = 20  # class names
@@ -48,10 +53,11 @@ def convert(source: str | Path, folder: str | Path, *, residual_attention: bool 
     calibration = load_calibration(source)
     if calibration != Calibration():
         calibration.save(folder)
-    labels = [model.config.id2label[i] for i in range(model.config.num_labels)]
+    labels = shown_names(model.config.id2label)
     kind = "classes" if model.config.multitask is None else "tasks"
     text = CARD.format(
         name=Path(source).name,
+        transformers=TRANSFORMERS,
         arch=model.config.arch,
         parameters=model.num_parameters() / 1e6,
         count=len(labels),

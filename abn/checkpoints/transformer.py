@@ -6,6 +6,7 @@ from pathlib import Path
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
+from ..configuration_abn import checked_id2label
 from ..image_processing_vit import VitImageProcessor
 
 MOST = {
@@ -24,6 +25,8 @@ def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, Vi
         OSError: it cannot be found or fetched.
     """
     found = ViTConfig.get_config_dict(source, **where)[0]
+    if found.get("id2label") is not None:
+        checked_id2label(found["id2label"])
     labels = found.get("num_labels") or len(found.get("id2label") or ()) or 2
     for name, most in MOST.items():
         value = labels if name == "num_labels" else found.get(name, 1)

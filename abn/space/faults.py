@@ -73,6 +73,12 @@ JAPANESE = tuple(
         (r"it is not in the local cache and the Hub is not asked", "手元になく、Hub への接続は無効です"),
         (r"the GPU's memory does not hold it", "GPU のメモリに収まりません"),
         (r"(\S+) is not a whole safetensors file.*", "{0} は完全な safetensors ファイルではありません"),
+        (r"label2id contradicts id2label: .*", "config.json の label2id と id2label が矛盾しています"),
+        # Classes
+        (
+            r"target (.+) may be any of (\d+) classes; say (.+)",
+            "{0} に当たるクラスは {1} 個あります。{2} から選んでください",
+        ),
     )
 )
 
