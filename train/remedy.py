@@ -34,7 +34,8 @@ def map_loss(attention_map: Tensor, target: Tensor, peak_weight: float = 0.0) ->
     distribution over places and the softmax over places of the map's logits: it cares where the peak is.
     """
     with torch.autocast(attention_map.device.type, enabled=False):
-        ours = attention_map.float().clamp(1e-6, 1 - 1e-6).flatten(1)
+        ours = attention_map.float().nan_to_num(0.5)  # torch's cross-entropy stops on NaN; the class loss tells of it
+        ours = ours.clamp(1e-6, 1 - 1e-6).flatten(1)
         target = target.float().clamp(0, 1).flatten(1)
         loss = F.binary_cross_entropy(ours, target)
         if peak_weight:

@@ -1,7 +1,6 @@
 """What a run leaves behind: metrics, and the folder that holds everything needed to serve the weights."""
 
 import json
-import os
 import platform
 import re
 import subprocess
@@ -16,6 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from abn.files import save_network, whole
 from abn.image_processing_abn import AbnImageProcessor
 from train.data import PictureDataset
 
@@ -121,10 +121,8 @@ def write_lines(file: Path, entries: Sequence[dict]) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(f".{os.getpid()}.writing")
-    aside.write_text(text)
-    os.replace(aside, file)
+    with whole(file) as aside:
+        aside.write_text(text)
 
 
 def save_weights(model: PreTrainedModel, folder: Path, half: bool) -> None:
@@ -133,7 +131,7 @@ def save_weights(model: PreTrainedModel, folder: Path, half: bool) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if half:
         tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-    model.save_pretrained(folder, state_dict=tensors)
+    save_network(model, folder, state_dict=tensors)
 
 
 def commit() -> str | None:

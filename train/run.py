@@ -192,9 +192,10 @@ def main(argv: list[str] | None = None) -> int:
     if "LOCAL_RANK" not in os.environ:  # one device: with several, Trainer would silently multiply the batch
         os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     # Imported here: CUDA reads its devices on import, and --help should not wait for PyTorch.
+    from accelerate import PartialState
     from safetensors import SafetensorError
-    from tqdm import tqdm
 
+    from train.finite import DivergedError
     from train.recipes import RECIPES
 
     if args.recipe not in RECIPES:
@@ -213,14 +214,25 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, SafetensorError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):  # torch.save on a full disk
             raise
-        for bar in list(tqdm._instances):
-            bar.close()  # else the error would stand behind it, on its line
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        _tell(error)
         return 2
+    except DivergedError as error:  # in all processes alike
+        if PartialState().is_main_process:
+            _tell(error)
+        PartialState().wait_for_everyone()
+        return 1
     except KeyboardInterrupt:
         print("stopped; go on with --resume", file=sys.stderr)
         return 130
     return 0
+
+
+def _tell(error: Exception) -> None:
+    from tqdm import tqdm
+
+    for bar in list(tqdm._instances):
+        bar.close()  # else the error would stand behind it, on its line
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def run(args: argparse.Namespace, recipe, command: str) -> None:

@@ -24,13 +24,23 @@ class Place:
 
 def place(recipe: Recipe, step: int, steps: int) -> Place:
     """Where `step` of `steps` (0, 1, ...) lies. Steps past the end count as the last round's."""
-    lengths = [recipe.epochs, *recipe.tune_epochs]
-    total = sum(lengths)
-    starts = [-(-sum(lengths[:i]) * steps // total) for i in range(len(lengths) + 1)]
+    lengths, starts = [recipe.epochs, *recipe.tune_epochs], _starts(recipe, steps)
     current = max(i for i, start in enumerate(starts[:-1]) if start <= step and (lengths[i] or i == len(lengths) - 1))
     length = max(1, starts[current + 1] - starts[current])
     done = min((step - starts[current]) / length, 1.0)
     return Place(current, done, step == starts[current], done * lengths[current])
+
+
+def _starts(recipe: Recipe, steps: int) -> list[int]:
+    """The step at which the class training and each round begin, and the run's end."""
+    lengths = [recipe.epochs, *recipe.tune_epochs]
+    return [-(-sum(lengths[:i]) * steps // sum(lengths)) for i in range(len(lengths) + 1)]
+
+
+def tuning_rounds(recipe: Recipe, steps: int) -> list[int]:
+    """The fine-tuning rounds (1, 2, ...) that have a step at all: `--max-steps` may leave none for some."""
+    starts = _starts(recipe, steps)
+    return [number for number in range(1, len(starts) - 1) if starts[number] < starts[number + 1]]
 
 
 def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:

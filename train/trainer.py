@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import time
@@ -16,14 +17,16 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerState
 
 from abn import Explainer
+from abn.files import by_umask, sync, whole
 from abn.modeling_multitask import multitask_loss
 from abn.tuning import tuned
 from train.augment import draw_crops, draw_cutmix, resize_crops, shift
 from train.ema import ExponentialAverage
+from train.finite import are_finite, diverged
 from train.recipes import Recipe
 from train.remedy import STRIDE, map_loss, mixed_maps, teacher_maps
 from train.report import save_weights, write_json
-from train.schedule import cutmix_share, picture_size, place, rate_factor
+from train.schedule import cutmix_share, picture_size, place, rate_factor, tuning_rounds
 from train.tasks import shares
 
 EMA_NAME = "ema.safetensors"
@@ -111,7 +114,24 @@ class AbnTrainer(Trainer):
             mix = draw_cutmix(len(index), size, generator)
             inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
             inputs["mix"] = mix
-        return super().training_step(model, inputs, num_items_in_batch)
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._demand(bool(loss.isfinite()), f"the loss is not finite at step {self.state.global_step + 1}")
+        return loss
+
+    def _demand(self, fine: bool, otherwise: str) -> None:
+        """Raises: DivergedError: not `fine`, in any of the processes; in all of them then."""
+        if self.accelerator.num_processes > 1:
+            bad = torch.tensor(float(not fine), device=self.args.device)
+            fine = self.accelerator.reduce(bad, "sum").item() == 0
+        if not fine:
+            raise diverged(otherwise, self.state.max_steps, self.recipe, tuning=bool(self._round))
+
+    def _demand_finite_weights(self) -> None:
+        """Before anything is kept. Raises: DivergedError."""
+        fine = are_finite(self.model.state_dict())
+        if self.ema is not None:
+            fine = fine and are_finite(self.ema.average, half=self.recipe.half_precision)
+        self._demand(fine, f"the weights are not finite after step {self.state.global_step}")
 
     def _generator(self) -> torch.Generator:
         entropy = [self.args.seed, self.state.global_step, self.args.process_index]
@@ -120,17 +140,21 @@ class AbnTrainer(Trainer):
     def _enter(self, number: int, new: bool) -> None:
         """Begin or resume a round. A fine-tuning round begins from the averaged weights; they are its teacher."""
         self._round = number
-        made = Path(self.args.output_dir) / f"teacher-maps-{1 if self.teacher else number}.safetensors"
+        rounds = tuning_rounds(self.recipe, self.state.max_steps)
+        first = rounds[0] if rounds else 0
+        made = Path(self.args.output_dir) / f"teacher-maps-{first if self.teacher else number}.safetensors"
         file = self.maps_file or made
         if number and new:
             model = self.accelerator.unwrap_model(self.model)
-            if number > 1 and self.ema is not None and self.is_world_process_zero():
-                save_whole({name: t.contiguous() for name, t in self.ema.average.items()}, self._round_file(number - 1))
+            self._demand_finite_weights()
+            if number > first and self.ema is not None and self.is_world_process_zero():
+                before = max(other for other in rounds if other < number)
+                save_whole({name: t.contiguous() for name, t in self.ema.average.items()}, self._round_file(before))
             if self.ema is not None:
                 model.load_state_dict(self.ema.average)
                 self.ema.steps = 0
             self.optimizer.state.clear()
-            needed = self.recipe.attention_weight and not self.maps_file and (number == 1 or not self.teacher)
+            needed = self.recipe.attention_weight and not self.maps_file and (number == first or not self.teacher)
             if needed and self.is_world_process_zero():
                 save_whole({"maps": self._teacher_maps(self.teacher or model)}, file)
             self.accelerator.wait_for_everyone()
@@ -146,7 +170,8 @@ class AbnTrainer(Trainer):
 
     def average_rounds(self) -> None:
         """Make the averaged weights the mean of all fine-tuning rounds' (Wortsman et al. 2022, arXiv:2203.05482)."""
-        self.ema.mix([load_file(self._round_file(number)) for number in range(1, len(self.recipe.tune_epochs))])
+        rounds = tuning_rounds(self.recipe, self.state.max_steps)
+        self.ema.mix([load_file(self._round_file(number)) for number in rounds[:-1]])
 
     def _teacher_maps(self, model: nn.Module) -> Tensor:
         recipe = self.recipe
@@ -257,6 +282,7 @@ class AbnTrainer(Trainer):
         """Write a checkpoint aside and rename it: a folder named checkpoint-N is always whole."""
         final = Path(super()._get_output_dir(trial))
         aside = final / ".writing"
+        self._demand_finite_weights()
         first = self.is_world_process_zero()
         if first:
             shutil.rmtree(aside, ignore_errors=True)
@@ -277,9 +303,10 @@ class AbnTrainer(Trainer):
         self._tick()
         (written / CLOCK_NAME).write_text(json.dumps({"seconds": self.seconds}))
         for file in written.iterdir():
-            _sync(file)
+            by_umask(file)
+            sync(file)
         replace_folder(written, final / written.name)
-        _sync(final)
+        sync(final)
         shutil.rmtree(written.parent, ignore_errors=True)
         for old in checkpoints(final)[:-KEEP]:
             shutil.rmtree(old, ignore_errors=True)
@@ -296,6 +323,9 @@ class AbnTrainer(Trainer):
         """Keep the averaged weights in OUT/best if their top-1 on what is held out is the highest so far."""
         folder = Path(self.args.output_dir) / "best"
         about = folder / "top1.json"
+        seen = math.isfinite(metrics.get("eval_loss", 0.0))
+        self._demand(seen, f"the loss on what is held out is not finite after step {self.state.global_step}")
+        self._demand_finite_weights()
         top1 = metrics.get("eval_top1", metrics.get("eval_accuracy"))
         if top1 is None or not self.is_world_process_zero():
             return
@@ -328,16 +358,5 @@ def replace_folder(new: Path, target: Path) -> None:
 
 def save_whole(tensors: dict[str, Tensor], file: Path) -> None:
     """Write a safetensors file aside and rename it: under its name it is always whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".writing")
-    save_file(tensors, aside)
-    _sync(aside)
-    os.replace(aside, file)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with whole(file) as aside:
+        save_file(tensors, aside)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..calibration import Calibration
 from ..classes import shown_names
+from ..files import save_network
 from ..versions import TRANSFORMERS
 from .load import load_calibration, load_checkpoint
 
@@ -48,7 +49,7 @@ def convert(source: str | Path, folder: str | Path, *, residual_attention: bool 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} holds something already; name a new folder")
     model, processor = load_checkpoint(source, residual_attention=residual_attention)
-    model.save_pretrained(folder)
+    save_network(model, folder)
     processor.save_pretrained(folder)
     calibration = load_calibration(source)
     if calibration != Calibration():

@@ -1,0 +1,202 @@
+"""What a run leaves, and what it refuses to leave: whole weights, readable files, nothing that has diverged."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import ROOT, TINY
+from safetensors.torch import load_file
+from server import free_port
+
+from abn.checkpoints.convert import convert
+from abn.files import by_umask, whole
+from train.recipes import RECIPES
+from train.run import main
+from train.schedule import tuning_rounds
+from train.trainer import AbnTrainer, checkpoints
+
+ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
+ROUNDS += ["--teacher-levels", "1", "--teacher-gradient-size", "32"]
+
+
+def arguments_for(root: Path, out: Path, *more) -> list[str]:
+    found = ["--imagenette-root", str(root), "--checkpoint", str(out), "--holdout", "0", *TINY, "--explain", "0"]
+    return [*found, "--epochs", "3", "--eval-every", "1", *map(str, more)]
+
+
+def kept_weights(out: Path) -> list[Path]:
+    return [*out.rglob("model.safetensors"), *out.rglob("ema.safetensors"), *out.glob("round-*.safetensors")]
+
+
+# Divergence
+
+
+def test_a_run_that_diverges_stops_with_what_to_try(tiny_imagenette, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "train/run.py", *arguments_for(tiny_imagenette, out, "--lr", "1e30")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 1, run.stderr[-3000:]
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: the loss is not finite at step ")
+    assert "of 15: try a lower --lr (1e+30 now)" in last
+    assert int(last.split("at step ")[1].split()[0]) <= 3
+    assert "Traceback" not in run.stderr
+    assert kept_weights(out) == []
+    assert not (out / "metrics.json").exists()
+
+
+def test_two_processes_stop_together(tiny_imagenette, tmp_path):
+    """One of two has the loss that is not finite; both end, and one line is printed."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import os, sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from train import run, trainer\n"
+        "plain = trainer.AbnTrainer.compute_loss\n"
+        "def broken(self, *given, **more):\n"
+        "    loss = plain(self, *given, **more)\n"
+        "    return loss * float('nan') if os.environ['RANK'] == '1' and self.state.global_step == 2 else loss\n"
+        "trainer.AbnTrainer.compute_loss = broken\n"
+        "sys.exit(run.main(sys.argv[1:]))\n"
+    )
+    out = tmp_path / "out"
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launcher += ["--master-port", str(free_port()), str(script)]
+    run = subprocess.run(
+        [*launcher, *arguments_for(tiny_imagenette, out)], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert run.returncode == 1, run.stderr[-3000:]
+    assert run.stderr.count("error: the loss is not finite at step 3 of 15: try a lower --lr (0.05 now)") == 1
+    assert kept_weights(out) == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["weights", "average", "statistics"])
+def test_what_is_not_finite_is_never_kept(where, value, tiny_imagenette, tmp_path, monkeypatch, capsys):
+    """Broken after the eighth step, with a finite loss: the checkpoint and the best of epoch 1 stay, no other comes."""
+    plain = AbnTrainer.optimizer_stepped
+
+    def step_then_break(self):
+        plain(self)
+        if self.state.global_step == 10:
+            states = {"weights": self.model.state_dict(), "average": self.ema.average}
+            state = states.get(where, self.model.state_dict())
+            name = next(n for n in state if n.endswith("running_var" if where == "statistics" else "bias"))
+            state[name][0] = value
+
+    monkeypatch.setattr(AbnTrainer, "optimizer_stepped", step_then_break)
+    out = tmp_path / "out"
+    assert main(arguments_for(tiny_imagenette, out)) == 1
+    assert "not finite after step 10 of 15: try a lower --lr" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert [folder.name for folder in checkpoints(out)] == ["checkpoint-5"]
+    assert kept_weights(out)
+    for file in kept_weights(out):
+        assert all(tensor.isfinite().all() for tensor in load_file(file).values()), file
+
+
+def test_weights_beyond_half_precision_are_not_kept(tiny_imagenette, tmp_path, monkeypatch, capsys):
+    plain = AbnTrainer.optimizer_stepped
+
+    def step_then_grow(self):
+        plain(self)
+        bias = next(name for name in self.ema.average if name.endswith("bias"))
+        self.ema.average[bias][0] = 70_000.0  # half precision ends at 65,504
+
+    monkeypatch.setattr(AbnTrainer, "optimizer_stepped", step_then_grow)
+    out = tmp_path / "out"
+    assert main(arguments_for(tiny_imagenette, out, "--max-steps", "1")) == 1
+    assert "not finite after step 1 of 1" in capsys.readouterr().err
+    assert kept_weights(out) == []
+
+
+def test_a_round_that_diverges_names_its_own_rate(tiny_imagenette, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(arguments_for(tiny_imagenette, out, *ROUNDS, "--tune-lr", "1e30", "--epochs", "1")) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "of 20: try a lower --tune-lr (1e+30 now), or a lower --attention-weight (1 now)" in error
+    for file in kept_weights(out):
+        assert all(tensor.isfinite().all() for tensor in load_file(file).values()), file
+
+
+# Lengths
+
+
+@pytest.mark.parametrize(
+    ("steps", "rounds"), [(1, []), (7, []), (35, []), (1, ROUNDS), (2, ROUNDS), (3, ROUNDS), (7, ROUNDS)]
+)
+def test_any_number_of_steps_ends_in_weights(steps, rounds, tiny_imagenette, tmp_path):
+    """Five steps an epoch, three epochs, and three more with rounds: fewer steps than rounds, more than planned."""
+    out = tmp_path / "out"
+    assert main(arguments_for(tiny_imagenette, out, *rounds, "--max-steps", steps)) == 0
+    assert checkpoints(out)[-1].name == f"checkpoint-{steps}"
+    weights = load_file(out / "model.safetensors")
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+    assert json.loads((out / "metrics.json").read_text())["top1"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "rounds"), [(1, []), (2, [1]), (3, [1]), (4, [1]), (5, [1]), (6, [1, 2]), (30, [1, 2])]
+)
+def test_rounds_without_a_step_are_none(steps, rounds):
+    """Three epochs, then rounds of two and one: they begin at 3/6 and 5/6 of the run, rounded up."""
+    recipe = RECIPES["compact"]
+    recipe = type(recipe)(arch="resnet18", epochs=3, tune_epochs=(2, 1))
+    assert tuning_rounds(recipe, steps) == rounds
+
+
+# Permissions
+
+
+@pytest.fixture
+def umask():
+    """Sets the umask for a test: umask(0o027)."""
+    old = os.umask(0o022)
+    yield os.umask
+    os.umask(old)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_what_a_run_writes_has_the_umasks_permissions(mask, umask, tiny_imagenette, tmp_path):
+    umask(mask)
+    out = tmp_path / "out"
+    more = [*ROUNDS, "--cache", tmp_path / "cache", "--explain", "2", "--max-steps", "12"]
+    assert main(arguments_for(tiny_imagenette, out, *more, "--holdout", "0.25")) == 0
+    convert(out, tmp_path / "converted")
+    written = {"model.safetensors", "best/model.safetensors", "round-1.safetensors", "teacher-maps-2.safetensors"}
+    written |= {"checkpoint-12/ema.safetensors", "checkpoint-12/model.safetensors", "metrics.json", "README.md"}
+    assert written <= set(modes(out))
+    for folder in (out, tmp_path / "cache", tmp_path / "converted"):
+        for name, mode in modes(folder).items():
+            assert mode == (0o777 if (folder / name).is_dir() else 0o666) & ~mask, name
+
+
+def test_a_file_is_whole_or_not_there(tmp_path, umask):
+    umask(0o027)
+    file = tmp_path / "folder" / "weights.txt"
+    with whole(file) as aside:
+        aside.write_text("first")
+        aside.chmod(0o600)
+    assert (file.read_text(), modes(tmp_path)) == ("first", {"folder": 0o750, "folder/weights.txt": 0o640})
+    with pytest.raises(ZeroDivisionError), whole(file) as aside:
+        aside.write_text(f"second {1 / 0}")
+    assert file.read_text() == "first"
+    assert [path.name for path in file.parent.iterdir()] == ["weights.txt"]
+
+
+def test_by_umask_opens_and_closes(tmp_path, umask):
+    for mask, before in ((0o022, 0o600), (0o077, 0o644)):
+        umask(mask)
+        file = tmp_path / "file"
+        file.write_text("")
+        file.chmod(before)
+        by_umask(file)
+        assert modes(tmp_path) == {"file": 0o666 & ~mask}
+        file.unlink()

@@ -1,0 +1,26 @@
+"""A run whose numbers have left the finite ones is stopped, and says what to try."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from train.recipes import Recipe
+
+
+class DivergedError(Exception):
+    """The loss or the weights are no longer finite; the message says since which step, and what to try."""
+
+
+def are_finite(state: Mapping[str, Tensor], half: bool = False) -> bool:
+    """Whether all numbers are finite; half: and stay so in half precision, which ends at 65,504."""
+    numbers = (tensor for tensor in state.values() if tensor.is_floating_point())
+    return all(bool((tensor.half() if half else tensor).isfinite().all()) for tensor in numbers)
+
+
+def diverged(what: str, steps: int, recipe: Recipe, tuning: bool) -> DivergedError:
+    """The error for `what`, of a run of `steps`. tuning: in a fine-tuning round, which has a rate of its own."""
+    name, rate = ("--tune-lr", recipe.tune_lr) if tuning else ("--lr", recipe.lr)
+    other = f"a larger --train-batch ({recipe.train_batch} now)"
+    if tuning and recipe.attention_weight:
+        other = f"a lower --attention-weight ({recipe.attention_weight:g} now)"
+    return DivergedError(f"{what} of {steps}: try a lower {name} ({rate:g} now), or {other}")
