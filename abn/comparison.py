@@ -72,7 +72,11 @@ class Comparison:
         sizes = [self.view.shape[:2]]
         heatmap = self.explainer.processor.post_process_attention(maps, [self._size], self._how, sizes)[0]
         return Compared(
-            method, self.target if how.uses_target else None, took, maps[0, 0].numpy(), heatmap.clamp(0, 1).numpy()
+            method,
+            self.target if how.uses_target else None,
+            took,
+            maps[0, 0].numpy().copy(),
+            heatmap.clamp(0, 1).numpy(),
         )
 
     def curves(self, compared: Compared) -> Curves:

@@ -22,7 +22,7 @@ from .pictures import load_rgb
 LONGEST_VIEW = 1024  # pixels
 BATCH = 32  # pictures a forward
 
-Picture = Image.Image | np.ndarray | str | Path
+Picture = Image.Image | np.ndarray | Tensor | str | Path
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Explanation:
         networks (signed, the target's).
     view: (H, W, 3) uint8 RGB: the picture's own pixels of what was looked at, the longest side at most 1024.
     heatmap: (H, W) float32 in [0, 1]: the map laid over `view`; the attention map, or what `method` gave.
+        These three arrays are writable, and nothing else holds their memory.
     method: the name of the method the heatmap comes from, see `abn.methods`.
     target: the class it explains; None for methods that are the same for every class.
     energy: log sum exp of the logits; low where the network has seen nothing alike.
@@ -71,11 +72,22 @@ class Explanation:
         return coloured(self.heatmap, colourmap, stretch)
 
 
+def _whole_number(value) -> int | None:
+    """A whole number of Python, NumPy or PyTorch, or an array or tensor of one without dimensions; True is none."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        value = value.item()
+    elif isinstance(value, (np.ndarray, np.generic)) and value.ndim == 0:
+        value = value[()].item()
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 class Explainer:
     """Explains pictures with one model. Safe to call from several threads.
 
     methods: those it knows, by name. labels: what its classes are called in all that it gives; see
     `classes.shown_names`. indices: every name that `target` may be -> the classes it stands for.
+
+    A model in half precision (float16, bfloat16) computes in it; what comes out is float32.
 
     Example:
         >>> explainer = Explainer.from_pretrained("compact")
@@ -133,13 +145,13 @@ class Explainer:
         pictures: Picture | Sequence[Picture],
         *,
         method: str = "attention",
-        target: str | int | None = None,
+        target: "str | int | np.integer | Tensor | None" = None,
         view: str = "model",
     ) -> Explanation | list[Explanation]:
         """Explain one picture, or a list of them in one batch (a list gives a list, in the same order).
 
         Args:
-            pictures: PIL pictures, arrays (`pictures.from_array`) or paths.
+            pictures: PIL pictures, arrays (`pictures.from_array`), tensors of one picture or paths.
             method: "attention", the attention map, or another of `abn.methods.METHODS`.
             target: the class to explain, by any of its names or its index; each picture's predicted class if None. The
                 attention map, EigenCAM and the baselines are the same for every class (`METHODS[name].uses_target` is
@@ -184,15 +196,26 @@ class Explainer:
         logits = self.model.model.perception_branch(features, attention_map.to(features))
         return self._probabilities(logits[0].float().cpu() / self.calibration.temperature)
 
-    def target_index(self, target: str | int | None) -> int | None:
-        """A class's name or index as its index; None stays None. Raises: ValueError: there is no such class."""
+    def target_index(self, target: "str | int | np.integer | Tensor | None") -> int | None:
+        """A class's name or index as its index; None stays None.
+
+        Args:
+            target: any of the class's names, or its index: Python's, NumPy's or PyTorch's, also as an array or tensor
+                of no dimensions.
+
+        Raises:
+            ValueError: there is no such class, or several bear the name.
+        """
+        if target is None:
+            return None
         if isinstance(target, str) and (found := self.indices.get(target)):
             if len(found) > 1:
                 named = " and ".join(repr(self.labels[index]) for index in found)
                 raise ValueError(f"target {target!r} may be any of {len(found)} classes; say {named}")
             return found[0]
-        if target is None or (isinstance(target, int) and 0 <= target < len(self.labels)):
-            return target
+        index = _whole_number(target)
+        if index is not None and 0 <= index < len(self.labels):
+            return index
         raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
 
     def _explain(self, pictures: list[Image.Image], method: Method, target: int | None, view: str) -> list[Explanation]:
@@ -239,7 +262,7 @@ class Explainer:
                     label=next(iter(probabilities)),
                     probabilities=probabilities,
                     attention_probabilities={} if own is None else self._probabilities(own[i]),
-                    attention_map=attention_maps[i].numpy(),
+                    attention_map=attention_maps[i].numpy().copy(),  # no memory that anything else holds
                     view=views[i],
                     heatmap=heatmaps[i].clamp(0, 1).numpy(),
                     energy=energies[i],
@@ -266,7 +289,7 @@ class Explainer:
         """(H, W, 3) uint8 RGB: the part of an upright RGB picture that the view shows, at most 1024 pixels a side."""
         seen = picture.crop(self.processor.geometry((picture.height, picture.width), view).box)
         seen.thumbnail((LONGEST_VIEW, LONGEST_VIEW), Image.Resampling.LANCZOS)
-        return np.asarray(seen)
+        return np.array(seen)  # writable, which `asarray` is not
 
     def _probabilities(self, logits: Tensor) -> dict[str, float]:
         values = torch.softmax(logits, 0)

@@ -78,8 +78,8 @@ def curve(
 def probability(model: AbnForImageClassification, pixel_values: Tensor, targets: Tensor) -> Tensor:
     """(N,) probability of each picture's target."""
     first = next(model.parameters(), None)
-    tuned_already = first is not None and first.dtype == torch.bfloat16
-    with nullcontext() if tuned_already else quick_arithmetic(pixel_values.device):  # a curve needs 21 forwards
+    half_already = first is not None and first.dtype in (torch.bfloat16, torch.float16)
+    with nullcontext() if half_already else quick_arithmetic(pixel_values.device):  # a curve needs 21 forwards
         logits = [
             model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
             for chunk in pixel_values.split(FORWARD)

@@ -9,7 +9,6 @@ from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where trans
 # isort: split
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,8 @@ from transformers.image_transforms import group_images_by_shape, reorder_images
 from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 
-from .pictures import load_rgb
+from .arrays import as_tensor, each, from_layout, is_array
+from .pictures import PictureError, as_bytes, load_rgb
 
 VIEWS = ("model", "whole")
 MULTIPLE = 32  # the network halves a picture five times
@@ -99,16 +99,42 @@ class AbnImageProcessor(TorchvisionBackend):
         """Pictures of one or several sizes -> {"pixel_values": ...}.
 
         Args:
-            images: a PIL picture, a path, an array or tensor (H, W, 3) or (3, H, W) of uint8, or a list of them.
+            images: a PIL picture, a path, an array or tensor (H, W), (H, W, C) or (C, H, W) of 1, 3 or 4 channels, a
+                batch of such in one array or tensor, or a list of any of them. Floats must lie in [0, 1] and give what
+                their uint8 twins give; with `do_rescale=False` they are taken as they are.
             view: "model" or "whole".
+            input_data_format: "channels_first" or "channels_last", where a shape such as (3, 3, 3) does not tell.
 
         Raises:
             ValueError: an unknown view, or what is no picture.
         """
         _check_view(kwargs.get("view", self.view))
-        if kwargs.get("do_convert_rgb", self.do_convert_rgb):
-            images = [_rgb(i) for i in images] if isinstance(images, (list, tuple)) else _rgb(images)
-        return super().preprocess(images, **kwargs)
+        layout = kwargs.pop("input_data_format", None)
+        images = list(each(images))
+        device = next((i.device for i in images if isinstance(i, torch.Tensor) and i.device.type == "cuda"), None)
+        if device is not None and kwargs.get("device") is None:
+            kwargs["device"] = device
+        images = [self._picture(image, layout, kwargs) for image in images]
+        return super().preprocess(images, input_data_format="channels_first", **kwargs)
+
+    def _picture(self, image, layout: str | None, kwargs: dict):
+        """One picture as an upright RGB PIL picture, or as (C, H, W) where it is not to become one."""
+
+        def wanted(name):
+            return getattr(self, name) if kwargs.get(name) is None else kwargs[name]
+
+        rgb = wanted("do_convert_rgb")
+        if not is_array(image):
+            return _rgb(image) if rgb else image
+        array = from_layout(image, layout)
+        if np.issubdtype(array.dtype, np.floating) and not wanted("do_rescale"):
+            mean = wanted("image_mean")
+            if wanted("do_normalize") and mean is not None and np.max(mean) <= 1:
+                as_bytes(array)  # refuses what lies outside [0, 1], where the statistics do
+            return as_tensor(array, rgb=rgb, shares=True)
+        if rgb:
+            return load_rgb(as_bytes(array))
+        return as_tensor(array, rgb=False, shares=False)
 
     def process_image(self, image: ImageInput, **kwargs) -> Tensor:
         """As the library's, (C, H, W); but RGB stays as Pillow holds it, pixel after pixel: that is resized quicker."""
@@ -213,13 +239,13 @@ class AbnImageProcessor(TorchvisionBackend):
 
 
 def _rgb(image):
-    """Paths, PIL pictures and whole-number arrays (H, W[, 1, 3 or 4]) as upright RGB; the rest as it is."""
-    if isinstance(image, np.ndarray):
-        pixels = image.dtype in (np.uint8, np.uint16) and (image.ndim == 2 or image.shape[-1] in (1, 3, 4))
-        return load_rgb(image) if pixels else image
-    if isinstance(image, (Image.Image, Path)) or (isinstance(image, str) and "://" not in image):
+    """Paths and PIL pictures as upright RGB; URLs are the library's."""
+    if isinstance(image, str) and "://" in image:
+        return image
+    try:
         return load_rgb(image)
-    return image
+    except TypeError as error:
+        raise PictureError(str(error)) from None
 
 
 def _check_view(view: str) -> None:

@@ -42,7 +42,7 @@ class Parts:
 def forward_parts(model: AbnForImageClassification, pixel_values: Tensor) -> Parts:
     """The model's forward pass, (B, 3, H, W) -> `Parts`; the logits and the map are those of `model(pixel_values)`."""
     network = model.model
-    features = network.features(pixel_values)
+    features = network.extract(pixel_values)
     class_maps, attention_map = network.attention_branch.maps(features)
     last = network.perception_branch.last_features(features, attention_map)
     logits = network.perception_branch.fc(last.mean((2, 3)))

@@ -124,8 +124,12 @@ class AbnNetwork(nn.Module):
         set_padding(self, config.padding)
         self.attention_map: Tensor | None = None
 
+    def extract(self, pixel_values: Tensor) -> Tensor:
+        """(B, 3, H, W) -> the feature extractor's (B, C, h, w). A network in half precision takes float32 pictures."""
+        return self.features(pixel_values.to(self.perception_branch.fc.weight.dtype))
+
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.features(pixel_values)
+        features = self.extract(pixel_values)
         attention_logits, attention_map = self.attention_branch(features)
         logits = self.perception_branch(features, attention_map)
         self.attention_map = attention_map.detach()

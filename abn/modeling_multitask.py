@@ -102,7 +102,7 @@ class MultiTaskNetwork(nn.Module):
         set_padding(self, config.padding)
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.features(pixel_values)
+        features = self.features(pixel_values.to(self.perception_branch.weight.dtype))
         attention_logits, maps = self.attention_branch(features)
         return self.perception_branch(features, maps), attention_logits, maps
 

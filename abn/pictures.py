@@ -17,8 +17,12 @@ class PictureError(ValueError):
     """What was given is no picture, or none that can be used; says why."""
 
 
+class NumberError(PictureError, TypeError):
+    """An array of numbers that a picture is not made of."""
+
+
 def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
-    """A PIL picture, an array (`from_array`) or a path as an upright RGB picture.
+    """A PIL picture, an array (`from_array`), a tensor (see `arrays`) or a path as an upright RGB picture.
 
     Raises:
         PictureError: it is no picture, is damaged, or holds more than MAX_PIXELS; says which.
@@ -29,6 +33,10 @@ def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
         return to_rgb(from_array(picture))
     if isinstance(picture, Image.Image):
         return to_rgb(picture)
+    if hasattr(picture, "detach"):
+        from .arrays import from_layout
+
+        return to_rgb(from_array(from_layout(picture)))
     if not isinstance(picture, (str, Path)):
         raise TypeError(f"a picture must be a PIL image, a NumPy array or a path; got {type(picture).__name__}")
     name = Path(picture).name
@@ -90,18 +98,34 @@ def from_array(array: np.ndarray) -> Image.Image:
 
     Raises:
         PictureError: another shape, or floats that are not finite or lie outside [0, 1].
-        TypeError: another dtype.
+        NumberError: another dtype.
     """
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
         raise PictureError(f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {array.shape}")
+    if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
+        raise NumberError(f"an array must be uint8, uint16 or float; got {array.dtype}")
+    return Image.fromarray(np.ascontiguousarray(as_bytes(array)))
+
+
+def as_bytes(array: np.ndarray) -> np.ndarray:
+    """Any kind of number as uint8: uint16 scaled, floats in [0, 1] times 255, other whole numbers as they are.
+
+    Raises:
+        PictureError: floats that are not finite or lie outside [0, 1]; whole numbers outside 0 to 255.
+        NumberError: no numbers: bool, which could mean 0 and 1 or 0 and 255, and others.
+    """
+    if array.dtype == np.uint8:
+        return array
     if array.dtype == np.uint16:
-        array = np.rint(array / 257)
-    elif np.issubdtype(array.dtype, np.floating):
+        return np.rint(array / 257).astype(np.uint8)
+    if np.issubdtype(array.dtype, np.floating):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
             raise PictureError("a float array must hold finite values in [0, 1]")
-        array = np.rint(array * 255)
-    elif array.dtype != np.uint8:
-        raise TypeError(f"an array must be uint8, uint16 or float; got {array.dtype}")
-    return Image.fromarray(np.ascontiguousarray(array.astype(np.uint8)))
+        return np.rint(array.astype(np.promote_types(array.dtype, np.float32)) * 255).astype(np.uint8)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise NumberError(f"a picture's numbers must be uint8, uint16, other whole numbers or float; got {array.dtype}")
+    if array.min() < 0 or array.max() > 255:
+        raise PictureError(f"whole numbers must lie between 0 and 255; got {array.min()} to {array.max()}")
+    return array.astype(np.uint8)

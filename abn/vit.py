@@ -49,7 +49,7 @@ def gradient_rollout(attentions: tuple[Tensor, ...], gradients: tuple[Tensor, ..
     tokens = attentions[0].shape[-1]
     relevance = torch.eye(tokens, device=attentions[0].device).expand(len(attentions[0]), -1, -1)
     for attention, gradient in zip(attentions, gradients, strict=True):
-        relevance = relevance + (gradient * attention).float().clamp(min=0).mean(1) @ relevance
+        relevance = relevance + (gradient.float() * attention.float()).clamp(min=0).mean(1) @ relevance
     return relevance
 
 
@@ -75,8 +75,10 @@ def last_layer(model, pixel_values, parts: VitParts, targets) -> Tensor:
 def for_class(model, pixel_values, parts: VitParts, targets: Tensor) -> Tensor:
     """`gradient_rollout` for each picture's target, over its maximum. A forward and a backward pass of its own; nothing
     is left on the model."""
-    with torch.enable_grad():  # the weights are frozen: the way back leads through the picture alone
-        pixel_values = pixel_values.detach().requires_grad_(True)
+    # The weights are frozen: the way back leads through the picture alone. Inference mode has to be left altogether,
+    # and what was made in it copied.
+    with torch.inference_mode(False), torch.enable_grad():
+        pixel_values, targets = pixel_values.detach().clone().requires_grad_(True), targets.clone()
         outputs = model(pixel_values=pixel_values, output_attentions=True)
         logit = outputs.logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(logit, outputs.attentions)
@@ -118,6 +120,15 @@ def vit_methods(layers: int, heads: int) -> dict[str, Method]:
     return {"attention": methods[0]} | {method.name: method for method in methods}
 
 
+def _leave_inference_mode(model: ViTForImageClassification) -> None:
+    """Copies of the weights that were made in inference mode: no gradient passes those, whatever the mode is later."""
+    with torch.inference_mode(False):
+        for module in model.modules():
+            for name, weight in module.named_parameters(recurse=False):
+                if weight.is_inference():
+                    setattr(module, name, torch.nn.Parameter(weight.clone(), requires_grad=False))
+
+
 class VitExplainer(Explainer):
     """As `Explainer`, for a Vision Transformer. With a `VitImageProcessor` it sees the whole picture in both views.
 
@@ -136,6 +147,7 @@ class VitExplainer(Explainer):
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         super().__init__(model, processor, calibration=calibration, device=device)
+        _leave_inference_mode(self.model)
         config = model.config
         self.methods = vit_methods(config.num_hidden_layers, config.num_attention_heads)
 

@@ -59,3 +59,13 @@ def test_faults_are_named(explainer):
         Comparison(explainer, made_up_picture(), target="unicorn")
     with pytest.raises(ValueError, match="method must be one of 'attention'"):
         Comparison(explainer, made_up_picture())("magic")
+
+
+def test_writing_to_one_map_leaves_the_next_alone():
+    explainer = Explainer(tiny_model(), AbnImageProcessor(), device="cpu")
+    comparison = Comparison(explainer, made_up_picture())
+    first = comparison("attention")
+    expected = first.grid.copy()
+    first.grid[:] = first.heatmap[:] = 0
+    comparison.view[:] = 0
+    assert np.array_equal(comparison("attention").grid, expected)

@@ -178,3 +178,72 @@ def test_a_full_gpu_takes_smaller_batches(tiny_folder, monkeypatch):
 def test_cuda_where_there_is_none(tiny_folder):
     with pytest.raises(ValueError, match="device 'cuda' was asked for, but there is no CUDA device here"):
         Explainer.from_pretrained(tiny_folder, device="cuda")
+
+
+WHOLE = {
+    "Python": int,
+    "int64": np.int64,
+    "int32": np.int32,
+    "uint8": np.uint8,
+    "array": np.array,
+    "tensor": torch.tensor,
+    "int16 tensor": lambda n: torch.tensor(n, dtype=torch.int16),
+    "of argmax": lambda n: torch.nn.functional.one_hot(torch.tensor(n), 10).argmax(),
+    "of NumPy's argmax": lambda n: np.eye(10)[n].argmax(),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_target_may_be_any_whole_number(explainer, kind):
+    picture = made_up_picture()
+    for index in (0, 7, 9):
+        expected = explainer(picture, method="grad-cam", target=f"class {index}")
+        found = explainer(picture, method="grad-cam", target=WHOLE[kind](index))
+        assert found.target == f"class {index}"
+        assert np.array_equal(found.heatmap, expected.heatmap)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        True,
+        False,
+        np.True_,
+        torch.tensor(True),
+        -1,
+        10,
+        np.int64(-1),
+        torch.tensor(10),
+        1.0,
+        np.float32(3),
+        torch.tensor(3.0),
+        np.array([3]),
+        torch.tensor([3, 4]),
+        "7",
+        "class",
+        b"class 3",
+        ["class 3"],
+        3 + 0j,
+    ],
+    ids=repr,
+)
+def test_what_is_no_class_is_named(explainer, target):
+    with pytest.raises(ValueError, match=r"target must be a class or its index; got .*; the classes: .*class 9"):
+        explainer(made_up_picture(), method="grad-cam", target=target)
+
+
+@pytest.mark.parametrize("given", ["PIL", "array"])
+def test_arrays_are_writable_and_nobody_elses(explainer, given):
+    picture = made_up_picture()
+    picture = np.array(picture) if given == "array" else picture
+    before = np.array(picture)
+    one, other = explainer([picture, picture], view="whole")
+    expected = [other.view.copy(), other.heatmap.copy(), other.attention_map.copy(), other.overlay()]
+    for array in (one.overlay(), one.colours(), one.attention_map, one.heatmap, one.view):
+        array[:] = 0
+        assert not array.any()
+        assert array.base is None or array.base.nbytes == array.nbytes
+    for array, value in zip((other.view, other.heatmap, other.attention_map, other.overlay()), expected, strict=True):
+        assert np.array_equal(array, value)
+    assert np.array_equal(np.array(picture), before)
+    assert np.array_equal(explainer(picture, view="whole").view, expected[0])
