@@ -10,6 +10,9 @@ import gc
 import os
 from pathlib import Path
 
+for name in [name for name, value in os.environ.items() if not value.strip()]:
+    if name.startswith(("ABN_", "IMAGENETTE_", "GRADIO_", "HF_", "SPACES_")):
+        del os.environ[name]  # set to nothing means not set; Gradio and the Hub's library read theirs on import
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 gc.disable()  # until the page is up: modules are no garbage, and looking through them took a fifth of the start
 
@@ -19,6 +22,7 @@ with contextlib.suppress(ImportError):  # ZeroGPU wants this before PyTorch
 from abn.space.quick_start import without_interface_files
 
 with without_interface_files():
+    from abn.names import print_anything
     from abn.space.gallery import Gallery
     from abn.space.memory import give_back_freed
     from abn.space.models import Models
@@ -35,31 +39,36 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--checkpoint",
+        type=os.path.expanduser,
         default=os.environ.get("ABN_CHECKPOINT") or DEFAULT,
         help="Hub id, folder, .safetensors file, or 'compact' for the bundled network (also ABN_CHECKPOINT)",
     )
     parser.add_argument(
         "--imagenette-root",
+        type=os.path.expanduser,
         default=os.environ.get("IMAGENETTE_ROOT") or str(ROOT / "data"),
         help="where Imagenette lies, or is downloaded to for the examples (also IMAGENETTE_ROOT)",
     )
     parser.add_argument(
         "--models-root",
-        default=os.environ.get("ABN_MODELS_ROOT"),
+        type=os.path.expanduser,
+        default=os.environ.get("ABN_MODELS_ROOT") or None,
         help="a folder of checkpoints that visitors may choose beside Hub ids; none by default (also ABN_MODELS_ROOT)",
     )
     parser.add_argument(
         "--shares",
+        type=os.path.expanduser,
         default=os.environ.get("ABN_SHARES") or str(ROOT / "shares"),
         help="where pictures behind share links are kept for 7 days (also ABN_SHARES)",
     )
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    parser.add_argument("--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1")
+    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT") or "7860")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    print_anything()
     give_back_freed()
     try:
         serving = Serving(args.checkpoint)

@@ -8,6 +8,7 @@ python -m abn.benchmark --imagenette-root data   # also how far tuning moves the
 import argparse
 import io
 import json
+import os
 import platform
 import statistics
 import time
@@ -216,21 +217,31 @@ def table(found: dict) -> str:
     return "\n".join(lines)
 
 
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--network", nargs="+", choices=("compact", "resnet152"), default=["compact", "resnet152"])
     parser.add_argument("--threads", type=int, help="of PyTorch; default: all cores")
-    parser.add_argument("--imagenette-root", help="measure on its validation pictures how far tuning moves the answers")
+    parser.add_argument(
+        "--imagenette-root",
+        type=os.path.expanduser,
+        help="measure on its validation pictures how far tuning moves the answers",
+    )
     parser.add_argument("--pictures", type=int, default=1000, help="how many of them, spread evenly")
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--json", type=_path, help="write the figures here")
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
     found = measure(args.batch, args.repeats, args.network)
     if args.imagenette_root:
-        samples = spread(imagenette.load(args.imagenette_root, "val")._samples, args.pictures)
+        data = imagenette.load(args.imagenette_root, "val")
+        data.left_out.report(data._image_root)
+        samples = spread(data._samples, args.pictures)
         explainer = Explainer.from_pretrained("compact")
         found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
     if args.json:

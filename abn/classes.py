@@ -7,6 +7,7 @@ from collections import Counter
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from . import imagenette
+from .names import nfc
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR100 = tuple(
@@ -92,4 +93,5 @@ def indices_by_name(id2label: dict[int, str], label2id: dict[str, int] | None) -
     if _usual_names([str(id2label[index]) for index in range(len(id2label))]):
         known = {**_IMAGENETTE, **_BY_WORDNET}
         synonyms = {name: found[usual] for name, usual in known.items() if usual in found}
-    return {**synonyms, **aliases, **own, **found}
+    known = {**synonyms, **aliases, **own, **found}
+    return {**{nfc(name): indices for name, indices in known.items()}, **known}

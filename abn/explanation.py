@@ -16,6 +16,7 @@ from .classes import indices_by_name, shown_names
 from .image_processing_abn import AbnImageProcessor
 from .methods import METHODS, Method, Parts, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
+from .names import nfc
 from .overlay import coloured, overlay
 from .pictures import load_rgb
 
@@ -208,7 +209,7 @@ class Explainer:
         """
         if target is None:
             return None
-        if isinstance(target, str) and (found := self.indices.get(target)):
+        if isinstance(target, str) and (found := self.indices.get(target) or self.indices.get(nfc(target))):
             if len(found) > 1:
                 named = " and ".join(repr(self.labels[index]) for index in found)
                 raise ValueError(f"target {target!r} may be any of {len(found)} classes; say {named}")

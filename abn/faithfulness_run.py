@@ -8,18 +8,19 @@ Writes OUT/faithfulness.json and OUT/faithfulness.png. The same arguments give t
 """
 
 import argparse
-import csv
 import json
+import os
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.datasets import ImageFolder
 from tqdm import tqdm
 
 from . import imagenette
+from .boxes import read_boxes
 from .explanation import Explainer
 from .faithfulness import (
     Box,
@@ -33,7 +34,9 @@ from .faithfulness import (
     shuffled,
     similarity,
 )
+from .folders import class_folders
 from .methods import Method, Parts, method_named
+from .names import print_anything, shown
 from .pictures import load_rgb
 from .tuning import tuned
 from .vit import VitExplainer
@@ -48,16 +51,25 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m abn.faithfulness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--checkpoint", default="compact", help="folder, .safetensors file, Hub id, or 'compact'")
-    parser.add_argument("--imagenette-root", default="data")
+    parser.add_argument(
+        "--checkpoint",
+        type=os.path.expanduser,
+        default="compact",
+        help="folder, .safetensors file, Hub id, or 'compact'",
+    )
+    parser.add_argument("--imagenette-root", type=os.path.expanduser, default="data")
     parser.add_argument("--split", choices=("val", "train"), default="val")
-    parser.add_argument("--data", metavar="DIR", help="any folder of class folders, in place of Imagenette")
+    parser.add_argument(
+        "--data", type=os.path.expanduser, metavar="DIR", help="any folder of class folders, in place of Imagenette"
+    )
     parser.add_argument("--limit", type=int, default=500, help="pictures for insertion and deletion, spread evenly")
-    parser.add_argument("--boxes", help="CSV of path,x0,y0,x1,y1 as fractions, for pointing game and energy")
+    parser.add_argument(
+        "--boxes", type=os.path.expanduser, help="CSV of path,x0,y0,x1,y1 as fractions, for pointing game and energy"
+    )
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="default: those that need few forward passes")
     parser.add_argument("--tolerance", type=int, default=0, help="of the pointing game, in pixels")
     parser.add_argument("--seed", type=int, default=0, help="of the randomisation check")
-    parser.add_argument("--out", default="outputs", help="folder for the JSON and the curves")
+    parser.add_argument("--out", type=os.path.expanduser, default="outputs", help="folder for the JSON and the curves")
     args = parser.parse_args(argv)
     if args.limit < 1:
         parser.error("--limit must be 1 or more")
@@ -68,22 +80,34 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> dict:
     args = parse(argv)
+    print_anything()
+    try:
+        return run(args)
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def run(args: argparse.Namespace) -> dict:
+    """Raises: ValueError, OSError: the checkpoint, the pictures, the boxes or a method cannot be had; says why."""
     explainer = Explainer.from_pretrained(args.checkpoint)
     methods = [method_named(name, explainer.methods) for name in args.methods or quick(explainer)]
-    boxes = read_boxes(args.boxes) if args.boxes else None
     if args.data:
-        folder, every = Path(args.data), ImageFolder(args.data).samples
+        data = class_folders(args.data)
+        folder, place, every = Path(args.data), args.data, data.samples
     else:
         data = imagenette.load(args.imagenette_root, args.split)
-        folder, every = Path(data._size_root), data._samples
+        folder, place, every = data._size_root, data._image_root, data._samples
+    data.left_out.report(place)
+    boxes = read_boxes(args.boxes, folder) if args.boxes else None
     samples = spread(every, args.limit)
     results = measure(explainer, samples, methods, boxes=boxes, folder=folder, tolerance=args.tolerance)
     randomisation(explainer, spread(samples, BATCH), methods, results, args.seed)
-    split = args.data or args.split
-    report = {"checkpoint": args.checkpoint, "split": split, "pictures": len(samples), "methods": results}
+    split = shown(args.data or args.split)
+    report = {"checkpoint": shown(args.checkpoint), "split": split, "pictures": len(samples), "methods": results}
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "faithfulness.json").write_text(json.dumps(report, indent=2) + "\n")
+    (out / "faithfulness.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     draw(results, out / "faithfulness.png")
     print(table(results))
     return report
@@ -183,22 +207,6 @@ def _curves(explainer, samples, methods, results) -> None:
             "milliseconds": 1000 * seconds[method.name] / len(samples),
             "curves": {kind: values.mean(0).tolist() for kind, values in found.items()},
         }
-
-
-def read_boxes(file: str | Path) -> dict[str, list[Box]]:
-    """path -> boxes of a CSV with the columns path, x0, y0, x1, y1.
-
-    Raises:
-        ValueError: columns are missing.
-    """
-    boxes = defaultdict(list)
-    with open(file, newline="") as lines:
-        reader = csv.DictReader(lines)
-        if missing := {"path", "x0", "y0", "x1", "y1"} - set(reader.fieldnames or ()):
-            raise ValueError(f"{file} lacks the columns {', '.join(sorted(missing))}")
-        for row in reader:
-            boxes[row["path"]].append(tuple(float(row[name]) for name in ("x0", "y0", "x1", "y1")))
-    return dict(boxes)
 
 
 def _boxes(explainer, boxes, folder, methods, results, tolerance) -> None:

@@ -7,9 +7,12 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from torchvision.datasets import Imagenette
+from torchvision.datasets import Imagenette, VisionDataset
 from torchvision.datasets.utils import check_integrity, extract_archive
 from tqdm import tqdm
+
+from .folders import class_folders
+from .pictures import load_rgb
 
 WNIDS = tuple(sorted(Imagenette._WNID_TO_CLASS))
 NAMES = tuple(Imagenette._WNID_TO_CLASS[wnid] for wnid in WNIDS)  # of each class, the usual one first; 20 in all
@@ -35,13 +38,35 @@ def find(root: str | Path, size: str | None = None) -> tuple[Path, str] | None:
 
 def _is_whole(folder: Path) -> bool:
     """Every class of both splits is there: torchvision would renumber the rest and mislabel them."""
-    return all((folder / split / wnid).is_dir() for split in ("train", "val") for wnid in WNIDS)
+    return all(os.path.isdir(folder / split / wnid) for split in ("train", "val") for wnid in WNIDS)
 
 
-def load(root: str | Path, split: str, size: str | None = None, download: bool = False) -> Imagenette:
+class Pictures(Imagenette):
+    """torchvision's Imagenette of a split, but for how its pictures are found and read: by `abn.folders`, whatever
+    their format and whatever lies beside them, and by `load_rgb`. `left_out`: what is not taken."""
+
+    def __init__(self, base: Path, split: str, size: str, empty: bool = False):
+        VisionDataset.__init__(self, base)
+        self._split, self._size = split, size
+        self._size_root = Path(base) / FOLDERS[size]
+        self._image_root = str(self._size_root / split)
+        found = class_folders(self._image_root, only=WNIDS, empty=empty)
+        self.wnids, self.wnid_to_idx = list(WNIDS), {wnid: index for index, wnid in enumerate(WNIDS)}
+        self.classes = [self._WNID_TO_CLASS[wnid] for wnid in WNIDS]
+        self.class_to_idx = {name: index for index, names in enumerate(self.classes) for name in names}
+        self._samples, self.left_out, self.loader = found.samples, found.left_out, load_rgb
+
+
+def load(
+    root: str | Path, split: str, size: str | None = None, download: bool = False, empty: bool = False
+) -> Pictures:
     """torchvision's Imagenette of a split, "train" or "val".
 
+    Args:
+        empty: a class may be without a picture.
+
     Raises:
+        ValueError: a class is without a picture, unless it may be; names it.
         FileNotFoundError: it is not under `root` and `download` is False; says what was looked for.
         OSError: the download failed.
     """
@@ -60,7 +85,7 @@ def load(root: str | Path, split: str, size: str | None = None, download: bool =
             f"no Imagenette under {root}: expected a folder {looked_for} with train/ and val/ of 10 classes"
         )
     base, size = found
-    return Imagenette(base, split=split, size=size, download=False)
+    return Pictures(base, split, size, empty)
 
 
 def fetch(root: str | Path, size: str = "160px", report: Callable[[float], None] | None = None) -> None:

@@ -1,5 +1,6 @@
 """Any picture -> 8-bit RGB, the way a viewer would show it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def load_rgb(picture: "Image.Image | np.ndarray | str | Path") -> Image.Image:
         return to_rgb(from_array(from_layout(picture)))
     if not isinstance(picture, (str, Path)):
         raise TypeError(f"a picture must be a PIL image, a NumPy array or a path; got {type(picture).__name__}")
+    picture = os.path.expanduser(picture)
     name = Path(picture).name
     try:
         with Image.open(picture, formats=FORMATS) as opened:

@@ -21,7 +21,7 @@ from abn.faithfulness import (
     shuffled,
     similarity,
 )
-from abn.faithfulness_run import heatmaps_of, main, measure, randomisation, read_boxes
+from abn.faithfulness_run import heatmaps_of, main, measure, randomisation
 from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
 from abn.pictures import load_rgb
@@ -215,12 +215,6 @@ def test_a_transformers_maps_on_strokes(tmp_path, capsys):
     assert "| Attention rollout |" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([*arguments, "--boxes", "boxes.csv"])
-
-
-def test_boxes_without_their_columns(tmp_path):
-    (tmp_path / "boxes.csv").write_text("path,x0\na,1\n")
-    with pytest.raises(ValueError, match="lacks the columns x1, y0, y1"):
-        read_boxes(tmp_path / "boxes.csv")
 
 
 def test_the_bundled_networks_checkpoint_is_the_default():

@@ -1,9 +1,11 @@
 """The model card of an output folder: README.md with metrics that the Hub reads (model-index), and how it was made."""
 
+import json
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from abn.names import as_code, in_markdown, shown
 from abn.versions import TRANSFORMERS
 
 CURVES, MATRIX, ATTENTIONS = "curves.png", "confusion_matrix.png", "attentions.png"
@@ -15,11 +17,11 @@ def write_card(folder: Path, metrics: dict, *, name: str | None = None) -> None:
     Args:
         name: the model's name in the model-index, and the Hub repository of the example; the folder's if None.
     """
-    (folder / "README.md").write_text(card(folder, metrics, name or folder.resolve().name))
+    (folder / "README.md").write_text(card(folder, metrics, name or folder.resolve().name), encoding="utf-8")
 
 
 def card(folder: Path, metrics: dict, name: str) -> str:
-    dataset = metrics["dataset"]
+    name, dataset = shown(name), shown(metrics["dataset"])
     data = ModelCardData(
         license="mit",
         library_name="transformers",
@@ -41,9 +43,9 @@ def card(folder: Path, metrics: dict, name: str) -> str:
             if key in metrics
         ],
     )
-    parts = [f"---\n{data.to_yaml()}\n---", f"# {name}", _what(metrics), _table(metrics)]
+    parts = [f"---\n{data.to_yaml()}\n---", f"# {in_markdown(name)}", _what(metrics), _table(metrics)]
     if metrics.get("per_class"):
-        rows = "\n".join(f"| {label} | {value:.1f} |" for label, value in metrics["per_class"].items())
+        rows = "\n".join(f"| {in_markdown(label)} | {value:.1f} |" for label, value in metrics["per_class"].items())
         parts.append(f"| class | accuracy, % |\n|---|---|\n{rows}")
     parts += [f"![{file}]({file})" for file in (ATTENTIONS, CURVES, MATRIX) if (folder / file).is_file()]
     parts += [_use(metrics, name), _making(metrics)]
@@ -89,7 +91,8 @@ def _table(metrics: dict) -> str:
         if metrics.get("explanation", {}).get(key) is not None:
             rows[label] = f"{metrics['explanation'][key]:.3f}"
     lines = "\n".join(f"| {label} | {value} |" for label, value in rows.items())
-    return f"On {metrics['pictures']} validation pictures of {metrics['dataset']}:\n\n| measure | |\n|---|---|\n{lines}"
+    pictures = f"{metrics['pictures']} validation pictures of {in_markdown(metrics['dataset'])}"
+    return f"On {pictures}:\n\n| measure | |\n|---|---|\n{lines}"
 
 
 def _use(metrics: dict, name: str) -> str:
@@ -99,7 +102,7 @@ def _use(metrics: dict, name: str) -> str:
 ```python
 from abn import Explainer
 
-explainer = Explainer.from_pretrained("{name}")
+explainer = Explainer.from_pretrained({_quoted(name)})
 explainer("picture.png", method="gradient-rollout").overlay()  # or "rollout", "layer-3", "layer-3-head-2", …
 ```"""
     if not metrics["attention"]:
@@ -110,9 +113,9 @@ explainer("picture.png", method="gradient-rollout").overlay()  # or "rollout", "
 ```python
 from abn import Explainer
 
-explainer = Explainer.from_pretrained("{name}")
+explainer = Explainer.from_pretrained({_quoted(name)})
 explainer("picture.jpg").probabilities  # of yes, task by task
-explainer("picture.jpg", target="{next(iter(metrics["per_class"]))}").overlay()  # where it looked for that task
+explainer("picture.jpg", target={_quoted(next(iter(metrics["per_class"])))}).overlay()  # where it looked for that task
 ```"""
     return f"""## Use
 
@@ -121,8 +124,8 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-processor = AutoImageProcessor.from_pretrained("{name}", trust_remote_code=True)
-model = AutoModelForImageClassification.from_pretrained("{name}", trust_remote_code=True)
+processor = AutoImageProcessor.from_pretrained({_quoted(name)}, trust_remote_code=True)
+model = AutoModelForImageClassification.from_pretrained({_quoted(name)}, trust_remote_code=True)
 with torch.no_grad():
     outputs = model(**processor(Image.open("picture.jpg"), return_tensors="pt"))
 model.config.id2label[outputs.logits.argmax(-1).item()], outputs.attention_map  # (1, 1, h, w) in (0, 1)
@@ -131,9 +134,14 @@ model.config.id2label[outputs.logits.argmax(-1).item()], outputs.attention_map  
 It needs `{TRANSFORMERS}`."""
 
 
+def _quoted(text: str) -> str:
+    """A string of Python, in one line."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _making(metrics: dict) -> str:
     lines = [
-        f"recipe `{metrics['recipe']}`: `{metrics['command']}`",
+        f"recipe `{metrics['recipe']}`: {as_code(metrics['command'])}",
         f"commit {metrics['commit'] or 'unknown'}, seed {metrics['seed']}, {metrics['date']}",
         f"{metrics['hardware']}, Python {metrics['python']}, "
         + ", ".join(f"{package} {version}" for package, version in metrics["versions"].items()),

@@ -129,7 +129,8 @@ def note_run(output: Path, recipe: Recipe, samples: list, more: dict, command: s
     Raises:
         ValueError: the run to be resumed was another one; names the first difference.
     """
-    digest = hashlib.sha256("\n".join(f"{Path(path).name} {label}" for path, label in samples).encode()).hexdigest()
+    lines = "\n".join(f"{Path(path).name} {label}" for path, label in samples)
+    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
     fixed = json.loads(json.dumps({**asdict(recipe), **more, "training pictures": digest[:16]}))
     file = output / RUN_NAME
     if resumed and file.is_file():

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from abn.image_processing_abn import AbnImageProcessor
+from abn.names import shown
 from abn.pictures import load_rgb
 
 
@@ -153,7 +154,7 @@ def _room(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
 
 def _report(faults: list, total: int, corrupt: str, aside: Path | None) -> None:
     path, error = faults[0]
-    words = f"{len(faults)} of {total} pictures cannot be read, the first {path}: {error}"
+    words = f"{len(faults)} of {total} pictures cannot be read, the first {shown(path)}: {shown(error)}"
     if corrupt == "refuse" or len(faults) == total:
         if aside is not None:
             aside.unlink(missing_ok=True)
@@ -172,7 +173,8 @@ def _fingerprint(samples, kind: str) -> str:
     digest = hashlib.sha256(kind.encode())
     for path, label in samples:
         status = os.stat(path)
-        digest.update(f"{path}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        line = f"{path}\0{label}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:24]
 
 

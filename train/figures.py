@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from abn.lettering import for_plot, style
+
 
 def confusion_matrix_png(matrix: Sequence[Sequence[int]], classes: Sequence[str], file: Path, title: str = "") -> None:
     """(K, K) counts, rows true and columns predicted, as a PNG; coloured by the share of the row, each cell its count.
@@ -21,8 +23,9 @@ def confusion_matrix_png(matrix: Sequence[Sequence[int]], classes: Sequence[str]
     axis = figure.subplots()
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if count <= 40:
-        axis.set_xticks(range(count), classes, rotation=45, ha="right", fontsize=8)
-        axis.set_yticks(range(count), classes, fontsize=8)
+        names, look = list(map(for_plot, classes)), style(classes)
+        axis.set_xticks(range(count), names, rotation=45, ha="right", fontsize=8, **look)
+        axis.set_yticks(range(count), names, fontsize=8, **look)
     axis.set(xlabel="predicted", ylabel="true", title=title)
     if count <= 20:
         for (row, column), value in np.ndenumerate(counts):

@@ -7,11 +7,13 @@ import torch
 from transformers import PreTrainedModel
 
 from abn import AbnImageProcessor, Calibration
+from abn.boxes import read_boxes
 from abn.calibration import CALIBRATION_NAME
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness_run import measure as explanation_figures
-from abn.faithfulness_run import read_boxes, spread
+from abn.faithfulness_run import spread
 from abn.kinds import kind_of
+from abn.names import same, shown
 from abn.visualize import grid
 from train.data import PictureDataset, Reading, preprocessed
 from train.plain import PlainForImageClassification, is_plain
@@ -123,8 +125,9 @@ def check_classes(checkpoint: str | Path, model, source: Source) -> None:
     known = [model.config.id2label[i] for i in range(model.config.num_labels)]
     if len(known) != len(source.classes):
         raise ValueError(f"{checkpoint} knows {len(known)} classes; {source.name} has {len(source.classes)}")
-    if source.name != "Imagenette" and known != list(source.classes):
-        first = next(pair for pair in zip(known, source.classes, strict=True) if pair[0] != pair[1])
+    differing = [pair for pair in zip(known, source.classes, strict=True) if not same(*pair)]
+    if source.name != "Imagenette" and differing:
+        first = differing[0]
         raise ValueError(f"{checkpoint} knows other classes than {source.name}: {first[0]!r} in place of {first[1]!r}")
 
 
@@ -138,7 +141,7 @@ def explanation(loaded: Loaded, samples: list, root: Path, pictures: int, boxes:
         explainer,
         samples,
         [own, other],
-        boxes=read_boxes(boxes) if boxes else None,
+        boxes=read_boxes(boxes, root) if boxes else None,
         folder=root,
     )
     kept = {
@@ -152,14 +155,16 @@ def summary(found: dict) -> str:
     if "tasks" in found:
         head = f"mean accuracy {found['accuracy']:.2f} % of {found['tasks']} tasks  loss {found['loss']:.4f}  "
         lines = [f"{head}({found['pictures']} pictures; attention branch alone {found['attention_accuracy']:.2f} %)"]
-        return "\n".join([*lines, "  ".join(f"{name} {value:.1f}" for name, value in found["per_class"].items())])
+        return "\n".join(
+            [*lines, "  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items())]
+        )
     lines = [
         f"top-1 {found['top1']:.2f} %  top-5 {found['top5']:.2f} %  loss {found['loss']:.4f}  "
         f"({found['pictures']} pictures; ece {found['ece']:.4f}, calibrated {found['ece_calibrated']:.4f})"
     ]
     if found["attention"]:
         lines.append(f"attention branch alone: top-1 {found['attention_top1']:.2f} %")
-    lines.append("  ".join(f"{name} {value:.1f}" for name, value in found["per_class"].items()))
+    lines.append("  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items()))
     if explained := found.get("explanation"):
         beside = [(name, row) for name, row in explained.items() if isinstance(row, dict)]
         for name, row in [("attention map", explained), *beside]:

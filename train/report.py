@@ -122,7 +122,7 @@ def write_lines(file: Path, entries: Sequence[dict]) -> None:
 
 def _write(file: Path, text: str) -> None:
     with whole(file) as aside:
-        aside.write_text(text)
+        aside.write_text(text, encoding="utf-8")
 
 
 def save_weights(model: PreTrainedModel, folder: Path, half: bool) -> None:

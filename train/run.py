@@ -30,10 +30,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     what = parser.add_argument_group("what to do")
     what.add_argument("--recipe", default="compact", help="named recipe; the arguments below override it")
     what.add_argument(
-        "-c", "--checkpoint", default="checkpoint", help="output folder; with --evaluate: what to evaluate"
+        "-c",
+        "--checkpoint",
+        type=os.path.expanduser,
+        default="checkpoint",
+        help="output folder; with --evaluate: what to evaluate",
     )
     what.add_argument(
         "--resume",
+        type=os.path.expanduser,
         nargs="?",
         const="newest",
         help="go on from this checkpoint-N folder; without a value from the newest in --checkpoint",
@@ -41,12 +46,22 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     what.add_argument(
         "-e", "--evaluate", action="store_true", help="only evaluate --checkpoint on the validation split"
     )
-    what.add_argument("--average", nargs="+", metavar="CHECKPOINT", help="no training: the mean of their weights")
+    what.add_argument(
+        "--average",
+        type=os.path.expanduser,
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="no training: the mean of their weights",
+    )
     what.add_argument("--folds", type=_several, metavar="K", help="K-fold cross-validation over the training pictures")
     what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--imagenette-root", "--root", default="data", help="folder that holds, or is to hold, the data set"
+        "--imagenette-root",
+        "--root",
+        type=os.path.expanduser,
+        default="data",
+        help="folder that holds, or is to hold, the data set",
     )
     data.add_argument("--imagenette-size", choices=("full", "320px", "160px"), help="default: any there is, else full")
     data.add_argument(
@@ -54,15 +69,24 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         choices=("imagenette", "cifar10", "cifar100", "mnist", "celeba"),
         help="looked for in --imagenette-root",
     )
-    data.add_argument("--data", metavar="DIR", help="train/ and val/ of class folders; for tasks: attributes.csv")
+    data.add_argument(
+        "--data",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="train/ and val/ of class folders; for tasks: attributes.csv",
+    )
     data.add_argument("-j", "--workers", type=_positive, default=os.cpu_count() or 1, help="decoding threads")
     data.add_argument("--corrupt", choices=("refuse", "skip"), default="refuse", help="pictures that cannot be read")
-    data.add_argument("--cache", metavar="DIR", help="keep decoded pictures here, memory-mapped")
+    data.add_argument(
+        "--cache", type=os.path.expanduser, metavar="DIR", help="keep decoded pictures here, memory-mapped"
+    )
     figures = parser.add_argument_group("figures")
     figures.add_argument(
         "--explain", type=_natural, default=100, help="pictures for insertion and deletion; 0: no explanation figures"
     )
-    figures.add_argument("--boxes", metavar="CSV", help="path,x0,y0,x1,y1: boxes for pointing and energy")
+    figures.add_argument(
+        "--boxes", type=os.path.expanduser, metavar="CSV", help="path,x0,y0,x1,y1: boxes for pointing and energy"
+    )
     network = parser.add_argument_group("network")
     network.add_argument("-a", "--arch", help="resnet18, se-resnet50, wrn28-10-cifar, … (see AbnConfig)")
     network.add_argument("--width", type=_positive)
@@ -94,7 +118,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--focal", action="store_true", default=None, help="weighted focal loss (multi-task recipes)")
     fit.add_argument("--holdout", type=float, help="share of the training pictures kept out of training")
     fit.add_argument("--eval-every", type=_positive, help="epochs between evaluations")
-    fit.add_argument("--initial", metavar="CHECKPOINT", help="start from these weights")
+    fit.add_argument("--initial", type=os.path.expanduser, metavar="CHECKPOINT", help="start from these weights")
     fit.add_argument("--max-steps", type=_positive, default=-1, help="squeeze the run into so many steps")
     fit.add_argument("--seed", "--manualSeed", type=int, default=0)
     fit.add_argument("--gpu-id", help="the CUDA device to use (default: 0), or 'cpu'")
@@ -107,9 +131,17 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     tune.add_argument("--attention-weight", type=float, help="of the attention remedy's loss; 0: only fine-tune")
     tune.add_argument("--peak-weight", type=float, help="of the part of that loss that places the map's peak")
     tune.add_argument("--attention-class-weight", type=float, help="of the attention branch's class loss there")
-    tune.add_argument("--teacher", metavar="CHECKPOINT", help="of all rounds; default: the network a round starts from")
     tune.add_argument(
-        "--teacher-maps", metavar="FILE", help="what an earlier run left as such, in place of making them"
+        "--teacher",
+        type=os.path.expanduser,
+        metavar="CHECKPOINT",
+        help="of all rounds; default: the network a round starts from",
+    )
+    tune.add_argument(
+        "--teacher-maps",
+        type=os.path.expanduser,
+        metavar="FILE",
+        help="what an earlier run left as such, in place of making them",
     )
     tune.add_argument("--distil", type=float, help="share of the class losses that --teacher's answers make up there")
     tune.add_argument("--teacher-crop", type=float, help="share of a side that the teacher sees at once")
@@ -195,8 +227,11 @@ def main(argv: list[str] | None = None) -> int:
     from accelerate import PartialState
     from safetensors import SafetensorError
 
+    from abn.names import print_anything, shown
     from train.finite import DivergedError
     from train.recipes import RECIPES
+
+    print_anything()
 
     if args.recipe not in RECIPES:
         print(f"error: --recipe must be one of {', '.join(RECIPES)}; got {args.recipe!r}", file=sys.stderr)
@@ -208,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
     recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
     if recipe.plain:
         recipe = dataclasses.replace(recipe, attention_weight=0.0)
-    command = f"python train/run.py {shlex.join(sys.argv[1:] if argv is None else argv)}".strip()
+    command = shown(f"python train/run.py {shlex.join(sys.argv[1:] if argv is None else argv)}".strip())
     try:
         run(args, recipe, command)
     except (ValueError, OSError, SafetensorError, RuntimeError) as error:
@@ -239,7 +274,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     import torch
     from accelerate import PartialState
 
-    from abn.faithfulness_run import read_boxes
+    from abn.boxes import read_boxes
     from train import fit, measure
     from train.checks import check_recipe, check_unused, resume_from
     from train.folds import cross_validate
@@ -273,6 +308,8 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
             source = cifar_source(args.imagenette_root, recipe.dataset, download=args.resume is None)
         else:
             source = imagenette_source(args.imagenette_root, args.imagenette_size, download=args.resume is None)
+    if args.boxes:
+        read_boxes(args.boxes, source.root)
     if args.evaluate:
         fit.evaluate(args, recipe, source, loaded)
     elif args.average:

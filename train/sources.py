@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10, CIFAR100, MNIST
-from torchvision.datasets.folder import IMG_EXTENSIONS
 from tqdm import tqdm
 
 from abn import imagenette
+from abn.folders import class_folders
+from abn.names import shown
 from train.data import split_off
 
 Samples = list[tuple[str, int]]
@@ -59,8 +60,9 @@ def imagenette_source(root: str | Path, size: str | None, download: bool) -> Sou
     """Imagenette, downloaded to `root` where it is missing and `download` is True. Raises as `imagenette.load`."""
     train = imagenette.load(root, "train", size, download=download)
     val = imagenette.load(root, "val", size)
-    samples = [[(str(path), label) for path, label in data._samples] for data in (train, val)]
-    return Source("Imagenette", imagenette.CLASSES, *samples, root=Path(train._size_root))
+    for data in (train, val):
+        data.left_out.report(data._image_root)
+    return Source("Imagenette", imagenette.CLASSES, train._samples, val._samples, root=train._size_root)
 
 
 def cifar_source(root: str | Path, name: str, download: bool) -> Source:
@@ -161,39 +163,31 @@ def _idx(file: Path) -> np.ndarray:
 
 
 def folder_source(root: str | Path, folds: bool = False) -> Source:
-    """A folder with train/ and val/, each with a folder of pictures a class (torchvision's ImageFolder).
+    """A folder with train/ and val/, each with a folder of pictures a class, as `abn.folders` reads them.
 
     Args:
         folds: val/ is not needed, nor is train/: the class folders may lie in `root` itself.
 
     Raises:
         FileNotFoundError: `root`, train/ or val/ is missing.
-        ValueError: fewer than two classes, a class folder without pictures, or val/ with other classes than train/.
+        ValueError: fewer than two classes, a class folder without pictures or of a name that is not UTF-8, or val/ with
+            other classes than train/.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder {root}")
-    inside = folds and not (root / "train").is_dir()
-    classes, train = _class_folders(root if inside else root / "train")
+        raise FileNotFoundError(f"there is no folder {shown(root)}")
+    inside, name = folds and not (root / "train").is_dir(), shown(root.name)
+    classes, train = _classes(root if inside else root / "train")
     if folds:
-        return Source(root.name, classes, train, [], root)
-    others, val = _class_folders(root / "val")
+        return Source(name, classes, train, [], root)
+    others, val = _classes(root / "val")
     if others != classes:
-        odd = sorted(set(classes) ^ set(others))
-        raise ValueError(f"{root}: train/ and val/ must have the same class folders; only one has {', '.join(odd)}")
-    return Source(root.name, classes, train, val, root)
+        odd = ", ".join(map(shown, sorted(set(classes) ^ set(others))))
+        raise ValueError(f"{shown(root)}: train/ and val/ must have the same class folders; only one has {odd}")
+    return Source(name, classes, train, val, root)
 
 
-def _class_folders(folder: Path) -> tuple[tuple[str, ...], Samples]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}; expected one with a folder of pictures a class")
-    classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
-    if len(classes) < 2:
-        raise ValueError(f"{folder} must hold a folder a class, two or more; it holds {len(classes)}")
-    samples = []
-    for label, name in enumerate(classes):
-        files = sorted(path for path in (folder / name).rglob("*") if path.suffix.lower() in IMG_EXTENSIONS)
-        if not files:
-            raise ValueError(f"the class folder {folder / name} holds no picture")
-        samples += [(str(path), label) for path in files]
-    return classes, samples
+def _classes(folder: Path) -> tuple[tuple[str, ...], Samples]:
+    found = class_folders(folder, least=2)
+    found.left_out.report(folder)
+    return found.classes, found.samples

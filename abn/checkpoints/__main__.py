@@ -6,6 +6,7 @@ python -m abn.checkpoints convert model_best.pth.tar resnet110-cifar100
 import argparse
 import sys
 
+from ..names import print_anything
 from . import convert
 
 
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
         help="the perception branch sees features * map alone (a .pth.tar does not tell)",
     )
     args = parser.parse_args(argv)
+    print_anything()
     try:
         print(convert(args.source, args.folder, residual_attention=False if args.no_residual_attention else None))
     except (ValueError, OSError) as error:

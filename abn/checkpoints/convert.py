@@ -1,10 +1,12 @@
 """Any checkpoint that can be read -> a folder as the Hub has them."""
 
+import os
 from pathlib import Path
 
 from ..calibration import Calibration
 from ..classes import shown_names
 from ..files import save_network
+from ..names import as_code, in_markdown
 from ..versions import TRANSFORMERS
 from .load import load_calibration, load_checkpoint
 
@@ -20,7 +22,7 @@ tags:
 # {name}
 
 An Attention Branch Network ([Fukui et al., CVPR 2019](https://arxiv.org/abs/1812.10025)): {arch}, {parameters:.1f} M
-parameters, {count} {kind}. Converted from `{name}`; the weights are unchanged.
+parameters, {count} {kind}. Converted from {source}; the weights are unchanged.
 
 ```python
 from abn import Explainer
@@ -45,7 +47,7 @@ def convert(source: str | Path, folder: str | Path, *, residual_attention: bool 
         ValueError, OSError: as `load_checkpoint`'s.
         FileExistsError: the folder holds something already.
     """
-    folder = Path(folder)
+    source, folder = os.path.expanduser(source), Path(folder).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} holds something already; name a new folder")
     model, processor = load_checkpoint(source, residual_attention=residual_attention)
@@ -57,14 +59,16 @@ def convert(source: str | Path, folder: str | Path, *, residual_attention: bool 
     labels = shown_names(model.config.id2label)
     kind = "classes" if model.config.multitask is None else "tasks"
     text = CARD.format(
-        name=Path(source).name,
+        name=in_markdown(Path(source).name),
+        source=as_code(Path(source).name),
         transformers=TRANSFORMERS,
         arch=model.config.arch,
         parameters=model.num_parameters() / 1e6,
         count=len(labels),
         kind=kind,
         kind_capital=kind.capitalize(),
-        labels=", ".join(labels[:LISTED]) + (f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""),
+        labels=", ".join(map(in_markdown, labels[:LISTED]))
+        + (f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""),
     )
-    (folder / "README.md").write_text(text)
+    (folder / "README.md").write_text(text, encoding="utf-8")
     return folder

@@ -1,5 +1,6 @@
 """Hub id, folder or file -> model and processor. Tensor layouts are in `abn.layouts` and `originals`."""
 
+import os
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -36,8 +37,7 @@ def load_checkpoint(
         ValueError: it is neither an ABN's nor a Vision Transformer's; says what was found and what was expected.
         OSError: it cannot be found or fetched.
     """
-    if str(source) == "compact":
-        source = BUNDLED
+    source = BUNDLED if str(source) == "compact" else os.path.expanduser(source)
     path = Path(source)
     changes = {} if residual_attention is None else {"residual_attention": residual_attention}
     if path.is_file():
@@ -54,7 +54,7 @@ def load_checkpoint(
 
 def load_calibration(source: str | Path, **where) -> Calibration:
     """The calibration that a checkpoint brings, else the neutral one. Arguments as `load_checkpoint`'s."""
-    path = BUNDLED if str(source) == "compact" else Path(source)
+    path = BUNDLED if str(source) == "compact" else Path(source).expanduser()
     if path.is_file():
         path = path.parent
     elif not path.is_dir():

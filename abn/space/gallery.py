@@ -5,6 +5,9 @@ has been found or downloaded.
 """
 
 import filecmp
+import hashlib
+import os
+import re
 import shutil
 import tempfile
 import threading
@@ -12,14 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants
+from PIL import Image
 
 from .. import imagenette
+from ..folders import LeftOut
+from ..names import shown
+from ..pictures import load_rgb
 from .drawings import DRAWINGS, painted
 from .words import both
 
 PER_CLASS = 30
 FIRST = 10  # of a class, under Explain
 DRAWN = "-drawn"
+IN_BROWSERS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif")
+DAMAGED = "damaged"
 OPENING = "chain saw"  # the class of the example that the page opens with
 
 
@@ -46,9 +55,11 @@ class Gallery:
         self.folder = Path(tempfile.mkdtemp(prefix="abn-examples-"))
         self.may_download = may_download and not constants.HF_HUB_OFFLINE
         self.note = ""
-        found = self._real() if imagenette.find(self.root) else []
+        self.settled = imagenette.find(self.root) is not None
+        found = self._whatever_is_there() if self.settled else []
         self.examples = found or self._drawn()
-        self.settled = bool(found)
+        if self.settled and not found:
+            self.note = both("drawings_unreadable")
 
     def by_id(self, name: str) -> Example | None:
         """The example of an id. Drawings are there whatever the examples are."""
@@ -63,7 +74,7 @@ class Gallery:
 
     @property
     def real(self) -> bool:
-        return not self.examples[0].drawn
+        return not all(example.drawn for example in self.examples)
 
     def start(self) -> None:
         """Fetch the data in the background if it is missing."""
@@ -88,7 +99,7 @@ class Gallery:
     def _bring(self) -> None:
         try:
             imagenette.fetch(self.root, "160px", report=self._report)
-            self.examples = self._real() or self.examples
+            self.examples = self._whatever_is_there() or self.examples
         except Exception as error:  # whatever went wrong, the drawings stay
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             self._settle(both("drawings_failed"))
@@ -103,17 +114,49 @@ class Gallery:
         self.note = note
         self.settled = True
 
+    def _whatever_is_there(self) -> list[Example]:
+        """The real examples; none where their folder cannot be read: no file in it may keep the Space from starting."""
+        try:
+            return self._real()
+        except (OSError, ValueError) as error:
+            print(f"Imagenette at {shown(self.root)} cannot be read: {shown(error)}", flush=True)
+            return []
+
     def _real(self) -> list[Example]:
-        """PER_CLASS pictures a class, evenly over the validation split, copied to where they may be served."""
-        samples = imagenette.load(self.root, "val")._samples
-        examples = []
+        """PER_CLASS pictures a class, evenly over the validation split, copied to where they may be served. A class
+        without a picture that can be read has its drawing; no examples where every class is without one."""
+        data = imagenette.load(self.root, "val", empty=True)
+        examples, drawn = [], {example.label: example for example in self._drawn()}
         for index, label in enumerate(imagenette.CLASSES):
-            files = sorted(path for path, target in samples if target == index)
-            for file in files[:: max(1, len(files) // PER_CLASS)][:PER_CLASS]:
-                copy = self.folder / f"{label.replace(' ', '-')}-{Path(file).name}"
-                shutil.copyfile(file, copy)
-                examples.append(Example(str(copy), label, drawn=False))
-        return examples
+            files = sorted(path for path, target in data._samples if target == index)
+            chosen = files[:: max(1, len(files) // PER_CLASS)][:PER_CLASS]
+            copies = [copy for file in chosen if (copy := self._copied(Path(file), label, data.left_out))]
+            examples += [Example(str(copy), label, drawn=False) for copy in copies] or [drawn[label]]
+        data.left_out.report(data._image_root)
+        return [] if all(example.drawn for example in examples) else examples
+
+    def _copied(self, file: Path, label: str, left_out: LeftOut) -> Path | None:
+        """A copy that browsers show, under a name that is an id; None where the picture cannot be read."""
+        plain = re.fullmatch(r"[\w.-]{1,100}", file.stem, re.ASCII) is not None
+        stem = file.stem if plain else hashlib.sha256(os.fsencode(file.name)).hexdigest()[:16]
+        name = f"{label.replace(' ', '-')}-{stem}"
+        if any(self.folder.glob(f"{name}.*")):  # the same name in two folders, or in two formats
+            name += f"-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}"
+        try:
+            if file.suffix.lower() not in IN_BROWSERS:
+                copy = self.folder / f"{name}.png"
+                load_rgb(file).save(copy)
+                return copy
+            copy = self.folder / f"{name}{file.suffix}"
+            shutil.copyfile(file, copy)
+            with Image.open(copy) as opened:
+                opened.draft("RGB", (1, 1))  # a JPEG's small version is read in a tenth of the time
+                opened.load()
+            return copy
+        except Exception:  # whatever its fault: one picture less
+            left_out.add(DAMAGED, file)
+            copy.unlink(missing_ok=True)
+            return None
 
     def _drawn(self) -> list[Example]:
         examples = []

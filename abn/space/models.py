@@ -7,6 +7,7 @@ brings its model back.
 
 import atexit
 import hashlib
+import os
 import shutil
 import tempfile
 import threading
@@ -17,6 +18,8 @@ from pathlib import Path
 from .. import hub
 from ..checkpoints import SUFFIXES
 from ..explanation import Explainer
+from ..folders import is_litter
+from ..names import is_utf8
 from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
 
 FILES = (".safetensors", *SUFFIXES)
@@ -32,7 +35,7 @@ class Models:
     def __init__(self, serving: Serving, root: str | Path | None = None):
         """Args: root: the folder whose models visitors may choose; none if None."""
         self.serving = serving
-        self.root = Path(root).resolve() if root else None
+        self.root = Path(root).expanduser().resolve() if root else None
         self.fetched = Path(tempfile.mkdtemp(prefix="abn-models-"))
         atexit.register(shutil.rmtree, self.fetched, ignore_errors=True)
         self._held: OrderedDict[str, Served] = OrderedDict()
@@ -97,7 +100,11 @@ class Models:
         if self.root is None or not self.root.is_dir():
             return []
         return sorted(
-            path.name for path in self.root.iterdir() if path.suffix in FILES or (path / "config.json").is_file()
+            path.name
+            for path in self.root.iterdir()
+            if not is_litter(path.name)
+            and is_utf8(path.name)
+            and (path.suffix in FILES or os.path.isfile(path / "config.json"))
         )
 
     def _load(self, choice: str, report: Callable[[float], None] | None) -> Served:

@@ -58,6 +58,10 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "These are drawings: Imagenette's pictures could not be downloaded.",
         "ja": "これらは描いた絵です。Imagenette の画像をダウンロードできませんでした。",
     },
+    "drawings_unreadable": {
+        "en": "These are drawings: no picture in Imagenette's folder could be read.",
+        "ja": "これらは描いた絵です。Imagenette のフォルダーの画像を読めませんでした。",
+    },
     "drawings_meanwhile": {
         "en": "Downloading Imagenette's pictures{share}; drawings meanwhile.",
         "ja": "Imagenette の画像をダウンロードしています{share}。それまでは描いた絵を使います。",
