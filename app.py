@@ -28,7 +28,7 @@ with without_interface_files():
     from abn.space.models import Models
     from abn.space.page import build, launch_settings
     from abn.space.serving import DEFAULT, Serving
-    from abn.space.shares import Shares
+    from abn.space.shares import Shares, outlives_restart
     from abn.space.shutdown import serve_until_told
 
 QUEUE = 200  # requests that may wait; more are turned away at once
@@ -58,8 +58,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--shares",
         type=os.path.expanduser,
-        default=os.environ.get("ABN_SHARES") or str(ROOT / "shares"),
-        help="where pictures behind share links are kept for 7 days (also ABN_SHARES)",
+        default=os.environ.get("ABN_SHARES") or None,
+        help="where pictures behind share links are kept for 7 days (default shares/; also ABN_SHARES)",
     )
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1")
     parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT") or "7860")
@@ -74,7 +74,8 @@ def main(argv: list[str] | None = None) -> None:
         serving = Serving(args.checkpoint)
     except ValueError as error:
         raise SystemExit(f"error: {error}") from None
-    gallery, shares = Gallery(args.imagenette_root), Shares(Path(args.shares).resolve() / "abn-shares")
+    gallery, kept = Gallery(args.imagenette_root), Path(args.shares or ROOT / "shares").resolve()
+    shares = Shares(kept / "abn-shares", until_restart=not outlives_restart(args.shares))
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
     demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()

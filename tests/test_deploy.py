@@ -6,16 +6,16 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import yaml
 from helpers import ROOT
+from space_hub_stand_in import Account, space_hub
 
-from abn.space import deploy
+from abn.space import deploy, space_repo
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # the Hub's
 LARGEST = 10_000_000  # bytes; above it, git there wants LFS or Xet
@@ -97,43 +97,198 @@ def test_the_app_imports_with_spaces_and_without(present, space, tmp_path):
     assert json.loads(done.stdout.splitlines()[-1]) == [space.name, True if present else None]
 
 
-def test_push_uploads_those_files(space, monkeypatch):
-    """Against a Hub that writes down what it is asked."""
-    asked = []
+@pytest.fixture
+def deployed(space, monkeypatch, capsys):
+    """Run the command against a stand-in Hub; gives (account, exit status, stdout, stderr)."""
 
-    class Hub(BaseHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
+    def run(account: Account, *arguments: str, token: str = "hf_write", repo_id: str = "you/abn"):
+        with space_hub(account) as endpoint:
+            monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
+            monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+            monkeypatch.setenv("HF_TOKEN", token)
+            monkeypatch.setattr(space_repo, "POLL", 0.0)
+            monkeypatch.setattr(deploy, "ROOT", space)
+            status = 0
+            try:
+                deploy.main([repo_id, *arguments])
+            except SystemExit as stopped:
+                status = stopped.code
+        out, err = capsys.readouterr()
+        return account, status, out, err
 
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            asked.append((self.path, body))
-            answer = b'{"error": "no right to write"}'
-            if self.path == "/api/repos/create":
-                url = f"http://127.0.0.1:{server.server_port}/spaces/you/abn"
-                answer = json.dumps({"url": url, "name": "you/abn"}).encode()
-            elif "/preupload/" in self.path:
-                files = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in names(body)]
-                answer = json.dumps({"files": files}).encode()
-            self.send_response(403 if "/commit/" in self.path else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    return run
 
-    def names(body):
-        return json.loads(body)["files"]
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    code = f"from pathlib import Path; from abn.space import deploy; deploy.push('you/abn', root=Path({str(space)!r}))"
-    surroundings = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_TOKEN": "hf_x"}
-    surroundings.pop("HF_HUB_OFFLINE", None)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=surroundings, capture_output=True, text=True)
-    server.shutdown()
-    server.server_close()
-    uploaded = {file["path"] for path, body in asked if "/preupload/" in path for file in names(body)}
-    assert uploaded == set(deploy.pushed()), done.stderr[-2000:]
-    assert "403" in done.stderr
-    create = json.loads(next(body for path, body in asked if path == "/api/repos/create"))
-    assert (create["type"], create["sdk"]) == ("space", "gradio")
+def last_line(words: str) -> str:
+    return words.strip().splitlines()[-1]
+
+
+def test_a_free_account_gets_a_zero_gpu_space(space, deployed):
+    account, status, out, err = deployed(Account())
+    assert status == 0, err
+    assert (account.hardware, account.private, account.volumes, account.variables) == ("zero-a10g", False, [], {})
+    assert account.files == {name: (space / name).read_bytes() for name in deploy.pushed()}
+    assert last_line(out) == f"{account.url}/spaces/you/abn"
+    assert [line.split()[-1] for line in out.splitlines()[1:-1]] == ["BUILDING", "APP_STARTING", "RUNNING"]
+
+
+def test_the_options_go_together(deployed):
+    account, status, _, err = deployed(Account(), "--private", "--hardware", "zero-a10g", "--bucket", "you/pictures")
+    assert status == 0, err
+    assert account.private
+    assert account.volumes == [{"type": "bucket", "source": "you/pictures", "mountPath": "/data"}]
+    assert account.variables == {"ABN_SHARES": "/data/shares"}
+
+
+@pytest.mark.parametrize(
+    ("account", "arguments", "words"),
+    [
+        (
+            {},
+            ["--hardware", "cpu-basic"],
+            ["402", "requires a PRO subscription", "leave --hardware out", "two ZeroGPU"],
+        ),
+        ({"zero_spaces": 2}, [], ["402", "maximum number", "A free account may have two ZeroGPU Spaces: free one"]),
+        ({}, ["--hardware", "t4-small"], ["402", "t4-small is paid by the hour", "settings/billing"]),
+        ({}, ["--hardware", "a-toaster"], ["400", "must be one of", "a-toaster"]),
+        ({}, ["--bucket", "you/none"], ["404", "hf buckets create you/none"]),
+    ],
+)
+def test_a_refusal_is_a_sentence_with_what_to_do(account, arguments, words, deployed):
+    account, status, out, err = deployed(Account(**account), *arguments)
+    assert status == 2
+    assert not account.files
+    assert out == ""
+    assert err.startswith("error: you/abn was not created: ")
+    assert len(err.splitlines()) == 1
+    assert [one for one in words if one not in err] == []
+
+
+def test_who_is_not_logged_in_is_told_how(deployed):
+    _, status, _, err = deployed(Account(), token="hf_old")
+    assert (status, "401" in err, "`hf auth login`" in err) == (2, True, True)
+
+
+def test_a_token_that_may_not_write_there(deployed):
+    _, status, _, err = deployed(Account(), repo_id="someone/abn")
+    assert (status, "403" in err, "a token that may write there" in err) == (2, True, True)
+    assert 'namespace "someone"' in err
+
+
+def test_a_name_that_is_taken_by_what_is_no_space(deployed):
+    account = Account()
+    account.answers["/api/repos/create"] = (409, {"error": "This name is reserved"})
+    _, status, _, err = deployed(account)
+    assert (status, "409" in err, "choose another name" in err) == (2, True, True)
+
+
+@pytest.mark.parametrize("hardware", ["cpu-basic", "t4-small", "zero-a10g"])
+def test_a_space_that_exists_keeps_its_hardware(hardware, deployed):
+    account, status, out, err = deployed(Account(exists=True, hardware=hardware, zero_spaces=2))
+    assert status == 0, err
+    assert (account.hardware, "/api/spaces/you/abn/hardware" in [path for _, path, _ in account.asked]) == (
+        hardware,
+        False,
+    )
+    assert account.files
+    assert "its hardware too" in out
+
+
+def test_a_space_that_exists_gets_what_it_is_told_to(deployed):
+    account = Account(exists=True, hardware="zero-a10g")
+    other = {"type": "model", "source": "you/weights", "mountPath": "/models", "readOnly": True}
+    account.volumes = [other, {"type": "bucket", "source": "you/old", "mountPath": "/data"}]
+    account, status, _, err = deployed(account, "--hardware", "cpu-basic", "--bucket", "you/pictures")
+    assert status == 0, err  # the 402 is for creating one
+    assert account.hardware == "cpu-basic"
+    assert account.volumes == [other, {"type": "bucket", "source": "you/pictures", "mountPath": "/data"}]
+    assert account.variables == {"ABN_SHARES": "/data/shares"}
+
+
+def test_a_build_that_fails_shows_the_end_of_its_log(deployed):
+    account = Account(stages=["BUILDING", "BUILD_ERROR"])
+    account.build_log = [f"step {number}" for number in range(30)] + [
+        "ERROR: No matching distribution found for tourch"
+    ]
+    account, status, out, err = deployed(account)
+    assert status == 2
+    assert err.splitlines()[0] == "step 11"
+    assert err.splitlines()[-2] == "ERROR: No matching distribution found for tourch"
+    assert last_line(err).startswith(f"error: {account.url}/spaces/you/abn does not run: BUILD_ERROR")
+    assert last_line(out).endswith("BUILD_ERROR")
+
+
+def test_an_app_that_fails_shows_the_end_of_its_own_log(deployed):
+    account = Account(stages=["BUILDING", "APP_STARTING", "RUNTIME_ERROR"])
+    account.build_log, account.run_log = ["all built"], ["Traceback", "ZeroDivisionError: division by zero"]
+    _, status, _, err = deployed(account)
+    assert (status, "ZeroDivisionError" in err, "all built" in err) == (2, True, False)
+
+
+def test_the_build_before_is_not_taken_for_this_one(deployed):
+    account = Account(exists=True, hardware="zero-a10g", stages=["OLD", "RUNNING_BUILDING", "RUNNING"])
+    fresh = account.runtime
+
+    def runtime():  # right after a push the Hub may still say what it said before
+        return {**told, "stage": "RUNNING", "sha": "0" * 40} if (told := fresh())["stage"] == "OLD" else told
+
+    account.runtime = runtime
+    _, status, out, err = deployed(account)
+    assert status == 0, err
+    assert [line.split()[-1] for line in out.splitlines()[2:-1]] == ["RUNNING", "RUNNING_BUILDING", "RUNNING"]
+
+
+def test_a_paused_space_is_said_to_be(deployed):
+    account, status, out, _ = deployed(Account(exists=True, hardware="cpu-basic", stages=["PAUSED"]))
+    assert (status, last_line(out)) == (
+        0,
+        f"{account.url}/spaces/you/abn (PAUSED: restart it on its page, under Settings)",
+    )
+
+
+def test_a_hub_that_fails_for_a_moment_is_asked_again(deployed):
+    account = Account(stages=["RUNNING"])
+    account.outages = 3
+    _, status, _, err = deployed(account)
+    assert (status, account.outages) == (0, 0), err
+
+
+def test_a_hub_that_stays_away_is_given_up(deployed):
+    account = Account()
+    account.outages = 1000
+    _, status, _, err = deployed(account)
+    assert (status, "was pushed to, but cannot be watched: the Hub answered 503" in err) == (2, True)
+
+
+def test_ctrl_c_leaves_it_building(deployed, monkeypatch):
+    def interrupt(self, commit, report):
+        report("BUILDING")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(space_repo.SpaceRepo, "wait", interrupt)
+    account, status, out, _ = deployed(Account())
+    assert (status, last_line(out)) == (0, f"It goes on building: {account.url}/spaces/you/abn")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["you/abn", "--bucket", "pictures"], "--bucket takes you/name of a storage bucket; got 'pictures'"),
+        (["you/abn", "--hardware", "T4 small"], "--hardware takes the Hub's name, such as zero-a10g; got 'T4 small'"),
+        (["a/b/c"], "a Space is named you/name; got 'a/b/c'"),
+    ],
+)
+def test_options_that_can_be_nothing_are_refused_before_anything_is_sent(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        deploy.main(arguments)
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch, capsys):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(SystemExit) as stopped:
+        deploy.main(["you/abn"])
+    assert stopped.value.code == 2
+    assert "error: the Hub cannot be reached: " in capsys.readouterr().err

@@ -13,7 +13,7 @@ from abn.space.gallery import Gallery
 from abn.space.models import Models
 from abn.space.serving import Serving
 from abn.space.share_link import Linked, ShareLink, read
-from abn.space.shares import Shares
+from abn.space.shares import Shares, outlives_restart
 
 REQUEST = SimpleNamespace(headers={})
 
@@ -81,3 +81,39 @@ def test_drawings_can_be_shared_where_real_pictures_have_come(tiny_imagenette, l
     assert gallery.by_id("unicorn-drawn") is None
     real = gallery.of_class("church")[0]
     assert gallery.by_id(real.id) == real
+
+
+def test_a_link_says_how_long_it_lives_where_the_disk_is_not_kept(tmp_path):
+    file = tmp_path / "own.png"
+    made_up_picture().save(file)
+    with gr.Blocks():
+        gallery = Gallery(tmp_path / "none", may_download=False)
+        shares = Shares(tmp_path / "shares", until_restart=True)
+        link = ShareLink(gallery, shares, Models(Serving("compact")))
+    _, words = asked(link, file)
+    assert "sees the picture, until the Space restarts, 7 days at most:" in words
+    assert "Space が再起動するまで(最長 7 日間)" in words
+    assert "for 7 days" not in words
+
+
+@pytest.mark.parametrize(
+    ("space", "shares", "lasts"),
+    [
+        (None, None, True),
+        ("you/abn", None, False),
+        ("you/abn", "/data/shares", False),  # /data without a bucket
+        ("you/abn", "/elsewhere/shares", True),
+    ],
+)
+def test_what_a_restart_takes_along(space, shares, lasts, monkeypatch):
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    if space:
+        monkeypatch.setenv("SPACE_ID", space)
+    assert outlives_restart(shares) is lasts
+
+
+def test_a_bucket_outlives_a_restart(monkeypatch):
+    monkeypatch.setenv("SPACE_ID", "you/abn")
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) == "/data")
+    assert outlives_restart("/data/shares")
+    assert not outlives_restart(None)

@@ -17,7 +17,7 @@ from .faults import or_say_why
 from .gallery import Gallery
 from .models import Models
 from .shares import DAYS, Shares
-from .words import both, label, say
+from .words import LANGUAGES, WORDS, both, label, language_of, say
 
 CSS = """
 #abn-share-row { align-items: center; gap: 10px; }
@@ -70,6 +70,12 @@ def read(query: Mapping[str, str], views: tuple[str, ...]) -> Linked:
     )
 
 
+def life(shares: Shares) -> dict[str, str]:
+    """How long a kept picture lives, in each language."""
+    words = WORDS["share_restart" if shares.until_restart else "share_days"]
+    return {language: words[language].format(days=DAYS) for language in LANGUAGES}
+
+
 class ShareLink:
     """The button, its small print and its link. Call inside `gr.Blocks`."""
 
@@ -77,7 +83,7 @@ class ShareLink:
         self.gallery, self.shares, self.models = gallery, shares, models
         with gr.Row(elem_id="abn-share-row"):
             self.button = gr.Button(label("share"), size="sm", elem_id="abn-share", min_width=110)
-            gr.HTML(f"<p>{both('share_about', days=DAYS)}</p>", elem_id="abn-share-about", js_on_load=None)
+            gr.HTML(f"<p>{both('share_about', life=life(shares))}</p>", elem_id="abn-share-about", js_on_load=None)
         self.query = gr.Textbox(visible=False)
         self.link = gr.HTML(elem_id="abn-share-link", js_on_load=None)
 
@@ -113,7 +119,7 @@ class ShareLink:
             asked = {"example": example} if example else {"share": self.shares.keep(picture)}
         asked |= {"alpha": f"{alpha:g}", "view": view, "colours": colours, "stretch": int(stretch)}
         asked["model"] = choice or self.models.serving.current.name
-        words = both("share_link_example" if example else "share_link", days=DAYS)
+        words = both("share_link_example" if example else "share_link", life=life(self.shares))
         return "?" + urlencode(
             asked
         ), f'<p role="status">{words}<br><a href="#" target="_blank" rel="noopener"></a></p>'
@@ -128,6 +134,7 @@ class ShareLink:
         else:
             return None
         if found is None:
-            gr.Warning(say("share_gone", request, days=DAYS), title=html.escape(say("share", request)))
+            kept = life(self.shares)[language_of(request)]
+            gr.Warning(say("share_gone", request, life=kept), title=html.escape(say("share", request)))
             return None
         return str(found)

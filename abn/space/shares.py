@@ -25,11 +25,31 @@ OWN = re.compile(r"\.?[A-Za-z0-9_-]{22}(\.png)?")
 HOUR = 3600  # seconds
 
 
+def outlives_restart(shares: str | None) -> bool:
+    """Whether kept pictures are still there when the machine has restarted. A Space's disk is not kept, /data without
+    a bucket included; a folder that was chosen elsewhere is taken to be."""
+    if not os.environ.get("SPACE_ID"):
+        return True
+    if not shares:
+        return False
+    chosen = Path(shares).resolve()
+    return os.path.ismount("/data") if chosen.is_relative_to("/data") else True
+
+
 class Shares:
     """A folder of kept pictures. Safe from any thread."""
 
-    def __init__(self, folder: str | Path, *, lifetime: float = LIFETIME, at_most: int = AT_MOST):
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        lifetime: float = LIFETIME,
+        at_most: int = AT_MOST,
+        until_restart: bool = False,
+    ):
+        """Args: until_restart: whether the folder is lost when the machine restarts, as a Space's own disk is."""
         self.folder = Path(folder)
+        self.until_restart = until_restart
         self.lifetime, self.at_most = lifetime, at_most
         self._lock = threading.Lock()
 

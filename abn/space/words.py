@@ -148,20 +148,25 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "share": {"en": "Share", "ja": "共有"},
     "share_about": {
-        "en": "A link to what you see. Your own picture is kept for it for {days} days, under a random address and "
+        "en": "A link to what you see. Your own picture is kept for it {life}, under a random address and "
         "without its metadata. Nothing is kept unless you press Share.",
-        "ja": "今見えているものへのリンクを作ります。ご自分の画像は、そのために {days} 日間、推測できないアドレスで"
+        "ja": "今見えているものへのリンクを作ります。ご自分の画像は、そのために{life}、推測できないアドレスで"
         "メタデータを除いて保存されます。押さなければ保存されません。",
     },
     "share_link": {
-        "en": "Whoever has this link sees the picture, for {days} days:",
-        "ja": "このリンクを知っている人は {days} 日間この画像を見られます:",
+        "en": "Whoever has this link sees the picture, {life}:",
+        "ja": "このリンクを知っている人は{life}この画像を見られます:",
     },
     "share_link_example": {"en": "The link:", "ja": "リンク:"},
     "share_nothing": {"en": "There is no picture to share yet.", "ja": "共有する画像がまだありません。"},
     "share_gone": {
-        "en": "The picture of this link is gone. Pictures are kept for {days} days.",
-        "ja": "このリンクの画像はもうありません。画像の保存期間は {days} 日です。",
+        "en": "The picture of this link is gone. Pictures are kept {life}.",
+        "ja": "このリンクの画像はもうありません。画像は{life}保存されます。",
+    },
+    "share_days": {"en": "for {days} days", "ja": " {days} 日間"},
+    "share_restart": {
+        "en": "until the Space restarts, {days} days at most",
+        "ja": " Space が再起動するまで(最長 {days} 日間)",
     },
     "compare_about": {
         "en": "One picture, several ways to ask what mattered. They often disagree; the curves say which to believe: "
