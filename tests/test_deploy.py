@@ -13,9 +13,12 @@ import huggingface_hub.constants
 import pytest
 import yaml
 from helpers import ROOT
+from packaging.requirements import Requirement
+from packaging.version import Version
 from space_hub_stand_in import Account, space_hub
 
 from abn.space import deploy, space_repo
+from abn.space.zero_gpu import PYTHONS, TORCH
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # the Hub's
 LARGEST = 10_000_000  # bytes; above it, git there wants LFS or Xet
@@ -68,12 +71,54 @@ def test_the_front_matter_is_valid(space, card):
 
 
 def test_the_gradio_of_the_card_is_one_that_the_requirements_allow(space, card):
-    from packaging.requirements import Requirement
-
-    lines = (space / "requirements.txt").read_text().splitlines()
-    wanted = {found.name: found.specifier for found in map(Requirement, filter(None, lines))}
+    wanted = ranges(space)
     assert wanted["gradio"].contains(card["sdk_version"])
     assert wanted["gradio"].contains(version("gradio"))
+
+
+def ranges(space) -> dict:
+    lines = (space / "requirements.txt").read_text().splitlines()
+    return {found.name: found.specifier for found in map(Requirement, filter(None, lines))}
+
+
+REFUSED = ("2.9.0", "2.12.0", "2.13.1", "2.14.0", "2.14.1", "2.15.0", "2.16.0")  # releases, and ones that may come
+
+
+def test_the_newest_torch_allowed_is_one_that_zero_gpu_takes(space, card):
+    wanted = ranges(space)
+    newest = max((v for v in (*TORCH, *REFUSED) if wanted["torch"].contains(v)), key=Version)
+    assert newest in TORCH
+    pairs = [TORCH[v] for v in TORCH if wanted["torch"].contains(v)]
+    visions = (*TORCH.values(), "0.28.1", "0.29.0", "0.29.2", "0.30.0")
+    assert max((v for v in visions if wanted["torchvision"].contains(v)), key=Version) == TORCH[newest]
+    assert wanted["torch"].contains("2.11.0")
+    assert all(wanted["torchvision"].contains(v) for v in pairs)
+    assert card["python_version"] in PYTHONS
+
+
+@pytest.mark.slow
+def test_pip_resolves_the_requirements_to_what_zero_gpu_takes(space, card, tmp_path):
+    """As a Space's build does: Python 3.12, beside `gradio[oauth,mcp]` of the card and `spaces`."""
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 36)]
+    platforms += ["manylinux1_x86_64", "manylinux2010_x86_64", "manylinux2014_x86_64", "linux_x86_64"]
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    pip = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "--quiet", "install"]
+    if subprocess.run([*pip, "pip>=25.1"], capture_output=True).returncode:  # it resolves without downloading
+        pytest.skip("no package index at hand")
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [*pip, "--dry-run", "--ignore-installed", "--report", report, "--target", tmp_path / "none"]
+        + ["--python-version", "3.12", "--implementation", "cp", "--only-binary", ":all:"]
+        + [word for name in platforms for word in ("--platform", name)]
+        + [f"gradio[oauth,mcp]=={card['sdk_version']}", "spaces", "-r", space / "requirements.txt"],
+        env={**os.environ, "PIP_CONFIG_FILE": os.devnull},  # a machine's own constraints are not a Space's
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    chosen = {one["metadata"]["name"]: one["metadata"]["version"] for one in json.loads(report.read_text())["install"]}
+    assert chosen["torchvision"] == TORCH[chosen["torch"]]
+    assert chosen["gradio"] == card["sdk_version"]
 
 
 @pytest.mark.parametrize("present", [False, True])
