@@ -252,12 +252,12 @@ def trainer_of(
 # Threads and waiting
 
 
-def wait_for(condition, seconds: float = 30) -> None:
-    """Return as soon as `condition()` holds."""
+def wait_for(condition, seconds: float = 30, every: float = 0.02) -> None:
+    """Return as soon as `condition()` holds, which is looked at `every` so many seconds."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def in_threads(work, count: int) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,7 +84,6 @@ def hub(folder: Path, repo_id: str = REPO, mode: str = "ok"):
     finally:
         released.set()
         server.shutdown()
-        time.sleep(0.01)
         server.server_close()
 
 

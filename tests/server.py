@@ -4,12 +4,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from helpers import ROOT, wait_for
 
 
 def free_port() -> int:
@@ -43,7 +42,8 @@ def started(tmp: Path, *arguments: str, **environment: str):
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait(url, process, log)
+        wait_for(lambda: process.poll() is not None or _answers(url), 120, every=0.1)
+        assert process.poll() is None, f"the app did not start:\n{log.read_text()[-3000:]}"
         yield process, url, log
     finally:
         process.terminate()
@@ -53,14 +53,9 @@ def started(tmp: Path, *arguments: str, **environment: str):
             process.kill()
 
 
-def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"the app did not start:\n{log.read_text()[-3000:]}")
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False

@@ -5,7 +5,6 @@ import base64
 import io
 import json
 import re
-import time
 import urllib.request
 
 import load
@@ -14,7 +13,7 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from helpers import made_up_picture, reference_written, tiny_model
+from helpers import made_up_picture, reference_written, tiny_model, wait_for
 from hub_stand_in import hub
 from PIL import Image
 from server import app
@@ -248,11 +247,8 @@ def test_a_hundred_validation_pictures(client, validation_pictures):
 
 def wait_for_state(url, seconds=150):
     client = Client(url, verbose=False)
-    end = time.monotonic() + seconds
-    while (found := client.predict(api_name="/model"))["state"] == "loading":
-        assert time.monotonic() < end
-        time.sleep(0.5)
-    return client, found
+    wait_for(lambda: client.predict(api_name="/model")["state"] != "loading", seconds)
+    return client, client.predict(api_name="/model")
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
 """Requests that wait together share a forward pass, and each gets its own answer."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
-from helpers import in_threads, made_up_picture
+from helpers import in_threads, made_up_picture, wait_for
 
 from abn import Explainer
 from abn.space.batching import Batcher
@@ -21,9 +20,7 @@ class Watched:
     def __call__(self, pictures, view):
         self.batches.append([picture.size for picture in pictures])
         if self.hold and len(self.batches) == 1:
-            end = time.monotonic() + 20
-            while len(self.waiting()) < self.hold and time.monotonic() < end:
-                time.sleep(0.01)
+            wait_for(lambda: len(self.waiting()) >= self.hold)
         if any(picture.size == (13, 13) for picture in pictures):
             raise ValueError("an unlucky picture")
         return self.explainer(pictures, view=view)

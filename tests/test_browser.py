@@ -5,7 +5,6 @@ import io
 import json
 import re
 import shutil
-import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -77,11 +76,21 @@ def page(browser, url):
     page.on("request", lambda request: page.elsewhere.append(request.url))
     page.goto(url)
     page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
-    page.wait_for_timeout(500)
+    settled(page)
     yield page
     assert page.faults == []
     assert [asked for asked in page.elsewhere if not asked.startswith((url, "data:", "blob:"))] == []
     page.close()
+
+
+def settled(page) -> None:
+    """Wait until nothing loads or fades any more, and what is there has been painted."""
+    page.wait_for_function(
+        """() => document.readyState === 'complete' && !document.querySelector('.generating, .translucent, .eta-bar')
+            && document.getAnimations().every((a) => a.playState !== 'running'
+                || a.effect.getComputedTiming().endTime === Infinity)"""
+    )
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def upload(page, file) -> None:
@@ -98,11 +107,10 @@ def upload(page, file) -> None:
 
 def shown(page) -> np.ndarray:
     """The overlay's pixels on the screen."""
-    page.wait_for_timeout(150)
+    settled(page)
     box = page.locator(LAYERS).bounding_box()
     clip = {key: round(value) for key, value in box.items()}
-    page.screenshot(path="/tmp/abn-shown.png", clip=clip)
-    with Image.open("/tmp/abn-shown.png") as picture:
+    with Image.open(io.BytesIO(page.screenshot(clip=clip))) as picture:
         return np.asarray(picture.convert("RGB")).astype(int)
 
 
@@ -645,6 +653,10 @@ def frames(page) -> int:
 
 def test_the_camera_is_explained_while_its_tab_is_open(filmed, url):
     page = filmed.new_page()
+    page.add_init_script(
+        """const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wanted) => window.filmed = await ask(wanted);"""
+    )
     page.goto(url)
     page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
     page.get_by_role("tab", name="Live").click()
@@ -657,9 +669,10 @@ def test_the_camera_is_explained_while_its_tab_is_open(filmed, url):
     )
     assert size == [341, 256, 341, 256]
     page.get_by_role("tab", name="Explain").click()
-    time.sleep(0.5)
+    page.wait_for_function("() => window.filmed.getTracks().every((track) => track.readyState === 'ended')")
     stopped = frames(page)
-    time.sleep(1)
+    page.locator("#abn-examples button", has_text="golf ball").click()  # an answer later none has come
+    page.wait_for_function("() => document.querySelector('#abn-verdict').innerText.includes('golf ball')")
     assert frames(page) == stopped
     assert page.locator("#abn-live").count() == 0 or "camera is off" in page.locator("#abn-live").text_content()
     page.close()
@@ -716,7 +729,7 @@ def test_axe_finds_no_serious_violation(browser, url, scheme, width):
     for tab, selector in ready.items():
         page.get_by_role("tab", name=tab).click()
         page.wait_for_selector(selector, timeout=60000)
-        page.wait_for_timeout(400)
+        settled(page)
         for violation in axe.run(page).response["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 found += [(tab, violation["id"], node["html"][:160]) for node in violation["nodes"]]

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT, TINY, run_here
+from helpers import ROOT, TINY, run_here, wait_for
 from PIL import Image
 from safetensors.torch import load_file
 from server import free_port
@@ -200,12 +201,12 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_p
         shutil.rmtree(out / ".writing", ignore_errors=True)  # else it would be killed before it writes
         resume = ["--resume"] if list(out.glob("checkpoint-*")) else []
         process = start(*arguments, "--checkpoint", out, *resume)
-        while awaited is not None and process.poll() is None:
-            if (out / awaited).exists():
+        if awaited is not None:
+            seen = partial(Path.exists, out / awaited)
+            wait_for(lambda seen=seen, process=process: seen() or process.poll() is not None, 240, every=0.002)
+            if process.poll() is None:
                 process.kill()
                 killed += 1
-                break
-            time.sleep(0.002)
         assert process.wait() in (0, -9)
         for folder in checkpoints(out)[-1:]:  # what would be resumed is whole
             assert {"ema.safetensors", "optimizer.pt", "trainer_state.json"} <= {file.name for file in folder.iterdir()}

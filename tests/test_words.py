@@ -1,25 +1,62 @@
 """What the page says: every word in both languages, with the same fields, and the visitor's language chosen."""
 
+import ast
 import re
 import string
 from types import SimpleNamespace
 
 import pytest
+from helpers import ROOT
 
 from abn.methods import METHODS
-from abn.space.words import I18N, LANGUAGES, PREFIX, WORDS, both, language_of, say
+from abn.space.words import I18N, LANGUAGES, WORDS, both, label, language_of, say
+
+JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+PREFIXES = ("method", "sign", "view", "colours", "gallery")  # of choices, see `worded`
+ASKING = ("both", "say", "label", "with_names")  # functions whose first argument is a key
 
 
 def fields(words: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(words) if name}
 
 
+def nodes(kind):
+    """The nodes of a kind in all of the page's code."""
+    for file in sorted((ROOT / "abn" / "space").glob("**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, kind):
+                yield node
+
+
 @pytest.mark.parametrize("key", WORDS)
 def test_every_word_is_there_in_both_languages(key):
     assert set(WORDS[key]) == set(LANGUAGES)
-    assert fields(WORDS[key]["en"]) == fields(WORDS[key]["ja"])
-    assert all(WORDS[key].values())
-    assert I18N.translations["ja"][PREFIX + key] == WORDS[key]["ja"]
+    english, japanese = WORDS[key]["en"], WORDS[key]["ja"]
+    assert fields(english) == fields(japanese)
+    assert english
+    assert not JAPANESE.search(english)
+    assert JAPANESE.search(japanese) or not re.search("[a-z]+ [a-z]+", english)  # a name may stay as it is
+
+
+def test_every_key_that_is_asked_for_is_there_with_its_fields():
+    asked = 0
+    for call in nodes(ast.Call):
+        name = getattr(call.func, "id", None)
+        if name in ASKING and call.args and isinstance(key := call.args[0], ast.Constant):
+            assert key.value in WORDS
+            if name in ("both", "say") and all(keyword.arg for keyword in call.keywords):
+                assert {keyword.arg for keyword in call.keywords} == fields(WORDS[key.value]["en"]), key.value
+            asked += 1
+    assert asked > 50
+
+
+def test_every_word_is_used():
+    """By its key, or by the beginning that a name follows."""
+    keys = {id(key) for held in nodes(ast.Dict) for key in held.keys}  # those of the words themselves
+    named = {node.value for node in nodes(ast.Constant) if id(node) not in keys}
+    begun = {parts.values[0].value for parts in nodes(ast.JoinedStr) if isinstance(parts.values[0], ast.Constant)}
+    begun |= {f"{name}_" for name in named if isinstance(name, str)} & {f"{name}_" for name in PREFIXES}
+    assert [key for key in WORDS if key not in named and not key.startswith(tuple(begun))] == []
 
 
 def test_every_method_has_a_name():
@@ -36,6 +73,12 @@ def test_the_browsers_first_language_decides():
     assert language_of(asking("de")) == language_of(asking("")) == language_of(None) == "en"
     assert say("edit_undo", asking("ja")) == "元に戻す"
     assert say("compare_done", None, name="church") == "Explained class: church"
+
+
+def test_labels_of_components_are_translated_by_gradio():
+    assert label("edit_undo").key == "abn_edit_undo"
+    assert I18N.translations["ja"]["abn_edit_undo"] == "元に戻す"
+    assert I18N.translations["en"]["abn_edit_undo"] == "Undo"
 
 
 def test_what_a_visitor_wrote_is_escaped():
