@@ -1,7 +1,7 @@
 """From a picture to its explanation: the one pipeline, used by Python, the Space and its API alike."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -220,17 +220,20 @@ class Explainer:
         raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
 
     def _explain(self, pictures: list[Image.Image], method: Method, target: int | None, view: str) -> list[Explanation]:
-        """Pictures of equal input shape share a forward."""
+        explanations: dict[int, Explanation] = {}
+        for chosen in self.batches(pictures, view):
+            made = self._one_batch([pictures[i] for i in chosen], method, view, target)
+            explanations.update(zip(chosen, made, strict=True))
+        return [explanations[index] for index in range(len(pictures))]
+
+    def batches(self, pictures: Sequence[Image.Image], view: str) -> Iterator[list[int]]:
+        """The pictures' places, in batches: those of equal input shape share a forward."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
             groups[self.processor.geometry((picture.height, picture.width), view).crop].append(index)
-        explanations: dict[int, Explanation] = {}
         for members in groups.values():
             for start in range(0, len(members), BATCH):
-                chosen = members[start : start + BATCH]
-                made = self._one_batch([pictures[i] for i in chosen], method, view, target)
-                explanations.update(zip(chosen, made, strict=True))
-        return [explanations[index] for index in range(len(pictures))]
+                yield members[start : start + BATCH]
 
     def _one_batch(self, batch: list[Image.Image], method: Method, view: str, target: int | None) -> list[Explanation]:
         """In halves where the GPU's memory does not hold the whole."""

@@ -1,4 +1,4 @@
-"""Which explainer a network takes."""
+"""What kind of network a checkpoint holds: which explainer it takes, which architecture it is."""
 
 from transformers import PreTrainedModel, ViTForImageClassification
 
@@ -12,3 +12,10 @@ def kind_of(model: PreTrainedModel) -> type[Explainer]:
     if isinstance(model, ViTForImageClassification):
         return VitExplainer
     return Explainer if model.config.multitask is None else MultiTaskExplainer
+
+
+def check_network(arch: str | None, config, checkpoint: str) -> None:
+    """Raises: ValueError: --arch, where it is given, is not the checkpoint's network."""
+    own = getattr(config, "arch", config.model_type)
+    if arch is not None and arch != own:
+        raise ValueError(f"--arch {arch} contradicts {checkpoint}, which is a {own}; leave it out")

@@ -1,11 +1,14 @@
 """Explaining a multi-task network: scores of all tasks, and the map of one of them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from .explanation import Explainer, Explanation, Passed, Picture
-from .methods import METHODS, Method, Parts
+from .methods import METHODS, Method, Parts, method_named
 from .modeling_multitask import margins
+from .pictures import load_rgb
 
 
 def _strongest(maps: Tensor) -> Tensor:
@@ -60,6 +63,33 @@ class MultiTaskExplainer(Explainer):
     def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
         """Raises: ValueError: always; there is one map a task, and no single one to edit."""
         raise ValueError("this network has an attention map for every task; only a single one can be edited")
+
+    @torch.no_grad()
+    def every_task(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        method: str = "attention",
+        view: str = "model",
+        tasks: Sequence[str | int] | None = None,
+    ) -> list[dict[str, Explanation]]:
+        """For each picture, its explanation for every task, or for `tasks`, from one forward pass: name -> explanation.
+
+        Raises:
+            As `__call__`.
+        """
+        how, opened = method_named(method, self.methods), [load_rgb(picture) for picture in pictures]
+        indices = [self.target_index(task) for task in (range(len(self.labels)) if tasks is None else tasks)]
+        found: list[dict[str, Explanation]] = [{} for _ in opened]
+        for members in self.batches(opened, view):
+            batch = [opened[i] for i in members]
+            passed = self.forward(batch, view)
+            for index in indices:
+                targets = torch.full_like(passed.targets, index)
+                made = self._made(batch, how, view, Passed(passed.pixels, passed.parts, targets))
+                for place, explanation in zip(members, made, strict=True):
+                    found[place][self.labels[index]] = explanation
+        return found
 
     @torch.no_grad()
     def parts(self, pixels: Tensor) -> Parts:

@@ -3,27 +3,35 @@
     python -m abn.visualize --checkpoint abn/weights/compact --imagenette-root data --out-dir outputs --no-display
     python -m abn.visualize --checkpoint digits --data mnist-pictures/val --method rollout --out-dir outputs
     python -m abn.visualize --checkpoint checkpoint/checkpoint-710 --pictures holiday --out-dir outputs
+    python -m abn.visualize --checkpoint faces --pictures face.jpg --target smiling
 
 On Imagenette, or on the class folders of --data: OUT/PREFIX_attentions.png, pairs of picture and overlay, one a class,
 titled with the true class, the predicted one and its confidence, green where right and red where wrong. With
---pictures: an overlay a picture in OUT/PREFIX_overlays, and OUT/PREFIX_scores.csv.
+--pictures: an overlay a picture in OUT/PREFIX_overlays, and OUT/PREFIX_scores.csv. A multi-task network gives one
+for every task, or for --target: in a row a picture, or with --pictures in OUT/PREFIX_overlays/PICTURE/TASK.png.
 """
 
 import argparse
 import csv
 import os
+import re
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from tqdm import tqdm
 
 from . import imagenette
 from .explanation import BATCH, Explainer, Explanation
 from .folders import HIDDEN, LeftOut, class_folders, pictures_in
+from .kinds import check_network
 from .lettering import for_plot, style
+from .methods import method_named
+from .multitask import MultiTaskExplainer
 from .names import cell, file_name, print_anything, same, shown
 from .pictures import load_rgb
 
@@ -33,6 +41,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         prog="python -m abn.visualize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
+        "-c",
         "--checkpoint",
         "--ckpt",
         type=os.path.expanduser,
@@ -40,14 +49,19 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="a folder, a Trainer's checkpoint-N folder, a .safetensors file, a Hub id, or 'compact': the bundled one",
     )
     parser.add_argument(
-        "--pictures", metavar="DIR", type=os.path.expanduser, help="one's own pictures, in place of Imagenette"
+        "--pictures",
+        metavar="PATH",
+        type=os.path.expanduser,
+        help="one's own pictures, a folder or one file, in place of Imagenette",
     )
     parser.add_argument(
         "--data", metavar="DIR", type=os.path.expanduser, help="any folder of class folders, in place of Imagenette"
     )
-    parser.add_argument("--imagenette-root", type=os.path.expanduser, default="data")
+    parser.add_argument("--imagenette-root", "--data-root", type=os.path.expanduser, default="data")
     parser.add_argument("--imagenette-size", choices=imagenette.SIZES)
     parser.add_argument("--split", choices=("val", "train"), default="val")
+    parser.add_argument("--num-classes", type=int, help="only the first so many classes; default: all")
+    parser.add_argument("--target", help="the class or task to explain, a name or an index; default: the predicted one")
     parser.add_argument("--index", type=int, default=0, help="which picture of each class: 0 is the first")
     parser.add_argument("--view", choices=("model", "whole"), help="default: whole on --pictures, else model")
     parser.add_argument("--method", default="attention", help="see abn.methods; a wrong name lists the right ones")
@@ -56,14 +70,22 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--prefix", default="abn")
     parser.add_argument("--dpi", type=int, default=200)
     parser.add_argument("--no-display", action="store_true", help="only write files")
+    parser.add_argument("-a", "--arch", help="refuse a checkpoint of another network")
+    parser.add_argument("-j", "--workers", type=int, default=os.cpu_count() or 1, help="decoding threads")
+    parser.add_argument("--test-batch", type=int, default=BATCH, help="pictures opened at a time, with --pictures")
     parser.add_argument("--cpu", action="store_true", help="even where there is CUDA")
+    parser.add_argument("--gpu-id", help="the CUDA device to use (default: 0), or 'cpu'")
     args = parser.parse_args(argv)
+    for name in ("dpi", "workers", "test_batch", "num_classes"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} must be 1 or more; got {value}")
+    if not re.fullmatch(r"(\d+(,\d+)*|cpu)?", args.gpu_id or ""):
+        parser.error(f"--gpu-id must be 'cpu' or a CUDA device such as 0; got {args.gpu_id!r}")
     if not 0 <= args.attention_alpha <= 1:
         parser.error(f"--attention-alpha must be between 0 and 1; got {args.attention_alpha}")
     if args.data and args.pictures:
         parser.error("--data and --pictures contradict each other")
-    if args.dpi < 1:
-        parser.error(f"--dpi must be 1 or more; got {args.dpi}")
     return args
 
 
@@ -71,13 +93,48 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     print_anything()
     try:
-        explainer = Explainer.from_pretrained(args.checkpoint, device="cpu" if args.cpu else None)
+        explainer = Explainer.from_pretrained(args.checkpoint, device=device(args.gpu_id, args.cpu))
+        check_network(args.arch, explainer.model.config, args.checkpoint)
+        args.target = target_of(explainer, args.target, args.method)
         written = own_pictures(explainer, args) if args.pictures else one_a_class(explainer, args)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"wrote {' and '.join(map(str, written))}")
     return 0
+
+
+def device(gpu_id: str | None, cpu: bool) -> str | None:
+    """The device of --gpu-id, of several the first; the CPU where it is asked for, or where there is no CUDA.
+
+    Raises:
+        ValueError: there are CUDA devices, but not this one.
+    """
+    if cpu or gpu_id == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    if not gpu_id:
+        return None
+    first, *others = map(int, gpu_id.split(","))
+    count = torch.cuda.device_count()
+    if first >= count:
+        raise ValueError(f"--gpu-id must be between 0 and {count - 1} here; got {first}")
+    if others:
+        print(f"note: one device is used, {first} of {gpu_id}", file=sys.stderr)
+    return f"cuda:{first}"
+
+
+def target_of(explainer: Explainer, target: str | None, method: str) -> str | int | None:
+    """--target as a class's name, or its index where no class has that name.
+
+    Raises:
+        ValueError: there is no such class, or no such method.
+    """
+    if target is not None and target not in explainer.labels and re.fullmatch(r"\d+", target):
+        target = int(target)
+    explainer.target_index(target)
+    if target is not None and not method_named(method, explainer.methods).uses_target:
+        print(f"note: --method {method} is the same for every class", file=sys.stderr)
+    return target
 
 
 def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
@@ -96,14 +153,23 @@ def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
         data = imagenette.load(args.imagenette_root, args.split, args.imagenette_size)
         data.left_out.report(data._image_root)
         samples, classes = data._samples, imagenette.CLASSES
+    classes = classes[: args.num_classes]
     chosen = nth_of_each(samples, classes, args.index)
-    explanations = explainer(chosen, view=args.view or "model", method=args.method)
-    figure = grid(explanations, classes, args.attention_alpha, show=not args.no_display)
+    how = {"view": args.view or "model", "method": args.method}
+    show = not args.no_display
+    if isinstance(explainer, MultiTaskExplainer):
+        rows = explainer.every_task(chosen, tasks=None if args.target is None else [args.target], **how)
+        figure, summary = task_rows(rows, args.attention_alpha, show), ""
+    else:
+        explanations = explainer(chosen, target=args.target, **how)
+        figure = grid(explanations, classes, args.attention_alpha, show)
+        right = sum(same(e.label, name) for e, name in zip(explanations, classes, strict=True))
+        summary = f"{right} of {len(explanations)} are right"
     file = Path(args.out_dir) / f"{args.prefix}_attentions.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=args.dpi)
-    right = sum(same(e.label, name) for e, name in zip(explanations, classes, strict=True))
-    print(f"{right} of {len(explanations)} are right")
+    if summary:
+        print(summary)
     if not args.no_display:
         from matplotlib import pyplot
 
@@ -154,17 +220,42 @@ def grid(explanations: Sequence[Explanation], truth: Sequence[str], alpha: float
     return figure
 
 
+def task_rows(rows: Sequence[dict[str, Explanation]], alpha: float, show: bool = False):
+    """A matplotlib figure: a row a picture, itself and then its overlay for every task, titled with how likely yes."""
+    from matplotlib import pyplot
+    from matplotlib.figure import Figure
+
+    columns = 1 + len(rows[0])
+    size = (2.4 * columns, 2.7 * len(rows))
+    figure = pyplot.figure(figsize=size) if show else Figure(figsize=size)
+    figure.subplots_adjust(0, 0, 1, 0.92, 0.05, 0.25)
+    look = style(rows[0])
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for line, explanations in zip(axes, rows, strict=True):
+        line[0].imshow(next(iter(explanations.values())).view)
+        for axis, (task, explanation) in zip(line[1:], explanations.items(), strict=True):
+            axis.imshow(explanation.overlay(alpha))
+            axis.set_title(f"{for_plot(task)}\n{explanation.probabilities[task]:.1%}", fontsize=8, **look)
+        for axis in line:
+            axis.set_axis_off()
+    return figure
+
+
 def own_pictures(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
-    """An overlay and a line of scores for each picture of a folder; files that are no pictures are named and left out.
+    """An overlay (a multi-task network's: one a task) and a line of scores for each picture of a folder, or for one
+    file; files that are no pictures are named and left out.
 
     Raises:
         ValueError: there is no picture.
     """
     folder = Path(args.pictures)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--pictures must be a folder; there is none at {shown(folder)}")
     left_out = LeftOut()
-    files = [Path(path) for path in pictures_in(folder, left_out)]
+    if folder.is_file():
+        folder, files = folder.parent, [folder]
+    elif folder.is_dir():
+        files = [Path(path) for path in pictures_in(folder, left_out)]
+    else:
+        raise FileNotFoundError(f"--pictures must be a folder or a picture; there is none at {shown(folder)}")
     for reason, path in left_out:
         if reason != HIDDEN:
             say(f"left out {shown(path.relative_to(folder))}: {shown(path.name)} is {reason}")
@@ -176,23 +267,29 @@ def own_pictures(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
     with (
         aside.open("w", newline="", encoding="utf-8") as lines,
         tqdm(total=len(files), desc="explaining", mininterval=1) as bar,
+        ThreadPoolExecutor(args.workers) as pool,
     ):
         table = csv.writer(lines)
         table.writerow(map(cell, ["picture", "predicted", "confidence", "unfamiliar", *explainer.labels]))
-        for start in range(0, len(files), BATCH):
+        for start in range(0, len(files), args.test_batch):
+            chunk = files[start : start + args.test_batch]
             names, pictures = [], []
-            for path in files[start : start + BATCH]:
-                try:
-                    pictures.append(load_rgb(path))
+            for path, opened in zip(chunk, pool.map(_opened, chunk), strict=True):
+                if isinstance(opened, (ValueError, OSError)):
+                    say(f"left out {shown(path.relative_to(folder))}: {shown(opened)}")
+                else:
+                    pictures.append(opened)
                     names.append(path.relative_to(folder))
-                except (ValueError, OSError) as error:
-                    say(f"left out {shown(path.relative_to(folder))}: {shown(error)}")
-            for name, e in zip(names, explainer(pictures, view=args.view or "whole", method=args.method), strict=True):
+            for name, found in zip(names, _explained(explainer, pictures, args), strict=True):
+                e = next(iter(found.values()))
                 row = [name, e.label, f"{e.probabilities[e.label]:.4f}", int(e.unfamiliar)]
                 table.writerow(map(cell, row + [f"{e.probabilities[label]:.4f}" for label in explainer.labels]))
-                save_png(e.overlay(args.attention_alpha), overlays / name.with_name(file_name(name.name, ".png")))
+                for task, explanation in found.items():
+                    own = file_name(name.name, ".png")
+                    file = name.with_name(own) if task is None else name / task_file(task)
+                    save_png(explanation.overlay(args.attention_alpha), overlays / file)
                 written += 1
-            bar.update(len(files[start : start + BATCH]))
+            bar.update(len(chunk))
     if not written:
         aside.unlink()
         raise ValueError(f"there is no picture in {shown(folder)}")
@@ -206,6 +303,27 @@ def own_pictures(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
 def say(words: str) -> None:
     """A line on the terminal, above the bar."""
     tqdm.write(words, file=sys.stderr)
+
+
+def _opened(path: Path) -> Image.Image | ValueError | OSError:
+    try:
+        return load_rgb(path)
+    except (ValueError, OSError) as error:
+        return error
+
+
+def _explained(explainer: Explainer, pictures: list, args: argparse.Namespace) -> list[dict[str | None, Explanation]]:
+    """Each picture's explanation by task, for --target or all; of a network of classes: the one, under None."""
+    how = {"view": args.view or "whole", "method": args.method}
+    if isinstance(explainer, MultiTaskExplainer):
+        return explainer.every_task(pictures, tasks=None if args.target is None else [args.target], **how)
+    return [{None: explanation} for explanation in explainer(pictures, target=args.target, **how)]
+
+
+def task_file(task: str) -> str:
+    """The file of a task's overlay: what some file system does not take in its name is written %XX."""
+    plain = re.sub(r'[%/\\:*?"<>|\x00-\x1f]|^\.', lambda found: f"%{ord(found[0]):02X}", task)
+    return file_name(plain, ".png")
 
 
 def save_png(pixels: np.ndarray, file: Path) -> None:

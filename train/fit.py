@@ -23,7 +23,7 @@ from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
 from abn.configuration_abn import cifar_family
 from abn.image_processing_vit import VitImageProcessor
 from abn.tuning import has_bfloat16
-from train import measure
+from train import attention_pictures, measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
 from train.checks import check_maps, check_recipe, check_unused, note_run, resume_from
 from train.data import PictureDataset, Reading, collate, preprocessed, squashed
@@ -185,9 +185,17 @@ def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held
 
 
 def evaluate(args: argparse.Namespace, recipe: Recipe, source: Source, loaded: measure.Loaded) -> dict:
-    """Print the figures of `args.checkpoint` on the whole validation split, as its own processor sees it."""
-    found = figures_of(args, recipe, source, args.checkpoint, loaded)
-    print(measure.summary(found))
+    """Print the figures of `args.checkpoint` on whole splits, the validation split if none is named, as its own
+    processor sees them, and save the attention pictures if asked. Returns the figures of the last."""
+    for split in args.split or ("val",):
+        part = source.with_val(split)
+        found = figures_of(args, recipe, part, args.checkpoint, loaded)
+        if args.split:
+            print(f"{split} split:")
+        print(measure.summary(found))
+        if args.save_attention is not None:
+            folder = attention_pictures.folder_for(args.checkpoint, args.save_attention, split)
+            attention_pictures.save(loaded, part, folder, args.attention_type, args.workers)
     return found
 
 
@@ -249,6 +257,7 @@ def configuration(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedConfig:
         attention_head=recipe.attention_head,
         dropout=recipe.dropout,
         multitask=recipe.multitask,
+        residual_attention=recipe.residual_attention,
         id2label=dict(enumerate(classes)),
     )
 

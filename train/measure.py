@@ -32,11 +32,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load(folder: str | Path) -> Loaded:
-    """The model and the processor of an output folder, an ABN's or one trained with --plain."""
+def load(folder: str | Path, residual_attention: bool | None = None) -> Loaded:
+    """The model and the processor of an output folder, an ABN's or one trained with --plain; of a checkpoint as
+    `load_checkpoint` takes it."""
     if is_plain(folder):
         return PlainForImageClassification.load(folder)
-    return load_checkpoint(folder)
+    return load_checkpoint(folder, residual_attention=residual_attention)
 
 
 def calibrate(folder: Path, loaded: Loaded, held_out: PictureDataset | None, batch: int) -> None:

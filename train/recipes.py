@@ -1,6 +1,7 @@
 """Named recipes: every number of a training run, in one place. An argument of the command overrides its field."""
 
-from dataclasses import dataclass, replace
+import argparse
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Recipe:
     optimizer: "sgd", or "adam" with decoupled weight decay.
     mirror: whether training pictures are mirrored.
     multitask: None for classes; "v1" or "v2" for yes-or-no tasks, each with a map of its own.
+    residual_attention: whether the perception branch sees the features beside the weighted ones.
     focal: weigh the tasks' losses by how rare yes is and how far off the answer (see `weighted_focal_loss`).
     train_batch: of all devices together.
     schedule: epochs at which the rate is multiplied by gamma; empty: warmup_epochs, then a cosine to zero.
@@ -48,6 +50,7 @@ class Recipe:
     zero_last_norms: bool = False
     dropout: float = 0.0
     multitask: str | None = None
+    residual_attention: bool = True
     patch: int = 16
     heads: int = 6
     layers: int = 12
@@ -241,3 +244,17 @@ RECIPES = {
         holdout=0.0,
     ),
 }
+
+
+def recipe_of(args: argparse.Namespace) -> Recipe:
+    """The recipe that `args.recipe` names, with what other arguments say in place of its fields.
+
+    Raises:
+        ValueError: there is no such recipe; names those there are.
+    """
+    if args.recipe not in RECIPES:
+        raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}; got {args.recipe!r}")
+    said = {field.name: getattr(args, field.name, None) for field in fields(Recipe)}
+    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items() if v is not None}
+    recipe = replace(RECIPES[args.recipe], **changes)
+    return replace(recipe, attention_weight=0.0) if recipe.plain else recipe

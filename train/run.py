@@ -3,11 +3,13 @@
 python train/run.py --imagenette-root data                     # the bundled network, on the CPU or CUDA
 python train/run.py --recipe resnet50 --data flowers           # flowers/train/CLASS/*.jpg, flowers/val/CLASS/*.jpg
 python train/run.py --evaluate --checkpoint abn/weights/compact --imagenette-root data
-torchrun --nproc-per-node 2 train/run.py --recipe resnet50     # several devices
+python train/run.py --recipe resnet50 --gpu-id 0,1             # several devices, as torchrun --nproc-per-node 2 does
+
+The arguments of the reference's train.py and of the authors' cifar.py, imagenet.py, train_celeba.py and eval_celeba.py
+mean here what they mean there, or are refused with the line that comes nearest.
 """
 
 import argparse
-import dataclasses
 import os
 import shlex
 import sys
@@ -16,6 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path[0] = str(ROOT)  # Python put train/ itself there
+
+from train.devices import use  # noqa: E402
+from train.foreign import Refused, translate  # noqa: E402
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,11 +46,28 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         type=os.path.expanduser,
         nargs="?",
         const="newest",
-        help="go on from this checkpoint-N folder; without a value from the newest in --checkpoint",
+        help="go on from this checkpoint-N folder; without a value from the newest in --checkpoint; with --evaluate: "
+        "what to evaluate",
     )
     what.add_argument(
         "-e", "--evaluate", action="store_true", help="only evaluate --checkpoint on the validation split"
     )
+    what.add_argument(
+        "--split",
+        nargs="+",
+        choices=("val", "test", "train"),
+        help="with --evaluate: on these splits, as far as there are",
+    )
+    what.add_argument(
+        "-s",
+        "--save-attention",
+        type=os.path.expanduser,
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="with --evaluate: write every picture with its attention; default: attention-SPLIT in --checkpoint",
+    )
+    what.add_argument("--attention-type", choices=("pos", "neg", "both"), default="pos", help="of signed maps, with -s")
     what.add_argument(
         "--average",
         type=os.path.expanduser,
@@ -54,7 +76,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="no training: the mean of their weights",
     )
     what.add_argument("--folds", type=_several, metavar="K", help="K-fold cross-validation over the training pictures")
-    what.add_argument("--push-to-hub", metavar="REPO_ID", help="upload the result to this Hub repository")
+    what.add_argument(
+        "--push-to-hub",
+        nargs="?",
+        const="",
+        metavar="REPO_ID",
+        help="upload the result to this Hub repository; without a value to one of yours, named as the output folder",
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--imagenette-root",
@@ -65,6 +93,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     data.add_argument("--imagenette-size", choices=("full", "320px", "160px"), help="default: any there is, else full")
     data.add_argument(
+        "-d",
         "--dataset",
         choices=("imagenette", "cifar10", "cifar100", "mnist", "celeba"),
         help="looked for in --imagenette-root",
@@ -98,6 +127,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     network.add_argument("--heads", type=_positive)
     network.add_argument("--layers", type=_positive)
     network.add_argument("--mlp", type=_positive, help="numbers between the two linear layers of a block")
+    network.add_argument(
+        "--dropout", type=float, help="in the blocks of a Wide ResNet or DenseNet, and in a transformer"
+    )
+    network.add_argument(
+        "--residual-attention",
+        "--residual",
+        action=argparse.BooleanOptionalAction,
+        help="whether the perception branch sees the features beside the weighted ones; a lone file does not say",
+    )
     network.add_argument("--multitask", choices=("v1", "v2"), help="yes-or-no tasks: the form of the network")
     network.add_argument("--plain", action="store_true", default=None, help="the backbone without the attention branch")
     fit = parser.add_argument_group("training")
@@ -110,6 +148,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--lr", "--learning-rate", type=float)
     fit.add_argument("--optimizer", choices=("sgd", "adam"))
     fit.add_argument("--momentum", type=float)
+    fit.add_argument("--nesterov", action="store_true", default=None)
     fit.add_argument("--wd", "--weight-decay", dest="weight_decay", type=float)
     fit.add_argument("--schedule", type=int, nargs="*", help="epochs at which the rate falls, in place of the cosine")
     fit.add_argument("--gamma", type=float, help="factor by which it falls")
@@ -121,7 +160,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     fit.add_argument("--initial", type=os.path.expanduser, metavar="CHECKPOINT", help="start from these weights")
     fit.add_argument("--max-steps", type=_positive, default=-1, help="squeeze the run into so many steps")
     fit.add_argument("--seed", "--manualSeed", type=int, default=0)
-    fit.add_argument("--gpu-id", help="the CUDA device to use (default: 0), or 'cpu'")
+    fit.add_argument("--gpu-id", help="the CUDA device to use (default: 0), several as 0,1, or 'cpu'")
     fit.add_argument("--compile", action="store_true", help="torch.compile the network")
     tune = parser.add_argument_group("fine-tuning rounds and the attention remedy")
     tune.add_argument("--tune-epochs", type=_positive, nargs="*", help="epochs of each fine-tuning round, or none")
@@ -150,12 +189,22 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     tune.add_argument("--teacher-levels", type=_natural, help="of its mask gradients; 0: class activation maps alone")
     tune.add_argument("--teacher-gradient-size", type=_positive, help="pixels a side at which it sees the whole then")
     tune.add_argument("--teacher-power", type=float, help="sharpens the teacher's maps")
+    try:
+        argv, notes = translate(sys.argv[1:] if argv is None else list(argv))
+    except Refused as error:
+        parser.error(str(error))
     args = parser.parse_args(argv)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    args.push_to_hub = Path(args.checkpoint).resolve().name if args.push_to_hub == "" else args.push_to_hub
     if args.folds is not None and args.resume not in (None, "newest"):
         parser.error("--folds goes on with --resume alone; it takes no checkpoint-N folder")
     for one, other in CONTRADICTIONS:
         if given(args, one) and given(args, other):
             parser.error(f"--{one.replace('_', '-')} and --{other.replace('_', '-')} contradict each other")
+    for name in ("split", "save_attention"):
+        if given(args, name) and not args.evaluate:
+            parser.error(f"--{name.replace('_', '-')} goes with --evaluate")
     return args
 
 
@@ -184,6 +233,8 @@ CONTRADICTIONS = (
     ("initial", "stem"),
     ("initial", "shortcut"),
     ("initial", "attention_head"),
+    ("initial", "residual_attention"),
+    ("initial", "dropout"),
     ("evaluate", "plain"),
     ("average", "plain"),
     ("evaluate", "initial"),
@@ -192,7 +243,8 @@ CONTRADICTIONS = (
 
 
 def given(args: argparse.Namespace, name: str) -> bool:
-    return getattr(args, name) not in (None, False)
+    value = getattr(args, name)
+    return value is not None and (value is not False or name == "residual_attention")
 
 
 def _number(text: str, least: int) -> int:
@@ -218,34 +270,27 @@ def _several(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else list(argv)
     args = parse(argv)
-    if args.gpu_id is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "" if args.gpu_id == "cpu" else args.gpu_id
-    if "LOCAL_RANK" not in os.environ:  # one device: with several, Trainer would silently multiply the batch
-        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    try:
+        status = use(args.gpu_id, argv, trains=not (args.evaluate or args.average))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if status is not None:
+        return status
     # Imported here: CUDA reads its devices on import, and --help should not wait for PyTorch.
     from accelerate import PartialState
     from safetensors import SafetensorError
 
     from abn.names import print_anything, shown
     from train.finite import DivergedError
-    from train.recipes import RECIPES
+    from train.recipes import recipe_of
 
     print_anything()
-
-    if args.recipe not in RECIPES:
-        print(f"error: --recipe must be one of {', '.join(RECIPES)}; got {args.recipe!r}", file=sys.stderr)
-        return 2
-    fields = {field.name for field in dataclasses.fields(RECIPES[args.recipe])}
-    overrides = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in vars(args).items() if k in fields and v is not None
-    }
-    recipe = dataclasses.replace(RECIPES[args.recipe], **overrides)
-    if recipe.plain:
-        recipe = dataclasses.replace(recipe, attention_weight=0.0)
-    command = shown(f"python train/run.py {shlex.join(sys.argv[1:] if argv is None else argv)}".strip())
+    command = shown(f"python train/run.py {shlex.join(argv)}".strip())
     try:
-        run(args, recipe, command)
+        run(args, recipe_of(args), command)
     except (ValueError, OSError, SafetensorError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):  # torch.save on a full disk
             raise
@@ -275,9 +320,11 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from accelerate import PartialState
 
     from abn.boxes import read_boxes
+    from abn.kinds import check_network
     from train import fit, measure
     from train.checks import check_recipe, check_unused, resume_from
     from train.folds import cross_validate
+    from train.publish import check_name
     from train.sources import cifar_source, folder_source, imagenette_source, mnist_source
     from train.tasks import celeba_source, table_source
 
@@ -287,7 +334,8 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
         return
     # Faults of the arguments are named before anything is downloaded.
     if args.evaluate:
-        loaded = measure.load(args.checkpoint)
+        loaded = measure.load(args.checkpoint, args.residual_attention)
+        check_network(args.arch, loaded[0].config, args.checkpoint)
     elif not args.average:
         fit.configuration(recipe, ("one", "other"))
         check_recipe(recipe, args.initial)
@@ -295,10 +343,13 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
             check_unused(output)
     if args.boxes:
         read_boxes(args.boxes)
+    if args.push_to_hub:
+        check_name(args.push_to_hub)
+    tasks = loaded[0].config.multitask if args.evaluate and loaded[0].config.model_type == "abn" else recipe.multitask
     with state.local_main_process_first():
-        if recipe.multitask and args.data:
+        if tasks and args.data:
             source = table_source(args.data)
-        elif recipe.multitask:
+        elif tasks:
             source = celeba_source(args.imagenette_root, download=args.resume is None)
         elif args.data:
             source = folder_source(args.data, folds=bool(args.folds))

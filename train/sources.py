@@ -6,7 +6,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,34 @@ Samples = list[tuple[str, int]]
 @dataclass(frozen=True)
 class Source:
     """A data set. name: as it appears in metrics and model card; classes: names by index; root: what the paths of box
-    files are relative to."""
+    files are relative to; test: a third split, where the data set itself has one."""
 
     name: str
     classes: tuple[str, ...]
     train: Samples
     val: Samples
     root: Path
+    test: Samples = field(default_factory=list)
+
+    def with_val(self, split: str) -> "Source":
+        """The same with `split` ("train", "val" or "test") in the place of the validation split.
+
+        Raises:
+            ValueError: there is no test split, or it has other classes.
+        """
+        samples = self.test_split() if split == "test" else getattr(self, split)
+        if not samples:
+            raise ValueError(f"{self.name} has no {split} split")
+        return replace(self, val=samples)
+
+    def test_split(self) -> Samples:
+        """`test`, or what root/test holds, which is looked for only when it is asked for."""
+        if self.test or not (self.root / "test").is_dir():
+            return self.test
+        classes, samples = _classes(self.root / "test")
+        if classes != self.classes:
+            raise ValueError(f"{shown(self.root)}: test/ and train/ must have the same class folders")
+        return samples
 
     def split(self, holdout: float, seed: int) -> tuple[Samples, Samples]:
         """(rest, held out) of the training pictures: `holdout` of each class, the same for the same seed."""
@@ -81,7 +102,8 @@ def cifar_source(root: str | Path, name: str, download: bool) -> Source:
             _write_pictures(data.data, names, aside / split)
 
     _once(folder, write)
-    return replace(folder_source(folder), name={"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[name])
+    source = folder_source(folder)
+    return replace(source, name={"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}[name], test=source.val)
 
 
 def _once(folder: Path, write: Callable[[Path], None]) -> None:
@@ -136,7 +158,8 @@ def mnist_source(root: str | Path, download: bool) -> Source:
                 _write_pictures(data.data.numpy(), [str(digit) for digit in data.targets.tolist()], aside / split)
 
     _once(folder, write)
-    return replace(folder_source(folder), name="MNIST (10,000 test digits)" if alone else "MNIST")
+    source = folder_source(folder)
+    return replace(source, name="MNIST (10,000 test digits)" if alone else "MNIST", test=[] if alone else source.val)
 
 
 MNIST_FILES = (("images", "images"), ("images-idx3", "labels-idx1"))

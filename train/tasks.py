@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.datasets import CelebA
 
 from abn.classes import CELEBA
 from abn.folders import HIDDEN, LeftOut, fault_of, is_litter, pictures_in
 from abn.modeling_multitask import scores as yes
 from abn.names import nfc, shown
+from train import celeba
 from train.sources import Samples, Source
 
 TABLE = "attributes.csv"
@@ -34,6 +34,9 @@ class TaskSource(Source):
         for place, sample in enumerate(self.train):
             parts[place in held_out].append(sample)
         return parts
+
+    def test_split(self) -> Samples:
+        return self.test
 
     def fold(self, number: int, count: int, seed: int) -> Source:
         raise ValueError("--folds is for classes; a multi-task network is trained on one split")
@@ -105,22 +108,23 @@ def _picture(root: Path, name: str) -> Path | None:
 
 
 def celeba_source(root: str | Path, download: bool) -> TaskSource:
-    """CelebA's 40 attributes, its own training and validation splits.
+    """CelebA's 40 attributes, in its own training, validation and test splits.
 
     Raises:
-        FileNotFoundError: it is not at `root`, and `download` is False or fails (its host counts downloads).
+        FileNotFoundError: it is not at `root`, and `download` is False or fails.
+        ValueError: its lists are damaged.
     """
-    root, parts = Path(root).expanduser(), []
-    for split in ("train", "valid"):
-        try:
-            data = CelebA(root, split=split, target_type="attr", download=download)
-        except RuntimeError as error:
-            raise FileNotFoundError(f"CelebA is not at {root}: {str(error).splitlines()[0]}") from None
-        folder = root / data.base_folder / "img_align_celeba"
-        parts.append(
-            [(str(folder / name), tuple(row)) for name, row in zip(data.filename, data.attr.tolist(), strict=True)]
+    root = Path(root).expanduser()
+    found = celeba.read(root)
+    if found is None and download:
+        celeba.download(root)
+        found = celeba.read(root)
+    if found is None:
+        raise FileNotFoundError(
+            f"CelebA is not at {root}: expected {celeba.ATTRIBUTES} and its pictures in {root}/celeba"
         )
-    return TaskSource("CelebA", CELEBA, *parts, root / CelebA.base_folder)
+    parts, folder = found
+    return TaskSource("CelebA", CELEBA, parts["train"], parts["val"], folder, parts["test"])
 
 
 def task_scores(logits: Tensor, attention_logits: Tensor, labels: Tensor) -> dict[str, float]:

@@ -42,7 +42,9 @@ def load_checkpoint(
     changes = {} if residual_attention is None else {"residual_attention": residual_attention}
     if path.is_file():
         return _load_file(path, changes)
-    if not path.exists() and (path.is_absolute() or path.suffix == ".safetensors" or str(source).startswith(".")):
+    if not path.exists() and (
+        path.is_absolute() or path.suffix in (".safetensors", *SUFFIXES) or str(source).startswith(".")
+    ):
         raise FileNotFoundError(f"there is no checkpoint at {source}")
     found = AbnConfig.get_config_dict(source, **where)[0]
     if found.get("model_type") == "vit":
