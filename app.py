@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import gc
 import os
+import signal
 from pathlib import Path
 
 for name in [name for name, value in os.environ.items() if not value.strip()]:
@@ -18,6 +19,13 @@ gc.disable()  # until the page is up: modules are no garbage, and looking throug
 
 with contextlib.suppress(ImportError):  # ZeroGPU wants this before PyTorch
     import spaces  # noqa: F401
+
+from abn.scratch import end_tidily, scratch
+
+if not os.environ.get("GRADIO_TEMP_DIR"):  # Gradio reads it while it is imported
+    os.environ["GRADIO_TEMP_DIR"] = str(scratch("uploads"))
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end_tidily)
 
 from abn.space.quick_start import without_interface_files
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import re
 import sys
 import tarfile
+import tempfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +21,12 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
+from abn import scratch  # noqa: E402
+
+TEMPORARY = scratch.scratch("tests")  # all that tests write: gone at the end, and after a kill at the next start
+os.environ["TMPDIR"] = tempfile.tempdir = str(TEMPORARY)
+os.environ["GRADIO_TEMP_DIR"] = str(scratch.scratch("uploads"))  # before Gradio is imported
+
 from helpers import made_up_picture, tiny_model  # noqa: E402
 
 from abn import AbnImageProcessor, imagenette  # noqa: E402
@@ -31,6 +39,19 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left():
+    """After all tests the temporary folder holds pytest's own folder, and those that gradio_client and torchrun do not
+    remove."""
+    yield
+    for folder in list(scratch.HELD):  # this process's, which go at its exit
+        if folder != TEMPORARY:
+            scratch.HELD[folder]()
+    others = re.compile("pytest-of-.*|[0-9a-f]{40}|torchelastic_.*")
+    left = [path.name for path in TEMPORARY.iterdir() if not others.fullmatch(path.name)]
+    assert not left, f"left in the temporary folder: {left}"
 
 
 @pytest.fixture(scope="session")

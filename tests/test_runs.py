@@ -38,8 +38,12 @@ def kept_weights(out: Path) -> list[Path]:
 def test_a_run_that_diverges_stops_with_what_to_try(tiny_imagenette, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "train/run.py", *arguments_for(tiny_imagenette, out, "--lr", "1e30")]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    surroundings = {**os.environ, "TMPDIR": str(temporary)}
+    run = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 1, run.stderr[-3000:]
+    assert list(temporary.iterdir()) == []
     last = run.stderr.strip().splitlines()[-1]
     assert last.startswith("error: the loss is not finite at step ")
     assert "of 15: try a lower --lr (1e+30 now)" in last

@@ -1,10 +1,10 @@
 """Where the pictures come from: Imagenette, CIFAR or any folder of class folders, as lists of (path, class index)."""
 
+import functools
 import gzip
 import math
 import os
 import struct
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from abn import imagenette
 from abn.folders import class_folders
 from abn.names import shown
+from abn.scratch import scratch
 from train.data import split_off
 
 Samples = list[tuple[str, int]]
@@ -143,7 +144,7 @@ def mnist_source(root: str | Path, download: bool) -> Source:
     alone = test is not None and not list(test.parent.glob("train-images-idx3-ubyte*"))
     folder = root / ("mnist-10k-pictures" if alone else "mnist-pictures")
     if alone and not os.access(root, os.W_OK):
-        folder = Path(tempfile.gettempdir()) / f"abn-{os.getuid()}-mnist-10k-pictures"
+        folder = _elsewhere(root) / folder.name
 
     def write(aside: Path) -> None:
         if alone:
@@ -160,6 +161,12 @@ def mnist_source(root: str | Path, download: bool) -> Source:
     _once(folder, write)
     source = folder_source(folder)
     return replace(source, name="MNIST (10,000 test digits)" if alone else "MNIST", test=[] if alone else source.val)
+
+
+@functools.cache
+def _elsewhere(root: Path) -> Path:
+    """A folder for what cannot be written to `root`, as long as this process lives."""
+    return scratch("digits")
 
 
 MNIST_FILES = (("images", "images"), ("images-idx3", "labels-idx1"))

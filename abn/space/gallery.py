@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from .. import imagenette
 from ..folders import LeftOut
 from ..names import shown
 from ..pictures import load_rgb
+from ..scratch import scratch
 from .drawings import DRAWINGS, painted
 from .words import both
 
@@ -52,7 +52,7 @@ class Gallery:
     def __init__(self, root: str | Path, *, may_download: bool = True):
         """Args: root: where Imagenette lies, or is downloaded to (the 160px archive, 100 MB)."""
         self.root = Path(root)
-        self.folder = Path(tempfile.mkdtemp(prefix="abn-examples-"))
+        self.folder = scratch("examples", self)
         self.may_download = may_download and not constants.HF_HUB_OFFLINE
         self.note = ""
         self.settled = imagenette.find(self.root) is not None

@@ -5,11 +5,9 @@ A choice is a name: "" for the default, "compact" for the bundled network, a Hub
 brings its model back.
 """
 
-import atexit
 import hashlib
 import os
 import shutil
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from ..checkpoints import SUFFIXES
 from ..explanation import Explainer
 from ..folders import is_litter
 from ..names import is_utf8
+from ..scratch import scratch
 from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
 
 FILES = (".safetensors", *SUFFIXES)
@@ -36,8 +35,7 @@ class Models:
         """Args: root: the folder whose models visitors may choose; none if None."""
         self.serving = serving
         self.root = Path(root).expanduser().resolve() if root else None
-        self.fetched = Path(tempfile.mkdtemp(prefix="abn-models-"))
-        atexit.register(shutil.rmtree, self.fetched, ignore_errors=True)
+        self.fetched = scratch("models", self)
         self._held: OrderedDict[str, Served] = OrderedDict()
         self._on_disk: OrderedDict[str, None] = OrderedDict()
         self._table, self._loading = threading.Lock(), threading.Lock()

@@ -6,6 +6,8 @@ import time
 
 import gradio as gr
 
+from ..scratch import end_tidily
+
 PATIENCE = 30.0  # seconds that requests under way may still take
 DELIVERY = 0.5  # seconds for the last answers to reach their readers
 
@@ -17,7 +19,7 @@ def serve_until_told(demo: gr.Blocks) -> None:
 
     def hear(number: int, _) -> None:
         told.set()
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, end_tidily)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hear)
