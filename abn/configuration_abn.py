@@ -19,7 +19,7 @@ STEMS = ("7x7", "3x3x3")
 SHORTCUTS = ("conv", "avgpool")
 PADDINGS = ("zeros", "replicate")
 MOST_LABELS, MOST_WIDTH, MOST_DEPTH, MOST_NUMBER = 100_000, 1024, 1300, 128  # a file may claim anything
-MULTITASK = ("v1", "v2")
+MULTITASK = ("v0.1", "v1", "v1.0", "v2")
 ATTENTION_HEADS = ("A", "B", "C", "D", "E")
 
 
@@ -64,8 +64,8 @@ class AbnConfig(PreTrainedConfig):
             `modeling_abn.HEADS`). None: read off the checkpoint's tensors; "C" for a new network.
         dropout: share of activations that a Wide ResNet's or a DenseNet's blocks drop in training.
         residual_attention: the perception branch sees `features * map + features`; False drops the second term.
-        multitask: None for a classifier; "v1" or "v2" for one yes-or-no answer a label, each with a map of its own
-            (see `modeling_multitask`).
+        multitask: None for a classifier; "v1", "v2" or an older form for one yes-or-no answer a label, each with a map
+            of its own (see `modeling_multitask.FORMS`).
         id2label, label2id, num_labels: the classes, or the tasks, as everywhere in transformers. label2id may hold
             several names of a class, and is kept as it is.
 

@@ -162,7 +162,7 @@ def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], source: ob
         wanted: the network's own, of which names and shapes count.
 
     Raises:
-        ValueError: tensors are missing, left over or of the wrong shape; names the first few of each.
+        ValueError: tensors are missing, left over, of the wrong shape or of whole numbers; names the first few of each.
     """
     faults = []
     for names, words in (
@@ -175,6 +175,14 @@ def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], source: ob
     if misshapen:
         shown = ", ".join(f"{n}: {tuple(found[n].shape)} for {tuple(wanted[n].shape)}" for n in misshapen[:3])
         faults.append(f"{len(misshapen)} of the wrong shape ({shown})")
+    whole = sorted(
+        name
+        for name in wanted.keys() & found.keys()
+        if wanted[name].is_floating_point() and not found[name].is_floating_point()
+    )
+    if whole:
+        shown = ", ".join(f"{name}: {str(found[name].dtype).removeprefix('torch.')}" for name in whole[:3])
+        faults.append(f"{len(whole)} not of floating-point numbers ({shown})")
     _refuse(faults, source)
 
 

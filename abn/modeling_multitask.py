@@ -22,14 +22,36 @@ from .configuration_abn import AbnConfig
 from .modeling_abn import StrictlyLoaded, check_pixels
 
 
+@dataclass(frozen=True)
+class TaskForm:
+    """The authors' multi-task networks differ in these places and in no other.
+
+    depth_conv: every map goes through a weight and a bias of its own. answers: linear layers' outputs a task, 1 (yes)
+    or 2 (no and yes). bounded: maps go through a sigmoid, into (0, 1), and the attention branch's logit is the highest
+    place before it; else maps are signed, and the logit is their mean.
+    """
+
+    depth_conv: bool = False
+    answers: int = 1
+    bounded: bool = False
+
+
+FORMS = {
+    "v0.1": TaskForm(depth_conv=True, bounded=True),  # the first release
+    "v1": TaskForm(),
+    "v1.0": TaskForm(answers=2),  # V1 as it was at the tag v1.0
+    "v2": TaskForm(depth_conv=True, answers=2),
+}
+
+
 @dataclass
 class MultiTaskOutput(ModelOutput):
     """What one forward pass gives, for B pictures, T tasks and a feature map of h x w places.
 
     loss: scalar, the sum of both branches' mean losses; None without labels.
-    logits: (B, T) for v1; for v2 (B, 2, T), no and yes. `scores` gives both as probabilities.
+    logits: (B, T); of forms with two answers (B, 2, T), no and yes. `scores` gives both as probabilities.
     attention_logits: (B, T), the attention branch's own.
-    attention_map: (B, T, h, w), signed.
+    attention_map: (B, T, h, w), signed; of v0.1 in (0, 1).
     """
 
     loss: Tensor | None = None
@@ -49,16 +71,19 @@ def scores(logits: Tensor) -> Tensor:
 
 
 class TaskAttentionBranch(nn.Module):
-    """(B, C, h, w) features -> (B, T) logits and (B, T, h, w) signed maps."""
+    """(B, C, h, w) features -> (B, T) logits and (B, T, h, w) maps."""
 
-    def __init__(self, *, stage: nn.Module, channels: int, tasks: int, depth_conv: bool):
+    def __init__(self, *, stage: nn.Module, channels: int, tasks: int, form: TaskForm):
         super().__init__()
         self.stage = stage
         self.conv = nn.Conv2d(channels, tasks, 1, bias=False)
-        self.depth_conv = nn.Conv2d(tasks, tasks, 1, groups=tasks) if depth_conv else nn.Identity()
+        self.depth_conv = nn.Conv2d(tasks, tasks, 1, groups=tasks) if form.depth_conv else nn.Identity()
+        self.bounded = form.bounded
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         maps = self.depth_conv(self.conv(self.stage(features)))
+        if self.bounded:
+            return maps.amax((2, 3)), maps.sigmoid()
         return maps.mean((2, 3)), maps
 
 
@@ -84,19 +109,19 @@ class TaskPerceptionBranch(nn.Module):
 class MultiTaskNetwork(nn.Module):
     def __init__(self, config: AbnConfig):
         super().__init__()
-        backbone, tasks = build(config), config.num_labels
+        backbone, tasks, form = build(config), config.num_labels, FORMS[config.multitask]
         self.features = backbone.features()
         self.attention_branch = TaskAttentionBranch(
             stage=backbone.attention_stage(),
             channels=backbone.channels,
             tasks=tasks,
-            depth_conv=config.multitask == "v2",
+            form=form,
         )
         self.perception_branch = TaskPerceptionBranch(
             stage=backbone.perception_stage(),
             channels=backbone.channels,
             tasks=tasks,
-            answers=2 if config.multitask == "v2" else 1,
+            answers=form.answers,
             residual=config.residual_attention,
         )
         set_padding(self, config.padding)
@@ -119,7 +144,8 @@ class AbnForMultiTaskClassification(StrictlyLoaded):
     def __init__(self, config: AbnConfig):
         super().__init__(config)
         if config.multitask is None:
-            raise ValueError("multitask must be 'v1' or 'v2' for a multi-task network; got None")
+            known = ", ".join(map(repr, FORMS))
+            raise ValueError(f"multitask must be one of {known} for a multi-task network; got None")
         self.model = MultiTaskNetwork(config)
         self.post_init()
 

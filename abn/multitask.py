@@ -7,11 +7,14 @@ from torch import Tensor
 
 from .explanation import Explainer, Explanation, Passed, Picture
 from .methods import METHODS, Method, Parts, method_named
-from .modeling_multitask import margins
+from .modeling_multitask import FORMS, margins
 from .pictures import load_rgb
 
 
-def _strongest(maps: Tensor) -> Tensor:
+def _strongest(model, maps: Tensor) -> Tensor:
+    """What a map is shown over: its largest absolute value; 1 where maps are bounded, as their authors show them."""
+    if FORMS[model.config.multitask].bounded:
+        return torch.ones_like(maps[:, :1, :1])
     return maps.abs().amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
 
 
@@ -21,21 +24,21 @@ def task_maps(parts: Parts, targets: Tensor) -> Tensor:
 
 
 def positive(model, pixel_values, parts, targets) -> Tensor:
-    """Where the task's map is above zero, over the map's largest absolute value."""
+    """Where the task's map is above zero, over the map's largest absolute value (of v0.1: the map as it is)."""
     maps = task_maps(parts, targets)
-    return maps.clamp(min=0) / _strongest(maps)
+    return maps.clamp(min=0) / _strongest(model, maps)
 
 
 def negative(model, pixel_values, parts, targets) -> Tensor:
     """Where it is below zero, likewise."""
     maps = task_maps(parts, targets)
-    return (-maps).clamp(min=0) / _strongest(maps)
+    return (-maps).clamp(min=0) / _strongest(model, maps)
 
 
 def both(model, pixel_values, parts, targets) -> Tensor:
     """Its absolute value, likewise."""
     maps = task_maps(parts, targets)
-    return maps.abs() / _strongest(maps)
+    return maps.abs() / _strongest(model, maps)
 
 
 TASK_METHODS = {

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import threading
 import time
 import zlib
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
-from abn import AbnConfig, AbnForImageClassification, imagenette
+from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, imagenette
 from train.data import PictureDataset, collate
 from train.fit import build_processor, training_arguments
 from train.recipes import Recipe
@@ -186,6 +187,42 @@ def reference_written(folder, model, config=None):
     for name in ("configuration_abn.py", "modeling_abn.py", "resnet_abn_backbone.py"):
         (folder / name).write_text("raise SystemExit('foreign code was run')")
     return folder
+
+
+def multitask_network(version, arch="resnet18", tasks=40):
+    """A multi-task ABN of a release, with moderate activations."""
+    torch.manual_seed(0)
+    model = AbnForMultiTaskClassification(AbnConfig(arch=arch, multitask=version, num_labels=tasks)).eval()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_mean"):
+                tensor.normal_(0, 0.1)
+            elif "attention_branch.conv" in name or "perception_branch.weight" in name:
+                tensor *= 0.01
+    return model
+
+
+def multitask_names(model):
+    """A multi-task network's tensors under the names that its release's code gives them, behind DataParallel's prefix
+    (github:machine-perception-robotics-group/ABN_CelebA_PyTorch: models/celeba/resnet.py at tag v0.1, later
+    mtabn/models/resnet_mtabn_v1.py and _v2.py)."""
+    first = model.config.multitask == "v0.1"
+    conv = "conv_att." if model.config.multitask in ("v1", "v1.0") else "att_conv."
+    stage, last, heads = (
+        ("att_layer4.", "mtl.layer4.", "mtl.output") if first else ("layer4_att.", "layer4.", "output_per")
+    )
+    found = {}
+    for name, tensor in model.state_dict().items():
+        _, part, rest = name.split(".", 2)
+        if part == "perception_branch" and rest in ("weight", "bias"):
+            found |= {f"module.{heads}.{task}.{rest}": each.clone() for task, each in enumerate(tensor)}
+            continue
+        rest = re.sub(r"^stage\.", stage if part == "attention_branch" else last, rest)
+        found[f"module.{re.sub(r'^conv[.]', conv, rest) if part == 'attention_branch' else rest}"] = tensor
+    if first:  # made and never applied
+        tasks = model.config.num_labels
+        found["module.att_conv2.weight"] = torch.randn(tasks, tasks, 3, 3)
+    return found
 
 
 # Training

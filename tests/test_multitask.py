@@ -100,9 +100,11 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
         torch.testing.assert_close(explainer.model(pixels).logits, model(pixels).logits)
     with pytest.raises(ValueError, match="a multi-task network's"):
         AbnForImageClassification(model.config)
-    with pytest.raises(ValueError, match="multitask must be 'v1' or 'v2'"):
+    with pytest.raises(
+        ValueError, match=r"multitask must be one of 'v0.1', 'v1', 'v1.0', 'v2' for a multi-task network"
+    ):
         AbnForMultiTaskClassification(AbnConfig(arch="resnet18"))
-    with pytest.raises(ValueError, match="multitask must be one of 'v1', 'v2'; got 'v3'"):
+    with pytest.raises(ValueError, match=r"multitask must be one of 'v0.1', 'v1', 'v1.0', 'v2'; got 'v3'"):
         AbnConfig(multitask="v3")
 
 

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from ..modeling_multitask import FORMS
+
 FEATURES, ATTENTION, PERCEPTION = "model.features.", "model.attention_branch.", "model.perception_branch."
 COUNTS = {  # bottleneck blocks?, blocks a stage -> depth
     (False, (2, 2, 2, 2)): 18,
@@ -20,8 +22,12 @@ def infer_config(tensors: dict[str, Tensor]) -> dict:
         ValueError: the blocks are those of no known network.
     """
     if f"{PERCEPTION}weight" in tensors:
-        version = "v2" if f"{ATTENTION}depth_conv.weight" in tensors else "v1"
-        return _imagenet(tensors) | {"num_labels": tensors[f"{PERCEPTION}weight"].shape[0], "multitask": version}
+        tasks, answers = tensors[f"{PERCEPTION}weight"].shape[:2]
+        found = f"{ATTENTION}depth_conv.weight" in tensors, answers
+        version = next((name for name, form in FORMS.items() if (form.depth_conv, form.answers) == found), None)
+        if version is None:
+            raise ValueError(f"a multi-task network answers each task with 1 or 2 outputs; this one has {answers}")
+        return _imagenet(tensors) | {"num_labels": tasks, "multitask": version}
     labels = {"num_labels": tensors[f"{PERCEPTION}fc.weight"].shape[0]}
     if f"{FEATURES}layer3.0.conv1.weight" in tensors:
         return _imagenet(tensors) | labels

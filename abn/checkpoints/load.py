@@ -18,7 +18,10 @@ from .originals import SUFFIXES, identify_original, read_pickled, renamed
 from .transformer import load_vit
 
 CIFAR_STATISTICS = {"image_mean": [0.4914, 0.4822, 0.4465], "image_std": [0.2023, 0.1994, 0.2010]}
-CELEBA_STATISTICS = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}  # as the authors trained
+# How the multi-task networks' authors preprocess: their first release with its own, later ones the values 0 to 1
+ONES = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}
+SQUASHED = {"size": {"height": 224, "width": 224}, "image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0]}
+CELEBA = {"v0.1": ONES}
 BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 
 
@@ -51,7 +54,7 @@ def load_checkpoint(
         return load_vit(source, **where)
     kind = AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
     model = kind.from_pretrained(source, dtype="float32", **where, **changes)
-    return model, _load_processor(source, **where)
+    return model, _load_processor(source, model.config, **where)
 
 
 def load_calibration(source: str | Path, **where) -> Calibration:
@@ -68,7 +71,7 @@ def load_calibration(source: str | Path, **where) -> Calibration:
 def _load_processor(source: str | Path, config: AbnConfig | None = None, **where) -> AbnImageProcessor:
     if _optional(source, "preprocessor_config.json", **where) is None:
         if config is not None and config.multitask:
-            return AbnImageProcessor(**CELEBA_STATISTICS)
+            return AbnImageProcessor(**CELEBA.get(config.multitask, SQUASHED))
         if config is not None and cifar_family(config.arch):
             side = {"height": 32, "width": 32}
             return AbnImageProcessor(size={"shortest_edge": 32}, crop_size=side, **CIFAR_STATISTICS)
@@ -95,8 +98,9 @@ def _load_file(path: Path, changes: dict) -> tuple[PreTrainedModel, AbnImageProc
     else:
         try:
             fields = infer_config(tensors)
-        except KeyError as error:
-            raise ValueError(f"{path.name} is not a whole checkpoint: it lacks {error}") from None
+        except (KeyError, IndexError) as error:
+            lacks = error if isinstance(error, KeyError) else "a dimension of its weights"
+            raise ValueError(f"{path.name} is not a whole checkpoint: it lacks {lacks}") from None
         labels = names_for(fields["arch"], fields["num_labels"], "multitask" in fields)
         config = AbnConfig(**fields, id2label=labels, **changes)
     if config.attention_head is None:
@@ -113,7 +117,7 @@ def _read_pickled(path: Path) -> tuple[str | None, dict]:
     if original is not None:
         try:
             return original.head, renamed(original, tensors)
-        except (KeyError, RuntimeError) as error:
+        except (KeyError, IndexError, RuntimeError) as error:
             raise ValueError(f"{path.name} is not a whole checkpoint of a {original.name}: {error}") from None
     layout: Layout = identify(tensors, path.name)
     return layout.head, {layout.rename(name): tensor for name, tensor in tensors.items()}

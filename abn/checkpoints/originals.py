@@ -7,6 +7,9 @@ read with `torch.load(weights_only=True)` alone: nothing in it is ever executed.
 
 import pickle
 import re
+import warnings
+import zipfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,16 @@ from torch import Tensor
 from .infer import ATTENTION, FEATURES, PERCEPTION
 
 SUFFIXES = (".tar", ".pth", ".pt")
-SCALARS = (np._core.multiarray.scalar, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i8")))  # accuracies
+STATE_DICTS = ("state_dict", "model_state_dict")
+# What stands beside the tensors: accuracies, by NumPy 1 and 2, and the steps of a learning rate's schedule
+BESIDE = (
+    np._core.multiarray.scalar,
+    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("?", "f2", "f4", "f8", "i4", "i8")),
+    Counter,
+)
+PACKED = 2  # a file may unpack to at most so many times its size: torch.save packs nothing
 
 Rename = tuple[str, str | Callable[[re.Match], str]]
 
@@ -73,6 +85,13 @@ def _layer(found: re.Match) -> str:
     return f".denselayer{int(found[1]) + 1}."
 
 
+FIRST_MULTITASK: tuple[Rename, ...] = (
+    (r"(conv1|bn1|layer[123])\.", rf"{FEATURES}\1."),
+    (r"att_layer4\.", f"{ATTENTION}stage."),
+    (r"(att_conv|depth_conv)\.", lambda found: ATTENTION + found[1].removeprefix("att_") + "."),
+    (r"mtl\.layer4\.", f"{PERCEPTION}stage."),
+    (r"mtl\.output\.", "output_per."),
+)
 MULTITASK: tuple[Rename, ...] = (
     (r"(conv1|bn1|layer[123])\.", rf"{FEATURES}\1."),
     (r"layer4_att\.", f"{ATTENTION}stage."),
@@ -81,6 +100,7 @@ MULTITASK: tuple[Rename, ...] = (
     (r"layer4\.", f"{PERCEPTION}stage."),
 )
 ORIGINALS = (
+    Original("multi-task v0.1", "mtl.output.0.weight", None, FIRST_MULTITASK, unused="att_conv2."),
     Original("multi-task v1", "conv_att.weight", None, MULTITASK),
     Original("multi-task v2", "depth_conv.weight", None, MULTITASK),
     Original("SE-ResNet", "layer1.0.fc1.weight", "E", RESNET, inner=((r"\.(fc[12])\.(?=weight|bias)", r".se.\1."),)),
@@ -153,25 +173,67 @@ def read_pickled(file: str | Path) -> dict[str, Tensor]:
     """The tensors of a PyTorch file, without `module.` before their names.
 
     Raises:
-        ValueError: it is damaged, holds something else than tensors, or needs code to be read; says which.
+        ValueError: it is damaged, holds something else than plain tensors, or needs code to be read; says which.
         OSError: it cannot be read.
     """
     name = Path(file).name
     try:
-        with torch.serialization.safe_globals(list(SCALARS)):
+        _check_packing(Path(file))
+        with torch.serialization.safe_globals(list(BESIDE)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kinds of tensors that are refused below
             held = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if found := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
             raise ValueError(f"{name} asks for code ({found[1]}) to be read; it is not opened") from None
         raise ValueError(f"{name} is not a PyTorch file of tensors") from None
-    except (RuntimeError, EOFError, KeyError, IndexError, AttributeError, ValueError):
+    except PackedError as error:
+        raise ValueError(f"{name} {error}") from None
+    except OSError:
+        raise
+    except Exception:  # a damaged file may say anything to who reads it
         raise ValueError(f"{name} is not a whole PyTorch file; is it cut short?") from None
-    if isinstance(held, dict) and isinstance(held.get("state_dict"), dict):
-        held = held["state_dict"]
+    if isinstance(held, dict):
+        held = next((held[key] for key in STATE_DICTS if isinstance(held.get(key), dict)), held)
     tensors = held if isinstance(held, dict) else {}
     if not tensors or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()):
         raise ValueError(f"{name} holds no state_dict of tensors")
-    return {re.sub(r"^(module\.)+", "", key): tensor for key, tensor in tensors.items()}
+    for key, tensor in tensors.items():
+        if kind := _unusual(tensor):
+            raise ValueError(f"{name} holds a tensor that is {kind} ({key}); expected plain ones of numbers")
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    memory = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors.values()}
+    if claimed > PACKED * sum(memory.values()):
+        raise ValueError(f"{name} holds tensors that share their memory; expected plain ones, each with its own")
+    return {re.sub(r"^((module|_orig_mod)\.)+", "", key): tensor.detach() for key, tensor in tensors.items()}
+
+
+class PackedError(ValueError):
+    """A file unpacks to far more than it is."""
+
+
+def _check_packing(file: Path) -> None:
+    """Raises: PackedError, zipfile.BadZipFile."""
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(record.file_size for record in archive.infolist())
+    if unpacked > PACKED * file.stat().st_size:
+        raise PackedError(f"unpacks to {unpacked / 1e9:.3g} GB, more than {PACKED} times its size; it is not opened")
+
+
+def _unusual(tensor: Tensor) -> str | None:
+    """What keeps a tensor from being plain numbers in memory, each of its own; None where nothing does."""
+    if tensor.is_meta:
+        return "without values (meta)"
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return "sparse or nested"
+    if tensor.is_quantized:
+        return "quantized"
+    if tensor.is_complex():
+        return "complex"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"larger than what it holds, {' x '.join(map(str, tensor.shape))} (expanded)"
+    return None
 
 
 def identify_original(names: set[str]) -> Original | None:
