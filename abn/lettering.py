@@ -4,6 +4,7 @@ Matplotlib's own font has no Japanese, Chinese or Korean; it takes several famil
 """
 
 import contextlib
+import re
 import sys
 import unicodedata
 import warnings
@@ -14,6 +15,7 @@ from .names import nfc, short
 
 PREFERRED = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "Source Han Sans", "Hiragino Sans",
              "Yu Gothic", "Meiryo", "TakaoPGothic", "VL PGothic", "WenQuanYi Zen Hei", "Noto Sans")  # fmt: skip
+BLANK = re.compile("(?i)last ?resort|blank|notdef")  # fonts that have every character, as an empty box
 MOST_FONTS = 8  # beside Matplotlib's own
 NAMED = 12  # characters, in the notice
 UNDRAWN = ("Cc", "Cf", "Zs", "Zl", "Zp")  # Unicode's categories of what leaves no ink
@@ -50,14 +52,14 @@ def _fonts(characters: frozenset[str]) -> tuple[tuple[str, ...], str]:
             (
                 (len(_characters(entry.fname, getattr(entry, "index", 0), missing)), -_rank(entry.name), entry.name)
                 for entry in font_manager.fontManager.ttflist
-                if entry.style == "normal" and entry.name not in families
+                if entry.style == "normal" and entry.name not in families and not BLANK.search(entry.name)
             ),
             default=(0, 0, ""),
         )
         if not best[0]:
             break
         families.append(best[2])
-        file = font_manager.findfont(font_manager.FontProperties(family=best[2]))
+        file = font_manager.findfont(font_manager.FontProperties(family=[best[2]]))
         missing -= _characters(str(file), getattr(file, "face_index", 0), missing)
     return tuple(families), "".join(sorted(missing))
 

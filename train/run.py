@@ -321,6 +321,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
 
     from abn.boxes import read_boxes
     from abn.kinds import check_network
+    from abn.names import is_utf8, shown
     from train import fit, measure
     from train.checks import check_recipe, check_unused, resume_from
     from train.folds import cross_validate
@@ -329,6 +330,8 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from train.tasks import celeba_source, table_source
 
     output = Path(args.checkpoint)
+    if not is_utf8(args.checkpoint):
+        raise ValueError(f"--checkpoint must have a name in UTF-8; got {shown(args.checkpoint)}")
     state = PartialState(cpu=not torch.cuda.is_available())
     if (args.evaluate or args.average) and not state.is_main_process:
         return
