@@ -25,7 +25,7 @@ DEFAULTS = {
     "checkpoint": "yukiharada1228/abn-resnet152-imagenette",
     "imagenette_root": str(ROOT / "data"),
     "models_root": None,
-    "shares": str(ROOT / "shares"),
+    "shares": None,  # shares/ beside app.py
     "host": "127.0.0.1",
     "port": 7860,
 }
