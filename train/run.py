@@ -330,7 +330,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from train.tasks import celeba_source, table_source
 
     output = Path(args.checkpoint)
-    if not is_utf8(args.checkpoint):
+    if not args.evaluate and not is_utf8(args.checkpoint):
         raise ValueError(f"--checkpoint must have a name in UTF-8; got {shown(args.checkpoint)}")
     state = PartialState(cpu=not torch.cuda.is_available())
     if (args.evaluate or args.average) and not state.is_main_process:
