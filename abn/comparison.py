@@ -10,7 +10,6 @@ import torch
 from .explanation import Explainer, Picture
 from .faithfulness import deletion, ends_of, insertion, on_pixels
 from .methods import method_named
-from .pictures import load_rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Comparison:
         Raises:
             ValueError, TypeError, FileNotFoundError: as `Explainer`'s.
         """
-        picture = load_rgb(picture)
+        picture = explainer.read(picture, view)
         self.explainer, self._how, self._size = explainer, view, (picture.height, picture.width)
         self._passed = explainer.forward([picture], view, explainer.target_index(target))
         self.target = explainer.labels[self._passed.targets]

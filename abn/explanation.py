@@ -13,17 +13,17 @@ from torch import Tensor
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
 from .classes import indices_by_name, shown_names
-from .image_processing_abn import AbnImageProcessor
+from .image_processing_abn import LONGEST_VIEW, AbnImageProcessor
 from .methods import METHODS, Method, Parts, forward_parts, method_named
 from .modeling_abn import AbnForImageClassification
 from .names import nfc
 from .overlay import coloured, overlay
-from .pictures import load_rgb
+from .pictures import Reduced, fitted, load_rgb
 
-LONGEST_VIEW = 1024  # pixels
 BATCH = 32  # pictures a forward
 
-Picture = Image.Image | np.ndarray | Tensor | str | Path
+Picture = Image.Image | np.ndarray | Tensor | str | Path | Reduced
+Upright = Image.Image | Reduced  # RGB
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,13 @@ class Explainer:
         """
         how, index = method_named(method, self.methods), self.target_index(target)
         if not isinstance(pictures, (list, tuple)):
-            return self._explain([load_rgb(pictures)], how, index, view)[0]
-        return self._explain([load_rgb(picture) for picture in pictures], how, index, view)
+            return self._explain([self.read(pictures, view)], how, index, view)[0]
+        return self._explain([self.read(picture, view) for picture in pictures], how, index, view)
+
+    def read(self, picture: Picture, view: str = "model") -> Upright:
+        """A picture as this explainer's other methods take it: upright RGB, a large JPEG at no more of its size than
+        the view needs. Errors as `__call__`'s."""
+        return load_rgb(picture, lambda size: self.processor.enough(size, view))
 
     @torch.no_grad()
     def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
@@ -178,12 +183,12 @@ class Explainer:
         """
         if self.model.model.attention_branch.map_conv is None:
             raise ValueError("this network's attention map has no upper bound; only one between 0 and 1 can be edited")
-        pictures = [load_rgb(picture)]
+        pictures = [self.read(picture, view)]
         passed = self.forward(pictures, view)
         return self._made(pictures, self.methods["attention"], view, passed)[0], passed.parts.features
 
     @torch.no_grad()
-    def forward(self, pictures: list[Image.Image], view: str, target: int | None = None) -> Passed:
+    def forward(self, pictures: list[Upright], view: str, target: int | None = None) -> Passed:
         """The forward pass that every method starts from; upright RGB pictures of equal input shape."""
         pixels = self.pixel_values(pictures, view)
         pixels = pixels.to(self.device, memory_format=torch.channels_last)
@@ -219,14 +224,14 @@ class Explainer:
             return index
         raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
 
-    def _explain(self, pictures: list[Image.Image], method: Method, target: int | None, view: str) -> list[Explanation]:
+    def _explain(self, pictures: list[Upright], method: Method, target: int | None, view: str) -> list[Explanation]:
         explanations: dict[int, Explanation] = {}
         for chosen in self.batches(pictures, view):
             made = self._one_batch([pictures[i] for i in chosen], method, view, target)
             explanations.update(zip(chosen, made, strict=True))
         return [explanations[index] for index in range(len(pictures))]
 
-    def batches(self, pictures: Sequence[Image.Image], view: str) -> Iterator[list[int]]:
+    def batches(self, pictures: Sequence[Upright], view: str) -> Iterator[list[int]]:
         """The pictures' places, in batches: those of equal input shape share a forward."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
@@ -235,7 +240,7 @@ class Explainer:
             for start in range(0, len(members), BATCH):
                 yield members[start : start + BATCH]
 
-    def _one_batch(self, batch: list[Image.Image], method: Method, view: str, target: int | None) -> list[Explanation]:
+    def _one_batch(self, batch: list[Upright], method: Method, view: str, target: int | None) -> list[Explanation]:
         """In halves where the GPU's memory does not hold the whole."""
         try:
             return self._made(batch, method, view, self.forward(batch, view, target))
@@ -247,7 +252,7 @@ class Explainer:
         return [one for part in (batch[:half], batch[half:]) for one in self._one_batch(part, method, view, target)]
 
     @torch.no_grad()
-    def _made(self, pictures: list[Image.Image], method: Method, view: str, passed: Passed) -> list[Explanation]:
+    def _made(self, pictures: list[Upright], method: Method, view: str, passed: Passed) -> list[Explanation]:
         """What a method makes of a forward pass."""
         parts, targets = passed.parts, passed.targets
         maps = method.compute(self.model, passed.pixels, parts, targets)[:, None].cpu()
@@ -277,7 +282,7 @@ class Explainer:
             )
         return explanations
 
-    def pixel_values(self, pictures: list[Image.Image], view: str) -> Tensor:
+    def pixel_values(self, pictures: list[Upright], view: str) -> Tensor:
         """(B, C, H, W), normalised: what the network is given for upright RGB pictures of equal input shape."""
         return self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
 
@@ -289,11 +294,15 @@ class Explainer:
         """(B, h, w): each picture's map, as the model gave it."""
         return passed.parts.attention_map[:, 0]
 
-    def seen(self, picture: Image.Image, view: str) -> np.ndarray:
+    def seen(self, picture: Upright, view: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB: the part of an upright RGB picture that the view shows, at most 1024 pixels a side."""
-        seen = picture.crop(self.processor.geometry((picture.height, picture.width), view).box)
-        seen.thumbnail((LONGEST_VIEW, LONGEST_VIEW), Image.Resampling.LANCZOS)
-        return np.array(seen)  # writable, which `asarray` is not
+        box = self.processor.geometry((picture.height, picture.width), view).box
+        sides = (box[2] - box[0], box[3] - box[1])
+        size = fitted(sides, LONGEST_VIEW)
+        if isinstance(picture, Reduced):
+            return np.array(picture.part(box, size, Image.Resampling.LANCZOS))  # writable, which `asarray` is not
+        seen = picture if sides == picture.size else picture.crop(box)
+        return np.array(seen if size == sides else seen.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
 
     def _probabilities(self, logits: Tensor) -> dict[str, float]:
         values = torch.softmax(logits, 0)

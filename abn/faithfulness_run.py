@@ -37,7 +37,6 @@ from .faithfulness import (
 from .folders import class_folders
 from .methods import Method, Parts, method_named
 from .names import print_anything, shown
-from .pictures import load_rgb
 from .tuning import tuned
 from .vit import VitExplainer
 
@@ -154,7 +153,7 @@ def _pixels(explainer: Explainer, paths: list) -> list[tuple[Tensor, list[int]]]
     """Pictures at view "whole", batched by shape: [(pixel values, places in `paths`)]."""
     groups = defaultdict(list)
     for place, path in enumerate(paths):
-        pixels = explainer.pixel_values([load_rgb(path)], "whole")
+        pixels = explainer.pixel_values([explainer.read(path, "whole")], "whole")
         groups[pixels.shape].append((pixels, place))
     batches = []
     for members in groups.values():

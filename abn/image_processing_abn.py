@@ -7,7 +7,7 @@ nothing else. `Geometry` says where that lies in the picture, so that a map is l
 from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where transformers is too old
 
 # isort: split
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +21,13 @@ from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 
 from .arrays import as_tensor, each, from_layout, is_array
-from .pictures import PictureError, as_bytes, load_rgb
+from .pictures import PictureError, Reduced, as_bytes, load_rgb, resized
 
 VIEWS = ("model", "whole")
 MULTIPLE = 32  # the network halves a picture five times
 LARGEST = 2048  # pixels of a side that a processor may ask for
+LONGEST_VIEW = 1024  # pixels of what is shown of a picture
+MARGIN = 2  # a JPEG is decoded to at least this many times the pixels a side that the network is given
 LONGEST = 3  # of "whole": the long side is at most this many times the short one
 
 
@@ -125,7 +127,7 @@ class AbnImageProcessor(TorchvisionBackend):
 
         rgb = wanted("do_convert_rgb")
         if not is_array(image):
-            return _rgb(image) if rgb else image
+            return self._rgb(image, wanted) if rgb else image
         array = from_layout(image, layout)
         if np.issubdtype(array.dtype, np.floating) and not wanted("do_rescale"):
             mean = wanted("image_mean")
@@ -135,6 +137,37 @@ class AbnImageProcessor(TorchvisionBackend):
         if rgb:
             return load_rgb(as_bytes(array))
         return as_tensor(array, rgb=False, shares=False)
+
+    def _rgb(self, image, wanted: Callable[[str], object]):
+        """Paths and PIL pictures as upright RGB; URLs are the library's. wanted: a setting's name -> its value.
+
+        A JPEG that is decoded to fewer pixels (`enough`) is resized here, where its full size is known still.
+        """
+        if isinstance(image, str) and "://" in image:
+            return image
+
+        def plan(picture: tuple[int, int]) -> Geometry:
+            size = _size_dict(wanted("size")) if wanted("do_resize") else None
+            crop_size = _size_dict(wanted("crop_size")) if wanted("do_center_crop") else None
+            return self._plan(picture, view=wanted("view"), size=size, crop_size=crop_size)
+
+        try:
+            read = load_rgb(image, lambda picture: _enough(plan(picture)))
+        except TypeError as error:
+            raise PictureError(str(error)) from None
+        if not isinstance(read, Reduced):
+            return read
+        height, width = plan((read.height, read.width)).resized
+        return resized(read, (width, height), _resampling(wanted("resample")))
+
+    def enough(self, picture: tuple[int, int], view: str | None = None) -> tuple[float, float]:
+        """The least (height, width) that a picture of (height, width) must be decoded to: MARGIN times what the network
+        is given, and as large as it is shown (`Explanation.view`). For `pictures.load_rgb`.
+
+        Measured on photographs of 12 megapixels against decoding them whole: the network's input differs by 0.1 of 255
+        in the mean and 5 at most, the bundled network's probabilities by 0.0006 and 0.012, no label.
+        """
+        return _enough(self.geometry(picture, view))
 
     def process_image(self, image: ImageInput, **kwargs) -> Tensor:
         """As the library's, (C, H, W); but RGB stays as Pillow holds it, pixel after pixel: that is resized quicker."""
@@ -238,14 +271,15 @@ class AbnImageProcessor(TorchvisionBackend):
         return heatmaps
 
 
-def _rgb(image):
-    """Paths and PIL pictures as upright RGB; URLs are the library's."""
-    if isinstance(image, str) and "://" in image:
-        return image
-    try:
-        return load_rgb(image)
-    except TypeError as error:
-        raise PictureError(str(error)) from None
+def _resampling(way) -> Image.Resampling:
+    """Of Pillow's name, its number, or torchvision's `InterpolationMode`."""
+    return Image.Resampling(way) if isinstance(way, int) else Image.Resampling[way.name.removesuffix("_EXACT")]
+
+
+def _enough(plan: Geometry) -> tuple[float, float]:
+    left, top, right, bottom = plan.box
+    shown = min(1, LONGEST_VIEW / max(right - left, bottom - top))
+    return tuple(min(p, max(MARGIN * r, p * shown)) for p, r in zip(plan.picture, plan.resized, strict=True))
 
 
 def _check_view(view: str) -> None:

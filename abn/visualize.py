@@ -26,14 +26,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import imagenette
-from .explanation import BATCH, Explainer, Explanation
+from .explanation import BATCH, Explainer, Explanation, Upright
 from .folders import HIDDEN, LeftOut, class_folders, pictures_in
 from .kinds import check_network
 from .lettering import for_plot, style
 from .methods import method_named
 from .multitask import MultiTaskExplainer
 from .names import cell, file_name, print_anything, same, shown
-from .pictures import load_rgb
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -274,7 +273,8 @@ def own_pictures(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
         for start in range(0, len(files), args.test_batch):
             chunk = files[start : start + args.test_batch]
             names, pictures = [], []
-            for path, opened in zip(chunk, pool.map(_opened, chunk), strict=True):
+            opening = pool.map(lambda path: _opened(explainer, path, args.view or "whole"), chunk)
+            for path, opened in zip(chunk, opening, strict=True):
                 if isinstance(opened, (ValueError, OSError)):
                     say(f"left out {shown(path.relative_to(folder))}: {shown(opened)}")
                 else:
@@ -305,9 +305,9 @@ def say(words: str) -> None:
     tqdm.write(words, file=sys.stderr)
 
 
-def _opened(path: Path) -> Image.Image | ValueError | OSError:
+def _opened(explainer: Explainer, path: Path, view: str) -> Upright | ValueError | OSError:
     try:
-        return load_rgb(path)
+        return explainer.read(path, view)
     except (ValueError, OSError) as error:
         return error
 

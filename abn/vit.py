@@ -6,17 +6,17 @@ shown is the class token's row, in one of these ways. Unlike an ABN's map, atten
 layer mixes what the layers below have mixed already.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import ViTForImageClassification
 
 from .calibration import Calibration
-from .explanation import Explainer, Explanation, Passed, Picture
+from .explanation import Explainer, Explanation, Passed, Picture, Upright
 from .image_processing_abn import AbnImageProcessor
 from .methods import METHODS, Method, Parts, scaled
+from .pictures import Reduced
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,12 @@ def _leave_inference_mode(model: ViTForImageClassification) -> None:
                     setattr(module, name, torch.nn.Parameter(weight.clone(), requires_grad=False))
 
 
+def grey(picture: Upright) -> Upright:
+    if isinstance(picture, Reduced):
+        return replace(picture, pixels=grey(picture.pixels))
+    return picture.convert("L").convert("RGB")
+
+
 class VitExplainer(Explainer):
     """As `Explainer`, for a Vision Transformer. With a `VitImageProcessor` it sees the whole picture in both views.
 
@@ -155,10 +161,10 @@ class VitExplainer(Explainer):
         """Raises: ValueError: always; a transformer has no attention map that its answer is computed from."""
         raise ValueError("a Vision Transformer has no single attention map that could be edited; an ABN has")
 
-    def pixel_values(self, pictures: list[Image.Image], view: str) -> Tensor:
+    def pixel_values(self, pictures: list[Upright], view: str) -> Tensor:
         """One channel for a network of one: digits."""
         if self.model.config.num_channels == 1:
-            pictures = [picture.convert("L").convert("RGB") for picture in pictures]
+            pictures = [grey(picture) for picture in pictures]
         return super().pixel_values(pictures, view)[:, : self.model.config.num_channels]
 
     @torch.no_grad()

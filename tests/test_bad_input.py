@@ -115,8 +115,8 @@ BAD = {
     "script.eps": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NO_PICTURE),
     "half.png": (lambda: encoded(made_up_picture(300, 200), "PNG")[:3000], "is damaged and cannot be read"),
     "half.jpg": (lambda: encoded(made_up_picture(300, 200), "JPEG")[:2000], "is damaged and cannot be read"),
-    "bomb.png": (bomb, "pixels; at most 50,000,000 are allowed"),
-    "huge.png": (lambda: encoded(Image.new("1", (8000, 8000)), "PNG"), "8000 x 8000 pixels; at most 50,000,000"),
+    "bomb.png": (bomb, "pixels; at most 52,000,000 are allowed"),
+    "huge.png": (lambda: encoded(Image.new("1", (8000, 8000)), "PNG"), "8000 x 8000 pixels; at most 52,000,000"),
 }
 
 

@@ -44,7 +44,7 @@ def too_large(folder):
         (lambda folder: load_rgb(damaged(folder)), "half.png は壊れていて読み込めません"),
         (
             lambda folder: load_rgb(too_large(folder)),
-            "large.png は 8000 × 8000 画素です。上限は 50,000,000 画素です",
+            "large.png は 8000 × 8000 画素です。上限は 52,000,000 画素です",
         ),
         (
             lambda folder: to_rgb(Image.fromarray(np.full((2, 2), np.nan, np.float32))),

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from abn.image_processing_abn import AbnImageProcessor
+from abn.image_processing_abn import MARGIN, AbnImageProcessor
 from abn.names import shown
-from abn.pictures import load_rgb
+from abn.pictures import load_rgb, resized
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def squashed(samples: Sequence[tuple[str, int]], side: int, how: Reading) -> Pic
     """Decode (path, label) samples to side x side squares, aspect not kept but remembered."""
 
     def decode(path):
-        picture = load_rgb(path)
-        pixels = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC))
+        picture = load_rgb(path, lambda size: (MARGIN * side, MARGIN * side))
+        pixels = np.asarray(resized(picture, (side, side), Image.Resampling.BICUBIC))
         return pixels, picture.width / picture.height
 
     return _decoded(samples, decode, how, f"decoding to {side} px", f"squashed {side}")
@@ -83,7 +83,7 @@ def preprocessed(samples: Sequence[tuple[str, int]], processor: AbnImageProcesso
     """Decode (path, label) samples as `processor` resizes and crops them; normalising is left to the batch."""
 
     def decode(path):
-        picture = load_rgb(path)
+        picture = load_rgb(path, processor.enough)
         pixels = processor(picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
         return pixels.permute(1, 2, 0).numpy(), picture.width / picture.height
 

@@ -7,14 +7,12 @@ its own picture among it or not; the others find their answers ready.
 import threading
 from dataclasses import dataclass
 
-from PIL import Image
-
-from ..explanation import BATCH, Explainer, Explanation
+from ..explanation import BATCH, Explainer, Explanation, Upright
 
 
 @dataclass(eq=False)
 class _Request:
-    picture: Image.Image
+    picture: Upright
     view: str
     shape: tuple
     done: bool = False
@@ -31,7 +29,7 @@ class Batcher:
         self._busy = False
         self._changed = threading.Condition()
 
-    def __call__(self, picture: Image.Image, view: str) -> Explanation:
+    def __call__(self, picture: Upright, view: str) -> Explanation:
         """The explanation of an upright RGB picture. Errors as `Explainer`'s: each caller gets its own."""
         shape = (view, *self.explainer.processor.geometry((picture.height, picture.width), view).crop)
         request = _Request(picture, view, shape)

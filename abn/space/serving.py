@@ -15,7 +15,6 @@ import torch
 from .. import hub
 from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
-from ..pictures import load_rgb
 from ..vit import VitExplainer
 from .batching import Batcher
 from .words import LANGUAGES, WORDS
@@ -186,7 +185,8 @@ def named(name: str, language: str) -> str:
 def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, float]:
     """The explanation, and the seconds it took. Errors as `Explainer`'s."""
     with _DECODING:
-        picture = load_rgb(picture)  # here: an error raised on ZeroGPU would lose its words, and cost a loan
+        # Here: an error raised on ZeroGPU would lose its words, and cost a loan
+        picture = served.explainer.read(picture, view)
     started = time.perf_counter()
     if served.explainer is _on_zero_gpu and served.explainer.device.type == "cuda":
         explanation = _explain_on_zero_gpu(picture, view)

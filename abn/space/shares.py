@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..explanation import Picture
-from ..pictures import load_rgb
+from ..pictures import fitted, load_rgb, resized
 
 DAYS = 7
 LIFETIME = DAYS * 24 * 3600  # seconds
@@ -71,8 +71,8 @@ class Shares:
             PictureError, FileNotFoundError: as `load_rgb`'s.
             OSError: the folder cannot be written.
         """
-        rgb = load_rgb(picture)
-        rgb.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        rgb = load_rgb(picture, lambda size: fitted(size, LONGEST))
+        rgb = resized(rgb, fitted((rgb.width, rgb.height), LONGEST), Image.Resampling.LANCZOS)
         bare = Image.frombytes("RGB", rgb.size, rgb.tobytes())  # nothing of the file's metadata
         name = secrets.token_urlsafe(16)
         with self._lock:
