@@ -8,7 +8,6 @@ from torch import Tensor
 from .explanation import Explainer, Explanation, Passed, Picture
 from .methods import METHODS, Method, Parts, method_named
 from .modeling_multitask import FORMS, margins
-from .pictures import load_rgb
 
 
 def _strongest(model, maps: Tensor) -> Tensor:
@@ -81,7 +80,7 @@ class MultiTaskExplainer(Explainer):
         Raises:
             As `__call__`.
         """
-        how, opened = method_named(method, self.methods), [load_rgb(picture) for picture in pictures]
+        how, opened = method_named(method, self.methods), [self.read(picture, view) for picture in pictures]
         indices = [self.target_index(task) for task in (range(len(self.labels)) if tasks is None else tasks)]
         found: list[dict[str, Explanation]] = [{} for _ in opened]
         for members in self.batches(opened, view):

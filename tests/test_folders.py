@@ -92,16 +92,18 @@ def _shown(root, monkeypatch):
 
 
 def _own(root, monkeypatch):
+    out, found = root.parent / "out", []
+
     class Stub:
         labels = ()
+
+        def read(self, path, view):
+            found.append(path)
+            raise ValueError("seen")
 
         def __call__(self, pictures, **_):
             return [None] * len(pictures)
 
-    out, found = root.parent / "out", []
-    monkeypatch.setattr(
-        visualize, "load_rgb", lambda path: found.append(path) or (_ for _ in ()).throw(ValueError("seen"))
-    )
     with pytest.raises(ValueError, match="no picture"):
         visualize.own_pictures(Stub(), visualize.parse(["--pictures", str(root / "train"), "--out-dir", str(out)]))
     return found

@@ -23,6 +23,10 @@ JAPANESE = tuple(
             "{0} は {1} × {2} 画素です。上限は {3} 画素です",
         ),
         (r"(.+) has too many pixels; at most ([\d,]+) are allowed", "{0} は画素が多すぎます。上限は {1} 画素です"),
+        (
+            r"(.+) is a HEIC picture; install pillow-heif \(pip install pillow-heif\) or save it as JPEG",
+            "{0} は HEIC 画像です。pillow-heif をインストールする(pip install pillow-heif)か、JPEG で保存してください",
+        ),
         (r"a picture of mode (\S+) cannot be turned into RGB .*", "モード {0} の画像は RGB に変換できません"),
         (r"the picture holds values that are not finite", "画像に有限でない値が含まれています"),
         # Maps
