@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .explanation import Explainer, Explanation, Picture
+from .pictures import load_rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,8 @@ class Editing:
 
     def __init__(self, explainer: Explainer, picture: Picture, view: str = "whole"):
         """Explain the picture and keep its features. Errors as `Explainer`'s."""
-        self.explainer = explainer
+        picture = load_rgb(picture)
+        self.explainer, self._view, self._size = explainer, view, (picture.height, picture.width)
         self.explanation, self.features = explainer.explain_with_features(picture, view)
 
     def __call__(self, attention_map: np.ndarray | Sequence[Sequence[float]]) -> Edited:
@@ -51,6 +53,13 @@ class Editing:
             ValueError: another shape, or values that are not finite or lie outside [-1, 1].
         """
         return under(self.explainer, self.features, attention_map, self.explanation.attention_map.shape)
+
+    def laid(self, edited: Edited) -> np.ndarray:
+        """(H, W) float32 in [0, 1]: an edited map on the pixels of `explanation.view`; what lies below 0 is 0."""
+        grid = torch.from_numpy(edited.attention_map).clamp(min=0)[None, None]
+        shape = self.explanation.view.shape[:2]
+        laid = self.explainer.processor.post_process_attention(grid, [self._size], self._view, [shape])
+        return laid[0].clamp(0, 1).numpy()
 
 
 def under(explainer: Explainer, features: Tensor, attention_map, shape: tuple[int, int]) -> Edited:

@@ -1,10 +1,6 @@
 """The server over its API, as a program uses it."""
 
-import asyncio
-import base64
-import io
 import json
-import re
 import urllib.request
 
 import load
@@ -196,45 +192,6 @@ def test_programs_that_know_fewer_parameters_go_on_working(url, tmp_path):
         label = json.loads(text.split("data: ", 1)[1])[0]
         found = {entry["label"]: entry["confidence"] for entry in label["confidences"]}
         assert found == pytest.approx(expected, abs=1e-4)
-
-
-def test_an_mcp_client_calls_the_tools(url, tmp_path):
-    mcp = pytest.importorskip("mcp")
-    from mcp.client.streamable_http import streamablehttp_client
-
-    picture = tmp_path / "picture.png"
-    made_up_picture(300, 200).save(picture)
-    data = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
-
-    async def progress(*_):  # Gradio gives each output by itself, pictures as pictures, to clients that follow it
-        pass
-
-    async def ask():
-        async with (
-            streamablehttp_client(f"{url}/gradio_api/mcp/") as (read, write, _),
-            mcp.ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-            asked = {"picture": data, "alpha": 0.5}
-            return tools, await session.call_tool("explain", asked, progress_callback=progress)
-
-    tools, answer = asyncio.run(ask())
-    assert set(tools) == {"explain", "edit", "compare", "models", "model"}
-    assert tools["explain"].description.startswith("Classify a picture and show what the network looked at")
-    assert tools["edit"].inputSchema["properties"]["attention_map"]["type"] == "array"
-    assert not answer.isError
-    expected = Explainer.from_pretrained("compact")(picture, view="whole")
-    words = " ".join(content.text for content in answer.content if content.type == "text")
-    assert expected.label in words
-    confidence = float(re.search(r"'confidence': ([\d.]+)", words)[1])
-    assert confidence == pytest.approx(expected.probabilities[expected.label], abs=1e-4)
-    image = next(content for content in answer.content if content.type == "image")
-    overlaid = np.asarray(Image.open(io.BytesIO(base64.b64decode(image.data))).convert("RGB")).astype(int)
-    assert np.abs(overlaid - expected.overlay(0.5)).max() <= 1
-    rows, columns = expected.attention_map.shape
-    numbers = [float(value) for value in re.findall(r"(?<![\w.])\d\.\d+(?:e-\d+)?", words)][-rows * columns :]
-    assert numbers == pytest.approx(expected.attention_map.ravel().tolist(), abs=1e-3)
 
 
 def test_a_hundred_validation_pictures(client, validation_pictures):

@@ -1,5 +1,6 @@
 """The whole page: heading, notices, the tabs, and the API."""
 
+import copy
 import html
 
 import gradio as gr
@@ -25,10 +26,12 @@ from .model_page import CSS as MODEL_CSS
 from .model_page import ModelPage
 from .models import Models
 from .overlay_view import CSS as OVERLAY_CSS
+from .picture_input import PictureInput
 from .serving import Served, Status, named
 from .share_link import CSS as SHARE_CSS
 from .shares import Shares
 from .tasks_view import CSS as TASKS_CSS
+from .tools import Tools, serve
 from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, LANGUAGES, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
@@ -102,12 +105,32 @@ CONTRAST = {
 
 
 class Page(gr.Blocks):
-    """Blocks whose endpoints fill in what a call leaves out at its end, with the parameters' defaults: programs written
-    for fewer parameters go on working over plain HTTP, too."""
+    """Blocks whose endpoints fill in what a call leaves out, with the parameters' defaults: at its end, since programs
+    were written for fewer parameters, or as null, which the JavaScript client sends for it. Pictures may come in more
+    ways than Gradio takes them, see `PictureInput.received`."""
+
+    tools: Tools | None = None
+
+    @property
+    def mcp_server_obj(self):
+        """Gradio's MCP server, which answers as `tools` does."""
+        return self._mcp_server
+
+    @mcp_server_obj.setter
+    def mcp_server_obj(self, server) -> None:
+        if server is not None and self.tools is not None:
+            serve(server, self.tools)
+        self._mcp_server = server
 
     def validate_inputs(self, block_fn, inputs: list) -> None:
         if block_fn.api_visibility == "public":
-            inputs.extend(component.value for component in block_fn.inputs[len(inputs) :])
+            inputs.extend([None] * (len(block_fn.inputs) - len(inputs)))
+            for place, component in enumerate(block_fn.inputs):
+                if inputs[place] is None:
+                    inputs[place] = copy.deepcopy(component.value)
+        for place, (component, value) in enumerate(zip(block_fn.inputs, inputs, strict=False)):
+            if isinstance(component, PictureInput):
+                inputs[place] = component.received(value)
         super().validate_inputs(block_fn, inputs)
 
 
@@ -123,7 +146,8 @@ def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
         known = gr.HTML(known_classes(models.of(""), ""), elem_id="abn-known", js_on_load=None)
         words = notice_html(serving.status())
         notice = gr.HTML(words, visible=bool(words), elem_id="abn-notice", js_on_load=None)
-        add_api(models)  # before the page: the first function called "explain" gets that name
+        # before the page: the first function called "explain" gets that name
+        demo.tools = Tools(models, add_api(models))
         with gr.Tabs(elem_id="abn-tabs") as tabs:
             with gr.Tab(label("tab_explain"), id="explain"):
                 page = ExplainPage(models, gallery, shares)

@@ -1,13 +1,18 @@
 """The upload box: hands the file over as it came, so that one place decides what is a picture."""
 
-import base64
-import hashlib
-from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import gradio as gr
 from gradio.data_classes import ImageData
+from gradio.utils import is_in_or_equal
+from gradio_client.utils import is_http_url_like
+
+from .cached_files import kept
+from .data_urls import decoded, is_data_url
 
 LONGEST = 28_000_000  # characters of a data URL: 20 MB of file
+SERVED = "/gradio_api/file="  # what stands before a file's path where this server gives it away
+META = {"_type": "gradio.FileData"}
 
 
 class PictureInput(gr.Image):
@@ -25,23 +30,69 @@ class PictureInput(gr.Image):
     def get_config(self):
         return super().get_config(gr.Image)
 
+    def received(self, value) -> dict | None:
+        """What a call sent, as Gradio wants it: an uploaded file's path, a URL or a data URL, as a bare string or as
+        FileData's `path` or `url`, with `meta` or without.
+
+        Raises:
+            gr.Error: it is nothing of that, or a path to another file: without `meta`, Gradio would not look at it.
+        """
+        if isinstance(value, dict):
+            found = next((value[key] for key in ("path", "url") if value.get(key)), None)
+        else:
+            found = value
+        if found is None or found == "":
+            return None
+        if not isinstance(found, str):
+            raise refused(
+                "The picture must be an uploaded file's path or a data URL (data:image/png;base64,…); "
+                f"got {type(found).__name__}."
+            )
+        found = found.strip()
+        if is_data_url(found):
+            return {"url": found, "meta": META}
+        if is_http_url_like(found) and SERVED in found:
+            found = unquote(urlsplit(found.partition(SERVED)[2]).path)
+        if not is_http_url_like(found) and not self._is_uploaded(found):
+            raise refused(
+                "The picture's path is not an uploaded file's: upload it first, or send it as a data URL "
+                "(data:image/png;base64,…)."
+            )
+        return {"path": found, "meta": META}
+
+    def _is_uploaded(self, path: str) -> bool:
+        try:
+            return is_in_or_equal(path, self.GRADIO_CACHE)
+        except (ValueError, OSError):  # no path at all, such as one with a null character
+            return False
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path):
+        """As Gradio's, which downloads a URL, of public hosts alone; a failure is named."""
+        try:
+            return await super().async_move_resource_to_block_cache(url_or_file_path)
+        except Exception:
+            if is_http_url_like(str(url_or_file_path)):
+                raise refused("The picture's URL cannot be fetched.") from None
+            raise
+
     def preprocess(self, payload: ImageData | None) -> str | None:
         if payload is None:
             return None
-        if payload.url and payload.url.startswith("data:"):
+        if payload.url and is_data_url(payload.url):
             return self.written(payload.url)
+        if payload.path is not None and not self._is_uploaded(payload.path):
+            raise refused("The picture's path is not an uploaded file's.")
         return payload.path
 
     def written(self, url: str) -> str:
         """A data URL's bytes as a file, not decoded: `load_rgb` judges them."""
         if len(url) > LONGEST:
-            raise gr.Error("The picture's data URL is longer than 28 MB.", print_exception=False)
+            raise refused("The picture's data URL is longer than 28 MB.")
         try:
-            content = base64.b64decode(url.partition(",")[2], validate=True)
-        except ValueError:
-            raise gr.Error("The picture's data URL is not base64.", print_exception=False) from None
-        folder = Path(self.GRADIO_CACHE) / hashlib.sha256(content).hexdigest()
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "picture").write_bytes(content)
-        self.temp_files.add(str(folder / "picture"))  # what Gradio deletes on its schedule
-        return str(folder / "picture")
+            return kept(self, decoded(url), "picture")
+        except ValueError as error:
+            raise refused(str(error)) from None
+
+
+def refused(words: str) -> gr.Error:
+    return gr.Error(words, print_exception=False)
