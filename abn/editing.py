@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from .explanation import Explainer, Explanation, Picture
-from .pictures import load_rgb
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class Editing:
 
     def __init__(self, explainer: Explainer, picture: Picture, view: str = "whole"):
         """Explain the picture and keep its features. Errors as `Explainer`'s."""
-        picture = load_rgb(picture)
+        picture = explainer.read(picture, view)
         self.explainer, self._view, self._size = explainer, view, (picture.height, picture.width)
         self.explanation, self.features = explainer.explain_with_features(picture, view)
 
