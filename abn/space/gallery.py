@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import threading
+from collections.abc import Container
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from huggingface_hub import constants
 from PIL import Image
 
 from .. import imagenette
-from ..folders import LeftOut
 from ..names import shown
 from ..pictures import load_rgb
 from ..scratch import scratch
@@ -126,35 +127,37 @@ class Gallery:
         """PER_CLASS pictures a class, evenly over the validation split, copied to where they may be served. A class
         without a picture that can be read has its drawing; no examples where every class is without one."""
         data = imagenette.load(self.root, "val", empty=True)
-        examples, drawn = [], {example.label: example for example in self._drawn()}
+        wanted: dict[str, tuple[Path, str]] = {}
         for index, label in enumerate(imagenette.CLASSES):
             files = sorted(path for path, target in data._samples if target == index)
-            chosen = files[:: max(1, len(files) // PER_CLASS)][:PER_CLASS]
-            copies = [copy for file in chosen if (copy := self._copied(Path(file), label, data.left_out))]
-            examples += [Example(str(copy), label, drawn=False) for copy in copies] or [drawn[label]]
+            for file in files[:: max(1, len(files) // PER_CLASS)][:PER_CLASS]:
+                wanted[_name_of(Path(file), label, wanted)] = Path(file), label
+        with ThreadPoolExecutor(4) as pool:
+            copies = list(pool.map(self._copied, [file for file, _ in wanted.values()], wanted))
+        examples = [
+            Example(str(copy), label, False) for copy, (_, label) in zip(copies, wanted.values(), strict=True) if copy
+        ]
+        for copy, (file, _) in zip(copies, wanted.values(), strict=True):
+            if copy is None:
+                data.left_out.add(DAMAGED, file)
         data.left_out.report(data._image_root)
-        return [] if all(example.drawn for example in examples) else examples
+        found = {example.label for example in examples}
+        examples += [example for example in self._drawn() if example.label not in found] if found else []
+        return sorted(examples, key=lambda example: imagenette.CLASSES.index(example.label))
 
-    def _copied(self, file: Path, label: str, left_out: LeftOut) -> Path | None:
-        """A copy that browsers show, under a name that is an id; None where the picture cannot be read."""
-        plain = re.fullmatch(r"[\w.-]{1,100}", file.stem, re.ASCII) is not None
-        stem = file.stem if plain else hashlib.sha256(os.fsencode(file.name)).hexdigest()[:16]
-        name = f"{label.replace(' ', '-')}-{stem}"
-        if any(self.folder.glob(f"{name}.*")):  # the same name in two folders, or in two formats
-            name += f"-{hashlib.sha256(os.fsencode(file)).hexdigest()[:8]}"
+    def _copied(self, file: Path, name: str) -> Path | None:
+        """A copy that browsers show; None where the picture cannot be read, whatever its fault."""
+        copy = self.folder / f"{name}{file.suffix if file.suffix.lower() in IN_BROWSERS else '.png'}"
         try:
-            if file.suffix.lower() not in IN_BROWSERS:
-                copy = self.folder / f"{name}.png"
+            if copy.suffix != file.suffix:
                 load_rgb(file).save(copy)
                 return copy
-            copy = self.folder / f"{name}{file.suffix}"
             shutil.copyfile(file, copy)
             with Image.open(copy) as opened:
-                opened.draft("RGB", (1, 1))  # a JPEG's small version is read in a tenth of the time
+                opened.draft("RGB", (1, 1))  # a JPEG's small version is read in a fraction of the time
                 opened.load()
             return copy
-        except Exception:  # whatever its fault: one picture less
-            left_out.add(DAMAGED, file)
+        except Exception:  # Pillow's decoders raise what they like
             copy.unlink(missing_ok=True)
             return None
 
@@ -166,3 +169,15 @@ class Gallery:
                 shutil.copyfile(painted(label), file)
             examples.append(Example(str(file), label, drawn=True))
         return examples
+
+
+def _name_of(file: Path, label: str, taken: Container[str]) -> str:
+    """The name of a picture's copy: its class and its own name, where that is plain and not taken by another file (of
+    another folder, or in another format); else with a mark in its place, or behind it."""
+    plain = re.fullmatch(r"[\w.-]{1,100}", file.stem, re.ASCII) is not None
+    name = f"{label.replace(' ', '-')}-{file.stem if plain else _mark(file.name)}"
+    return f"{name}-{_mark(str(file))[:8]}" if name in taken else name
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
