@@ -21,6 +21,7 @@ OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
 DEADLINE = 10.0  # seconds to the first answer
 IDLE = 10.0  # seconds a download may stand still
 DESCRIPTION = 10_000_000  # bytes that any file beside the weights may have, where there is a limit
+UNKNOWN_TOKEN = "Invalid credentials in Authorization header"  # the Hub's X-Error-Message beside 401
 CHUNK = 1 << 16  # bytes between two signs of life; huggingface_hub's 10 MB would look idle on a slow line
 
 
@@ -65,7 +66,8 @@ def fetch(
 ) -> Path:
     """Download a checkpoint's config, weights, processor and calibration into the Hub's cache; no code.
 
-    With HF_HUB_OFFLINE=1 the cache alone is asked.
+    With HF_HUB_OFFLINE=1 the cache alone is asked. A token that the Hub does not know, such as an expired HF_TOKEN, is
+    left out where the repository is public.
 
     Args:
         cache_dir: in place of the Hub's cache.
@@ -122,7 +124,9 @@ def _download(
     deadline: float,
 ) -> Path:
     if not constants.HF_HUB_OFFLINE:
-        for name in REQUIRED:
+        token = _fit_token(hf_hub_url(repo_id, REQUIRED[0], revision=revision), deadline, token)
+        watch.beat()
+        for name in REQUIRED[1:]:
             size = _probe(hf_hub_url(repo_id, name, revision=revision), deadline, token)
             watch.beat()
         if limit is not None and size is not None and size > limit:
@@ -174,10 +178,63 @@ def _check_config(file: Path) -> None:
         raise HubError(f"it holds a model of type {kind!r}; expected model_type 'abn' or 'vit'")
 
 
-def _probe(url: str, timeout: float, token: bool | None = None) -> int | None:
+def with_fit_token(load: Callable, source: str | Path, **where):
+    """load(source, **where); once more without a token where the Hub refuses the token, and not the repository.
+
+    The Hub answers 401 to a token that has expired or that it never knew, for public repositories, too.
+    """
+    try:
+        return load(source, **where)
+    except (OSError, UnicodeEncodeError):
+        if not _refuses_the_token_alone(source, where):
+            raise
+    return load(source, **{**where, "token": False})
+
+
+def _refuses_the_token_alone(source: str | Path, where: dict) -> bool:
+    token = where.get("token")
+    if Path(source).exists() or where.get("local_files_only") or constants.HF_HUB_OFFLINE or _sent(token) is None:
+        return False
+    try:
+        url = hf_hub_url(str(source), REQUIRED[0], revision=where.get("revision"))
+        return _fit_token(url, DEADLINE, token) is False
+    except (OSError, ValueError):
+        return False
+
+
+def _fit_token(url: str, timeout: float, token: bool | str | None) -> bool | str | None:
+    """`token`, or False where a file can be had without it alone.
+
+    Raises:
+        HubError: the Hub knows neither the token nor the repository without one.
+        HTTPError, OSError: as `_probe`'s.
+    """
+    try:
+        _probe(url, timeout, token)
+        return token
+    except (urllib.error.HTTPError, UnicodeEncodeError) as error:
+        unknown = isinstance(error, UnicodeEncodeError) or error.headers.get("X-Error-Message") == UNKNOWN_TOKEN
+        if _sent(token) is None or not (unknown or error.code in (401, 403)):
+            raise
+        refused = error
+    try:
+        _probe(url, timeout, False)
+        return False
+    except urllib.error.HTTPError as error:
+        if error.code == 401 and unknown:
+            raise HubError("the Hub answered 401 (not found, or private; the token in use is not valid)") from None
+        raise error if unknown else refused from None
+
+
+def _sent(token: bool | str | None) -> str | None:
+    """The token that goes with a request."""
+    return token if isinstance(token, str) else None if token is False else get_token()
+
+
+def _probe(url: str, timeout: float, token: bool | str | None = None) -> int | None:
     """Ask once, without retries, so that the true answer is known at once. The file's bytes, where the Hub says so."""
     headers = {"User-Agent": "abn-space"}
-    if token is not False and (found := get_token()):
+    if found := _sent(token):
         headers["Authorization"] = f"Bearer {found}"
     request = urllib.request.Request(url, method="HEAD", headers=headers)
     try:

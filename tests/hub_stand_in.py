@@ -1,6 +1,7 @@
 """A small local Hub for tests: serves one repository over HTTP, well or badly."""
 
 import hashlib
+import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +15,13 @@ MODES = ("ok", "missing", "error", "hang", "short", "cut", "stall")
 
 
 @contextmanager
-def hub(folder: Path, repo_id: str = REPO, mode: str = "ok"):
+def hub(folder: Path, repo_id: str = REPO, mode: str = "ok", token: str | None = None, private: bool = False):
     """Serve `folder` as `repo_id`; gives the endpoint's URL.
 
+    token: the only one that it knows. Another gets the Hub's 401, for public repositories, too: without X-Error-Code,
+    with the message that huggingface_hub tells it by (`hf_raise_for_status` in src/huggingface_hub/utils/_http.py of
+    huggingface/huggingface_hub, and its pull request 2847). private: without it, the repository is not found: 401
+    with X-Error-Code RepoNotFound, as the same function reads it.
     mode: "missing" answers 404, "error" 500, "hang" nothing at all; "short" serves consistent but truncated weights,
     "cut" closes the connection in mid-file, "stall" stops sending there without closing.
     """
@@ -39,6 +44,13 @@ def hub(folder: Path, repo_id: str = REPO, mode: str = "ok"):
             if mode == "hang":
                 released.wait(120)
                 self.close_connection = True
+                return
+            sent = self.headers.get("Authorization")
+            if sent is not None and sent != f"Bearer {token}":
+                self.refuse({"X-Error-Message": "Invalid credentials in Authorization header"}, body)
+                return
+            if private and sent is None:
+                self.refuse({"X-Error-Code": "RepoNotFound", "X-Error-Message": "Invalid username or password."}, body)
                 return
             file = self.file()
             if mode == "error" or file is None or mode == "missing":
@@ -68,6 +80,17 @@ def hub(folder: Path, repo_id: str = REPO, mode: str = "ok"):
                 self.close_connection = True
                 return
             self.wfile.write(content)
+
+        def refuse(self, headers: dict[str, str], body: bool) -> None:
+            content = json.dumps({"error": headers["X-Error-Message"]}).encode()
+            self.send_response(401)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if body:
+                self.wfile.write(content)
 
         def file(self) -> Path | None:
             prefix = f"/{repo_id}/resolve/"

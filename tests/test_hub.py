@@ -7,11 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub.constants
 import pytest
+import torch
 from hub_stand_in import REPO, endpoint, hub
 
 from abn import Calibration, Explainer
 from abn.checkpoints import load_calibration
 from abn.hub import HubError, _probe, fetch
+from abn.space.faults import told
 
 
 def test_fetches_the_files_and_no_code(tiny_folder, cache, monkeypatch):
@@ -127,3 +129,69 @@ def test_nobody_there(cache, monkeypatch):
     endpoint(monkeypatch, "http://127.0.0.1:9")
     with pytest.raises(HubError, match="cannot be reached"):
         fetch(REPO)
+
+
+INVALID = ["hf_expired", "nonsense", "期限切れ"]
+
+
+@pytest.mark.parametrize("token", INVALID)
+def test_a_token_that_the_hub_does_not_know_hides_no_public_checkpoint(token, tiny_folder, cache, monkeypatch):
+    Calibration(temperature=0.5).save(tiny_folder)
+    monkeypatch.setenv("HF_TOKEN", token)
+    with hub(tiny_folder, REPO, token="hf_valid") as url:
+        endpoint(monkeypatch, url)
+        folder = fetch(REPO, deadline=5)
+    assert (folder / "model.safetensors").read_bytes() == (tiny_folder / "model.safetensors").read_bytes()
+    assert Explainer.from_pretrained(folder).calibration.temperature == 0.5
+
+
+@pytest.mark.parametrize("how", ["environment", "argument"])
+@pytest.mark.parametrize("token", INVALID)
+def test_nor_does_it_from_python(token, how, tiny_folder, cache, monkeypatch):
+    Calibration(temperature=0.5).save(tiny_folder)
+    given = {"token": token} if how == "argument" else {}
+    if how == "environment":
+        monkeypatch.setenv("HF_TOKEN", token)
+    with hub(tiny_folder, REPO, token="hf_valid") as url:
+        endpoint(monkeypatch, url)
+        explainer = Explainer.from_pretrained(REPO, device="cpu", **given)
+    assert explainer.calibration.temperature == 0.5
+    weights = Explainer.from_pretrained(tiny_folder, device="cpu").model.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in explainer.model.state_dict().items())
+
+
+def test_a_token_that_the_hub_knows_opens_a_private_checkpoint(tiny_folder, cache, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
+    with hub(tiny_folder, REPO, token="hf_valid", private=True) as url:
+        endpoint(monkeypatch, url)
+        assert (fetch(REPO, deadline=5) / "config.json").is_file()
+        assert Explainer.from_pretrained(REPO, device="cpu").labels[3] == "class 3"
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("hf_expired", r"the Hub answered 401 \(not found, or private; the token in use is not valid\)$"),
+        (None, r"the Hub answered 401 \(not found, or private\)$"),
+    ],
+)
+def test_a_private_checkpoint_stays_private_and_says_so(token, words, tiny_folder, cache, monkeypatch):
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    else:
+        monkeypatch.setattr("abn.hub.get_token", lambda: None)
+    with hub(tiny_folder, REPO, token="hf_valid", private=True) as url:
+        endpoint(monkeypatch, url)
+        with pytest.raises(HubError, match=words) as raised:
+            fetch(REPO, deadline=5)
+        with pytest.raises(OSError, match=REPO):
+            Explainer.from_pretrained(REPO, device="cpu")
+    assert told(str(raised.value), "ja") != str(raised.value)
+
+
+def test_no_token_of_the_space_goes_with_a_visitors_model(tiny_folder, cache, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
+    with hub(tiny_folder, REPO, token="hf_valid", private=True) as url:
+        endpoint(monkeypatch, url)
+        with pytest.raises(HubError, match="not found, or private"):
+            fetch(REPO, deadline=5, token=False)

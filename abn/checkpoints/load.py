@@ -1,6 +1,7 @@
 """Hub id, folder or file -> model and processor. Tensor layouts are in `abn.layouts` and `originals`."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -9,6 +10,7 @@ from transformers.utils import cached_file
 from ..calibration import CALIBRATION_NAME, Calibration
 from ..classes import names_for
 from ..configuration_abn import AbnConfig, cifar_family
+from ..hub import with_fit_token
 from ..image_processing_abn import AbnImageProcessor
 from ..layouts import Layout, identify, read_tensors
 from ..modeling_abn import AbnForImageClassification
@@ -49,12 +51,7 @@ def load_checkpoint(
         path.is_absolute() or path.suffix in (".safetensors", *SUFFIXES) or str(source).startswith(".")
     ):
         raise FileNotFoundError(f"there is no checkpoint at {source}")
-    found = AbnConfig.get_config_dict(source, **where)[0]
-    if found.get("model_type") == "vit":
-        return load_vit(source, **where)
-    kind = AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
-    model = kind.from_pretrained(source, dtype="float32", **where, **changes)
-    return model, _load_processor(source, model.config, **where)
+    return with_fit_token(partial(_load_folder, changes=changes), source, **where)
 
 
 def load_calibration(source: str | Path, **where) -> Calibration:
@@ -63,9 +60,19 @@ def load_calibration(source: str | Path, **where) -> Calibration:
     if path.is_file():
         path = path.parent
     elif not path.is_dir():
-        found = _optional(source, CALIBRATION_NAME, **where)
+        found = with_fit_token(partial(_optional, name=CALIBRATION_NAME), source, **where)
         return Calibration() if found is None else Calibration.load(Path(found).parent)
     return Calibration.load(path)
+
+
+def _load_folder(source: str | Path, changes: dict, **where) -> tuple[PreTrainedModel, AbnImageProcessor]:
+    """Of a folder or a Hub repository."""
+    found = AbnConfig.get_config_dict(source, **where)[0]
+    if found.get("model_type") == "vit":
+        return load_vit(source, **where)
+    kind = AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
+    model = kind.from_pretrained(source, dtype="float32", **where, **changes)
+    return model, _load_processor(source, model.config, **where)
 
 
 def _load_processor(source: str | Path, config: AbnConfig | None = None, **where) -> AbnImageProcessor:

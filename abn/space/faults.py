@@ -70,6 +70,10 @@ JAPANESE = tuple(
         (r"the Hub cannot be reached", "Hub に接続できません"),
         (r"the Hub answered (\d+) \(not found\)", "Hub の応答は {0}(見つかりません)"),
         (r"the Hub answered (\d+) \(not found, or private\)", "Hub の応答は {0}(見つからないか非公開です)"),
+        (
+            r"the Hub answered (\d+) \(not found, or private; the token in use is not valid\)",
+            "Hub の応答は {0}(見つからないか非公開です。使用中のトークンは無効です)",
+        ),
         (r"the Hub answered (\d+) \(access denied\)", "Hub の応答は {0}(アクセスできません)"),
         (r"the Hub answered (\d+) \(an error\)", "Hub の応答は {0}(エラー)"),
         (r"the download stood still for (\S+) s at (\S+)", "ダウンロードが {1} のまま {0} 秒止まりました"),
