@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from helpers import made_up_picture, tiny_model
 from PIL import Image
 
-from abn import AbnImageProcessor, Explainer, imagenette
-from abn.visualize import grid, layout, main
+from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, Explainer, imagenette, visualize
+from abn.visualize import grid, layout, main, task_rows
 
 
 @pytest.fixture
@@ -109,3 +110,147 @@ def test_faults_are_one_line(imagenette_folder, tiny_imagenette, tmp_path, capsy
         main(["--attention-alpha", "1.5"])
     assert stop.value.code == 2
     assert "--attention-alpha must be between 0 and 1" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A tiny multi-task network of three tasks."""
+    folder = tmp_path_factory.mktemp("faces")
+    torch.manual_seed(0)
+    labels = {0: "smiling", 1: "hat / cap", 2: "7"}
+    config = AbnConfig(arch="resnet18", width=8, multitask="v1", id2label=labels)
+    AbnForMultiTaskClassification(config).save_pretrained(folder)
+    AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
+    return folder
+
+
+def pixels(file):
+    with Image.open(file) as picture:
+        return np.asarray(picture)
+
+
+@pytest.mark.parametrize("method", ["attention", "attention-negative"])
+def test_a_map_a_task_of_ones_own_pictures(method, faces, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for seed, size in enumerate(((90, 60), (60, 90), (90, 60))):  # not of one shape
+        made_up_picture(*size, seed).save(mine / f"{seed}.png")
+    out = tmp_path / "out"
+    arguments = ["-c", str(faces), "--pictures", str(mine), "--out-dir", str(out), "--cpu", "--method", method]
+    assert main([*arguments, "-j", "2", "--test-batch", "2"]) == 0
+    explainer = Explainer.from_pretrained(faces, device="cpu")
+    for seed in range(3):
+        folder = out / "abn_overlays" / f"{seed}.png"
+        assert sorted(file.name for file in folder.iterdir()) == ["7.png", "hat %2F cap.png", "smiling.png"]
+        for task, file in (("smiling", "smiling.png"), ("hat / cap", "hat %2F cap.png"), ("7", "7.png")):
+            explanation = explainer(mine / f"{seed}.png", target=task, view="whole", method=method)
+            assert np.array_equal(pixels(folder / file), explanation.overlay())
+    with (out / "abn_scores.csv").open(newline="") as lines:
+        row = next(csv.DictReader(lines))
+    expected = explainer(mine / "0.png", view="whole").probabilities["hat / cap"]
+    assert float(row["hat / cap"]) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "file"),
+    [("smiling", "smiling", "smiling.png"), ("1", "hat / cap", "hat %2F cap.png"), ("7", "7", "7.png")],
+)
+def test_one_task_of_one_picture(target, task, file, faces, tmp_path):
+    picture = tmp_path / "face.jpg"
+    made_up_picture(90, 60).save(picture)
+    out = tmp_path / "out"
+    arguments = ["-c", str(faces), "--pictures", str(picture), "--out-dir", str(out), "--cpu", "--target", target]
+    assert main(arguments) == 0
+    written = list((out / "abn_overlays").rglob("*.png"))
+    assert written == [out / "abn_overlays" / "face.jpg" / file]
+    expected = Explainer.from_pretrained(faces, device="cpu")(picture, target=task, view="whole").overlay()
+    assert np.array_equal(pixels(written[0]), expected)
+
+
+def test_a_row_a_picture_of_every_task(faces, tmp_path):
+    for seed, name in enumerate(("men", "women")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        made_up_picture(90, 60, seed).save(tmp_path / "data" / name / "one.png")
+    arguments = ["-c", str(faces), "--data", str(tmp_path / "data"), "--out-dir", str(tmp_path / "out"), "--dpi", "50"]
+    for more, columns in ([], 4), (["--target", "smiling"], 2), (["--num-classes", "1"], 4):
+        assert main([*arguments, "--no-display", "--cpu", *more]) == 0
+        rows = 1 if "--num-classes" in more else 2
+        with Image.open(tmp_path / "out" / "abn_attentions.png") as picture:
+            assert picture.size == (round(2.4 * columns * 50), round(2.7 * rows * 50))
+    explainer = Explainer.from_pretrained(faces, device="cpu")
+    rows = explainer.every_task([made_up_picture(90, 60, seed) for seed in range(2)])
+    axes = task_rows(rows, alpha=0.5).axes
+    assert [axis.get_title().split("\n")[0] for axis in axes] == 2 * ["", "smiling", "hat / cap", "7"]
+    expected = explainer(made_up_picture(90, 60, 1), target="7")
+    assert np.array_equal(axes[7].images[0].get_array(), expected.overlay(0.5))
+    assert axes[7].get_title() == f"7\n{expected.probabilities['7']:.1%}"
+
+
+def test_a_class_of_ones_choice_for_one_picture(imagenette_folder, tmp_path, capsys):
+    picture = tmp_path / "one.png"
+    made_up_picture(90, 60).save(picture)
+    arguments = ["-c", str(imagenette_folder), "--pictures", str(picture), "--out-dir", str(tmp_path / "out"), "--cpu"]
+    explainer = Explainer.from_pretrained(imagenette_folder, device="cpu")
+    for target in ("church", "4", str(explainer.labels.index("tench"))):
+        assert main([*arguments, "--method", "grad-cam", "--target", target]) == 0
+        index = int(target) if target.isdigit() else target
+        expected = explainer(picture, method="grad-cam", target=index, view="whole").overlay()
+        assert np.array_equal(pixels(tmp_path / "out" / "abn_overlays" / "one.png.png"), expected)
+    assert "is the same for every class" not in capsys.readouterr().err
+    assert main([*arguments, "--target", "church"]) == 0
+    assert "note: --method attention is the same for every class" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--target", "cow"], "target must be a class or its index; got 'cow'"),
+        (["--target", "10"], "target must be a class or its index; got 10"),
+        (["--arch", "resnet152"], "--arch resnet152 contradicts {}, which is a resnet18; leave it out"),
+        (["-a", "resnet110-cifar"], "--arch resnet110-cifar contradicts {}, which is a resnet18"),
+    ],
+)
+def test_what_contradicts_the_checkpoint(arguments, words, imagenette_folder, tmp_path, capsys):
+    picture = tmp_path / "one.png"
+    made_up_picture().save(picture)
+    line = ["-c", str(imagenette_folder), "--pictures", str(picture), "--cpu", "--out-dir", str(tmp_path)]
+    assert main([*line, *arguments]) == 2
+    assert words.format(imagenette_folder) in capsys.readouterr().err
+    assert main([*line, "--arch", "resnet18", "--target", "tench"]) == 0
+
+
+def test_which_device(monkeypatch, capsys):
+    assert visualize.device("0", cpu=False) == "cpu"  # as the reference: CUDA where there is any
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for gpu_id, cpu, expected in (
+        (None, False, None),
+        ("0", False, "cuda:0"),
+        ("1", False, "cuda:1"),
+        ("1", True, "cpu"),
+        ("cpu", False, "cpu"),
+    ):
+        assert visualize.device(gpu_id, cpu) == expected
+    assert capsys.readouterr().err == ""
+    assert visualize.device("1,0", cpu=False) == "cuda:1"
+    assert "note: one device is used, 1 of 1,0" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="--gpu-id must be between 0 and 1 here; got 2"):
+        visualize.device("2", cpu=False)
+
+
+@pytest.mark.parametrize(
+    "line", ["-j 0", "--test-batch 0", "--num-classes 0", "--dpi -1", "--gpu-id one", "--gpu-id 0,"]
+)
+def test_malformed_arguments(line, capsys):
+    with pytest.raises(SystemExit):
+        main(line.split())
+    assert line.split()[1] in capsys.readouterr().err
+
+
+def test_the_references_line(imagenette_folder, tiny_imagenette, tmp_path):
+    """visualize.py's arguments, all of them (github.com/yukiharada1228/attention-branch-network)."""
+    line = f"-j 1 --test-batch 10 --gpu-id 0 -c {imagenette_folder} --out-dir {tmp_path / 'out'} --prefix abn --dpi 50"
+    line += f" --attention-alpha 1.0 --no-display --num-classes 4 --data-root {tiny_imagenette} --imagenette-size 160px"
+    assert main([*line.split(), "--cpu"]) == 0
+    with Image.open(tmp_path / "out" / "abn_attentions.png") as picture:
+        assert picture.size == (round(2.4 * 4 * 50), round(2.85 * 2 * 50))
