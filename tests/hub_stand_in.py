@@ -1,5 +1,6 @@
-"""A small local Hub for tests: serves one repository over HTTP, well or badly."""
+"""A small local Hub for tests: serves one repository over HTTP, well or badly, or takes what is pushed."""
 
+import base64
 import hashlib
 import json
 import threading
@@ -117,3 +118,70 @@ def endpoint(monkeypatch, url):
     monkeypatch.setattr(
         huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template[template.index("/{repo_id}") :]
     )
+
+
+@contextmanager
+def accepting_hub(folder: Path, account: str = "someone", refuses: str | None = None):
+    """A Hub where `account` is logged in, which keeps what is pushed in `folder`/ACCOUNT/NAME; gives its URL.
+
+    It answers what `create_repo` and `upload_folder` ask for (huggingface_hub/hf_api.py and _commit_api.py,
+    github.com/huggingface/huggingface_hub); no file is large here.
+
+    Args:
+        refuses: answer with 403 to what has this in its path.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args):
+            pass
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if refuses and refuses in self.path:
+                self.answer({"error": "You don't have the rights"}, 403)
+            elif self.path == "/api/repos/create":
+                asked = json.loads(body)
+                name = f"{asked['organization'] or account}/{asked['name']}"
+                known = (folder / name).is_dir()
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                self.answer({"url": f"{url()}/{name}"}, 409 if known else 200)
+            elif self.path == "/api/validate-yaml":
+                self.answer({"errors": [], "warnings": []})
+            elif "/preupload/" in self.path:
+                files = [{"path": file["path"], "uploadMode": "regular"} for file in json.loads(body)["files"]]
+                self.answer({"files": [{**file, "shouldIgnore": False} for file in files]})
+            elif "/commit/" in self.path:
+                name = self.path.removeprefix("/api/models/").split("/commit/")[0]
+                for line in map(json.loads, body.splitlines()):
+                    if line["key"] == "file":
+                        file = folder / name / line["value"]["path"]
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_bytes(base64.b64decode(line["value"]["content"]))
+                self.answer({"success": True, "commitOid": COMMIT, "commitUrl": f"{url()}/{name}/commit/{COMMIT}"})
+            else:
+                self.answer({"error": f"unexpected {self.path}"}, 404)
+
+        def do_GET(self):
+            self.answer({"error": "not found"}, 404)
+
+        def answer(self, content: dict, code: int = 200) -> None:
+            encoded = json.dumps(content).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(encoded)))
+            self.end_headers()
+            self.wfile.write(encoded)
+
+    def url() -> str:
+        return f"http://127.0.0.1:{server.server_port}"
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield url()
+    finally:
+        server.shutdown()
+        server.server_close()
