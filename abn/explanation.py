@@ -216,8 +216,8 @@ class Explainer:
             return None
         if isinstance(target, str) and (found := self.indices.get(target) or self.indices.get(nfc(target))):
             if len(found) > 1:
-                named = " and ".join(repr(self.labels[index]) for index in found)
-                raise ValueError(f"target {target!r} may be any of {len(found)} classes; say {named}")
+                named = ", ".join(repr(self.labels[index]) for index in found)
+                raise ValueError(f"target {target!r} may be any of {len(found)} classes; say which: {named}")
             return found[0]
         index = _whole_number(target)
         if index is not None and 0 <= index < len(self.labels):

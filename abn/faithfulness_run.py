@@ -211,7 +211,9 @@ def _curves(explainer, samples, methods, results) -> None:
 def _boxes(explainer, boxes, folder, methods, results, tolerance) -> None:
     """Pointing game and energy of the true class's map on boxed pictures."""
     paths = list(boxes)
-    truth = torch.tensor([imagenette.WNIDS.index(Path(path).parent.name) for path in paths])
+    order = {wnid: index for index, wnid in enumerate(imagenette.WNIDS)}
+    order |= {wnid: explainer.indices[wnid][0] for wnid in order if wnid in explainer.indices}
+    truth = torch.tensor([order[Path(path).parent.name] for path in paths])
     found = {method.name: {"pointing": [], "energy": []} for method in methods}
     for pixels, places in tqdm(_pixels(explainer, [folder / path for path in paths]), "boxes", mininterval=1):
         targets, seen = truth[places].to(explainer.device), explainer.parts(pixels)

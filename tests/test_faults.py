@@ -1,16 +1,20 @@
 """What went wrong, in words and in the visitor's language: every message here comes from the code that raises it."""
 
+import os
 import re
 from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
 import pytest
-from helpers import made_up_picture
+import torch
+from helpers import made_up_picture, tiny_model
 from hub_stand_in import REPO, endpoint
 from PIL import Image
 
+from abn import AbnConfig, AbnImageProcessor, Explainer
 from abn import hub as hub_module
+from abn.checkpoints.originals import read_pickled
 from abn.editing import checked_map
 from abn.pictures import load_rgb, to_rgb
 from abn.space.faults import or_say_why, told
@@ -30,6 +34,19 @@ def damaged(folder):
 def no_picture(folder):
     (folder / "notes.png").write_text("no picture")
     return folder / "notes.png"
+
+
+def two_cranes():
+    return Explainer(tiny_model(id2label={0: "crane", 1: "crane"}), AbnImageProcessor(), device="cpu")
+
+
+def pickled(folder, held):
+    """Read a PyTorch file of what is given, or of these bytes."""
+    if isinstance(held, bytes):
+        (folder / "a.pth").write_bytes(held)
+    else:
+        torch.save(held, folder / "a.pth")
+    read_pickled(folder / "a.pth")
 
 
 def too_large(folder):
@@ -53,6 +70,23 @@ def too_large(folder):
         (lambda folder: checked_map([[1]], (3, 4)), "マップはモデルと同じ 3 × 4 でなければなりません"),
         (lambda folder: checked_map([["x"]], (3, 4)), "マップは 3 行 4 列の数値でなければなりません"),
         (lambda folder: checked_map([[2]], (1, 1)), "マップの値は -1 から 1 の有限の数でなければなりません"),
+        (
+            lambda folder: AbnConfig(id2label={0: "a", 1: "b"}, label2id={"a": 1, "b": 0}),
+            "config.json の label2id と id2label が矛盾しています",
+        ),
+        (
+            lambda folder: two_cranes().target_index("crane"),
+            "'crane' に当たるクラスは 2 個あります。'crane (0)', 'crane (1)' から選んでください",
+        ),
+        (lambda folder: pickled(folder, b"PK\x03\x04"), "a.pth は完全な PyTorch ファイルではありません"),
+        (
+            lambda folder: pickled(folder, {"x": torch.ones(1).expand(9)}),
+            "a.pth のテンソル x は通常の数値ではありません",
+        ),
+        (
+            lambda folder: pickled(folder, {"x": os.system}),
+            "a.pth はコード(posix.system)の実行を求めるため開きません",
+        ),
         (
             lambda folder: Models(Serving("compact")).of("nonsense"),
             "nonsense は使えません: 一覧にも Hub の ID(owner/name)にも当てはまりません",

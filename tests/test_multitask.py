@@ -33,7 +33,7 @@ def explainer():
     return MultiTaskExplainer(network(), processor, device="cpu")
 
 
-@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("version", ["v0.1", "v1", "v1.0", "v2"])
 @pytest.mark.parametrize("residual", [True, False])
 def test_the_batch_over_tasks_is_the_loop_over_tasks(version, residual):
     model, pixels = network(version, residual_attention=residual), torch.randn(2, 3, 64, 96)
@@ -41,17 +41,19 @@ def test_the_batch_over_tasks_is_the_loop_over_tasks(version, residual):
     with torch.no_grad():
         outputs = model(pixel_values=pixels)
         features = net.features(pixels)
-        maps = net.attention_branch.depth_conv(net.attention_branch.conv(net.attention_branch.stage(features)))
+        responses = net.attention_branch.depth_conv(net.attention_branch.conv(net.attention_branch.stage(features)))
+        maps = 1 / (1 + (-responses).exp()) if version == "v0.1" else responses
         answers = []
         for task in range(3):
             seen = features * (maps[:, task : task + 1] + (1 if residual else 0))
             pooled = net.perception_branch.stage(seen).mean((2, 3))
             answers.append(F.linear(pooled, net.perception_branch.weight[task], net.perception_branch.bias[task]))
     expected = torch.stack(answers, 2)
-    torch.testing.assert_close(outputs.logits, expected[:, 0] if version == "v1" else expected)
+    torch.testing.assert_close(outputs.logits, expected[:, 0] if version in ("v0.1", "v1") else expected)
     torch.testing.assert_close(outputs.attention_map, maps)
-    torch.testing.assert_close(outputs.attention_logits, maps.mean((2, 3)))
-    assert maps.min() < 0 < maps.max()
+    own = responses.flatten(2).max(2).values if version == "v0.1" else responses.mean((2, 3))
+    torch.testing.assert_close(outputs.attention_logits, own)
+    assert (maps.min() > 0 and maps.max() < 1) if version == "v0.1" else maps.min() < 0 < maps.max()
 
 
 def test_scores_are_probabilities_of_yes():

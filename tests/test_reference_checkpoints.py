@@ -9,6 +9,7 @@ import torch
 from helpers import (
     joined_labels,
     made_up_picture,
+    multitask_network,
     one_to_one,
     reference_config,
     reference_written,
@@ -16,6 +17,7 @@ from helpers import (
     vision_transformer,
 )
 from hub_stand_in import endpoint, hub
+from PIL import Image
 from transformers import AutoModel, AutoModelForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, Explainer, imagenette
@@ -177,7 +179,7 @@ def test_two_classes_of_one_name_are_told_apart(saved, tmp_path):
     assert explainer.target_index("crane (3)") == 3
     assert explainer.target_index("tench") == 0
     with pytest.raises(
-        ValueError, match=r"target 'crane' may be any of 2 classes; say 'crane \(1\)' and 'crane \(3\)'"
+        ValueError, match=r"target 'crane' may be any of 2 classes; say which: 'crane \(1\)', 'crane \(3\)'$"
     ):
         explainer(made_up_picture(), target="crane")
 
@@ -218,6 +220,48 @@ def test_a_vision_transformer_whose_labels_have_gaps(tmp_path):
     (folder / "config.json").write_text(json.dumps({**config, "id2label": {"0": "a", "2": "b"}}))
     with pytest.raises(ValueError, match="id2label must number its labels 0 to 1, each once; it lacks 1"):
         Explainer.from_pretrained(folder)
+
+
+def test_the_references_processor_squashes_and_crops(tmp_path):
+    """preprocessor_config.json as its `AbnImageProcessor.to_dict` writes it (abn/image_processing_abn.py), and the
+    pixels of its `preprocess`."""
+    said = {
+        "auto_map": {"AutoImageProcessor": "image_processing_abn.AbnImageProcessor"},
+        "crop_size": {"height": 224, "width": 224},
+        "do_center_crop": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_processor_type": "AbnImageProcessor",
+        "image_std": [0.229, 0.224, 0.225],
+        "rescale_factor": 1 / 255,
+        "size": {"height": 256, "width": 256},
+    }
+    config = {**reference_config("resnet18"), "width": 8}
+    folder = reference_written(tmp_path / "f", tiny_model(attention_head="C"), config)
+    (folder / "preprocessor_config.json").write_text(json.dumps(said))
+    picture, processor = made_up_picture(300, 200), Explainer.from_pretrained(folder, device="cpu").processor
+    found = processor(picture, return_tensors="pt")["pixel_values"][0].permute(1, 2, 0).numpy()
+    squashed = picture.resize((256, 256), Image.Resampling.BILINEAR).crop((16, 16, 240, 240))
+    wanted = (np.asarray(squashed) / 255 - said["image_mean"]) / said["image_std"]
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() <= 2.01 / 255 / 0.224
+
+
+def test_multi_task_folders_name_their_own_class(tmp_path):
+    multitask_network("v0.1", tasks=2).save_pretrained(tmp_path)
+    auto_map = json.loads((tmp_path / "config.json").read_text())["auto_map"]
+    assert auto_map["AutoModel"] == "modeling_multitask.AbnForMultiTaskClassification"
+    assert auto_map["AutoModelForImageClassification"] == auto_map["AutoModel"]
+    assert (tmp_path / "modeling_multitask.py").is_file()
+    assert (tmp_path / "versions.py").is_file()
+
+
+def test_a_vision_transformer_is_not_converted(tmp_path):
+    with pytest.raises(ValueError, match="holds a model of type 'vit'; only an ABN's is converted"):
+        convert(vit_with(["a", "b"], tmp_path / "vit"), tmp_path / "converted")
+    assert not (tmp_path / "converted").exists()
 
 
 def test_a_contradiction_is_one_line(twenty, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..calibration import Calibration
 from ..classes import shown_names
+from ..configuration_abn import AbnConfig
 from ..files import save_network
 from ..names import as_code, in_markdown
 from ..versions import TRANSFORMERS
@@ -44,13 +45,15 @@ def convert(source: str | Path, folder: str | Path, *, residual_attention: bool 
     network, tensor by tensor.
 
     Raises:
-        ValueError, OSError: as `load_checkpoint`'s.
+        ValueError, OSError: as `load_checkpoint`'s; or it is no ABN's.
         FileExistsError: the folder holds something already.
     """
     source, folder = os.path.expanduser(source), Path(folder).expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} holds something already; name a new folder")
     model, processor = load_checkpoint(source, residual_attention=residual_attention)
+    if model.config.model_type != AbnConfig.model_type:
+        raise ValueError(f"{source} holds a model of type {model.config.model_type!r}; only an ABN's is converted")
     save_network(model, folder)
     processor.save_pretrained(folder)
     calibration = load_calibration(source)

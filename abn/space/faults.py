@@ -82,9 +82,18 @@ JAPANESE = tuple(
         (r"the GPU's memory does not hold it", "GPU のメモリに収まりません"),
         (r"(\S+) is not a whole safetensors file.*", "{0} は完全な safetensors ファイルではありません"),
         (r"label2id contradicts id2label: .*", "config.json の label2id と id2label が矛盾しています"),
+        (r"(\S+) is not a whole PyTorch file.*", "{0} は完全な PyTorch ファイルではありません"),
+        (r"(\S+) is not a PyTorch file of tensors", "{0} はテンソルの PyTorch ファイルではありません"),
+        (r"(\S+) asks for code \((.+)\) to be read; it is not opened", "{0} はコード({1})の実行を求めるため開きません"),
+        (r"(\S+) holds a tensor that is .*\((\S+)\); expected .*", "{0} のテンソル {1} は通常の数値ではありません"),
+        (r"(\S+) holds tensors that share their memory.*", "{0} のテンソルはメモリを共有しています"),
+        (
+            r"(\S+) unpacks to (\S+) GB, more than (\d+) times its size.*",
+            "{0} は展開すると {1} GB になるため開きません",
+        ),
         # Classes
         (
-            r"target (.+) may be any of (\d+) classes; say (.+)",
+            r"target (.+) may be any of (\d+) classes; say which: (.+)",
             "{0} に当たるクラスは {1} 個あります。{2} から選んでください",
         ),
     )
