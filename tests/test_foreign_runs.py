@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from celeba_stand_in import label, write_celeba
-from helpers import made_up_picture, run_here, tiny_model
+from helpers import made_up_picture, reference_written, run_here, tiny_model
 from PIL import Image
 
-from abn import Explainer
+from abn import Explainer, imagenette
 from abn.classes import CELEBA, CIFAR100
 from abn.visualize import task_file
 from train.run import main
@@ -211,3 +211,14 @@ def test_a_data_set_without_a_test_split_says_so(tiny_imagenette, capsys):
     line = ["--evaluate", "--checkpoint", "compact", "--imagenette-root", str(tiny_imagenette), "--split", "test"]
     assert main([*line, "--gpu-id", "cpu"]) == 2
     assert capsys.readouterr().err.strip().splitlines()[-1] == "error: Imagenette has no test split"
+
+
+def test_the_reference_evaluates_what_its_own_training_left(tiny_imagenette, tmp_path, capsys):
+    """`train.py --evaluate --checkpoint checkpoint --gpu-id 0`, on a folder with the names that its training wrote."""
+    folder = reference_written(tmp_path / "checkpoint", tiny_model(attention_head="A", width=64))
+    line = f"--evaluate --checkpoint {folder} --gpu-id 0 --data-root {tiny_imagenette} --explain 0"
+    assert main(line.split()) == 0
+    explainer = Explainer.from_pretrained(folder, device="cpu")
+    samples = imagenette.load(tiny_imagenette, "val")._samples
+    right = sum(explainer(path).label == imagenette.CLASSES[label] for path, label in samples)
+    assert f"top-1 {100 * right / len(samples):.2f} %" in capsys.readouterr().out

@@ -64,4 +64,7 @@ def cuda_devices() -> int:
 def start(count: int, argv: list[str]) -> int:
     """`train/run.py` in `count` processes. Returns the exit status."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    return subprocess.run([*launcher, str(Path(__file__).with_name("run.py")), *argv], check=False).returncode
+    try:
+        return subprocess.run([*launcher, str(Path(__file__).with_name("run.py")), *argv], check=False).returncode
+    except KeyboardInterrupt:  # which they all have seen
+        return 130
