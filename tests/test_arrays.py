@@ -132,6 +132,10 @@ def test_without_rescaling_floats_are_taken_as_they_are():
     for given in (TWIN / 255, torch.from_numpy(TWIN).permute(2, 0, 1) / 255):
         found = processor(given, do_rescale=False, return_tensors="pt")["pixel_values"]
         assert (found - expected).abs().max() < 0.02  # the resized 8-bit picture is rounded
+    clear = np.concatenate([TWIN, TWIN[..., :1]], 2)  # as opaque as it is red; laid on white
+    expected = processor(clear, return_tensors="pt")["pixel_values"]
+    found = processor(clear / 255, do_rescale=False, return_tensors="pt")["pixel_values"]
+    assert (found - expected).abs().max() < 0.04
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         processor(TWIN.astype(np.float32), do_rescale=False)
     bare = processor(TWIN.astype(np.float32), do_rescale=False, do_normalize=False, return_tensors="pt")
