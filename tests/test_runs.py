@@ -1,5 +1,6 @@
 """What a run leaves, and what it refuses to leave: whole weights, readable files, nothing that has diverged."""
 
+import functools
 import json
 import os
 import stat
@@ -8,14 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import ROOT, TINY
 from safetensors.torch import load_file
 from server import free_port
 
+from abn import Explainer
 from abn.checkpoints.convert import convert
 from abn.files import by_umask, whole
-from train.recipes import RECIPES
-from train.run import main
+from train import fit
+from train.recipes import RECIPES, recipe_of
+from train.run import main, parse
 from train.schedule import tuning_rounds
 from train.trainer import AbnTrainer, checkpoints
 
@@ -150,6 +154,161 @@ def test_rounds_without_a_step_are_none(steps, rounds):
     recipe = RECIPES["compact"]
     recipe = type(recipe)(arch="resnet18", epochs=3, tune_epochs=(2, 1))
     assert tuning_rounds(recipe, steps) == rounds
+
+
+# What the output folder ends in
+
+
+def states(file: Path) -> dict[str, torch.Tensor]:
+    return {name: tensor.float() for name, tensor in load_file(file).items() if tensor.is_floating_point()}
+
+
+def made_scores(monkeypatch, values: list[float]):
+    """What evaluations on the way are to find, in place of what they would."""
+    plain, scores = AbnTrainer.keep_best, iter(values)
+    monkeypatch.setattr(AbnTrainer, "keep_best", lambda self, found: plain(self, {**found, "eval_top1": next(scores)}))
+
+
+def test_without_rounds_the_best_weights_are_kept(tiny_imagenette, tmp_path, monkeypatch, capsys):
+    made_scores(monkeypatch, [10.0, 40.0, 30.0])
+    out = tmp_path / "out"
+    assert main(arguments_for(tiny_imagenette, out)) == 0
+    of_epoch_2 = load_file(out / "checkpoint-10" / "ema.safetensors")
+    ours = states(out / "model.safetensors")
+    assert all(torch.equal(tensor, of_epoch_2[name].half().float()) for name, tensor in ours.items())
+    assert any(
+        not torch.equal(tensor, load_file(out / "checkpoint-15" / "ema.safetensors")[name].half().float())
+        for name, tensor in ours.items()
+    )
+    metrics = json.loads((out / "metrics.json").read_text())
+    words = "the best on the validation split, 40.00 % after epoch 2"
+    assert (metrics["weights"], metrics["best"]) == (words, {"top1": 40, "epoch": 2})
+    assert f"weights: {words}" in capsys.readouterr().out
+    assert f"- weights: {words}" in (out / "README.md").read_text()
+
+
+def test_with_rounds_their_mean_is_kept(tiny_imagenette, tmp_path, monkeypatch, capsys):
+    made_scores(monkeypatch, [90.0, 10.0, 10.0, 10.0])
+    out = tmp_path / "out"
+    assert main(arguments_for(tiny_imagenette, out, *ROUNDS, "--epochs", "1", "--holdout", "0.25")) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["weights"] == "the mean of 2 fine-tuning rounds"
+    first = load_file(out / "round-1.safetensors")
+    last = load_file(checkpoints(out)[-1] / "ema.safetensors")
+    for name, tensor in states(out / "model.safetensors").items():
+        assert torch.equal(tensor, torch.stack([last[name], first[name]]).mean(0).half().float()), name
+
+
+def test_of_rounds_that_are_not_averaged_the_last_ones_best_is_kept(tiny_imagenette, tmp_path, monkeypatch):
+    """The class training had the higher score, but not yet what the rounds teach."""
+    made_scores(monkeypatch, [90.0, 20.0, 10.0])
+    out = tmp_path / "out"
+    more = ["--recipe", "paper", "--arch", "resnet18", "--schedule", "--epochs", "1", "--tune-epochs", "2"]
+    more += ["--attention-weight", "0"]
+    assert main(arguments_for(tiny_imagenette, out, *more)) == 0
+    assert json.loads((out / "metrics.json").read_text())["best"] == {"top1": 20, "epoch": 2}
+
+
+def test_the_mean_of_checkpoints_says_so(tiny_imagenette, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--average", "compact", "compact", "--imagenette-root", str(tiny_imagenette), "--explain", "0"]
+    assert main([*arguments, "--checkpoint", str(out), "--holdout", "0", "--gpu-id", "cpu"]) == 0
+    assert json.loads((out / "metrics.json").read_text())["weights"] == "the mean of 2 checkpoints"
+
+
+# A bare --arch
+
+
+@pytest.mark.parametrize(
+    ("line", "recipe", "fields"),
+    [
+        ("--arch resnet152", "paper", {"arch": "resnet152", "width": 64, "epochs": 90, "schedule": (31, 61)}),
+        ("--arch resnet18", "paper", {"arch": "resnet18", "width": 64, "stem": "7x7", "padding": "zeros"}),
+        ("-a ResNet50 --data x", "paper", {"width": 64, "attention_head": "A"}),
+        ("--arch se-resnet101", "paper", {"arch": "se-resnet101", "width": 64}),
+        ("--arch resnet20-cifar", "cifar-resnet110", {"arch": "resnet20-cifar", "width": 64, "sizes": (32,)}),
+        ("--arch densenet40-12-cifar", "cifar-densenet", {"train_batch": 64}),
+        ("--arch wrn16-4-cifar", "cifar-wrn", {"gamma": 0.2, "dropout": 0.3}),
+        ("--arch resnext29-8x64-cifar", "cifar-resnext", {"attention_head": "D"}),
+        ("--arch resnet101 --multitask v2", "multitask", {"multitask": "v2", "width": 64}),
+        ("--arch resnet101 --dataset celeba", "multitask", {"multitask": "v1"}),
+        ("--arch vit", "vit-imagenette", {"width": 384}),
+        ("--arch vit --dataset mnist", "vit-mnist", {"width": 256}),
+        ("--arch resnet34 --width 16", "compact", {"arch": "resnet34", "width": 16}),
+        ("--recipe compact --arch resnet34", "compact", {"arch": "resnet34", "width": 32}),
+        ("--recipe resnet50 --arch resnet101", "resnet50", {"width": 64, "stem": "3x3x3"}),
+        ("", "compact", {"arch": "resnet18", "width": 32}),
+    ],
+)
+def test_a_bare_arch_is_the_standard_network(line, recipe, fields):
+    args = parse(line.split())
+    assert args.recipe == recipe
+    found = recipe_of(args)
+    assert {name: getattr(found, name) for name in fields} == fields
+
+
+def test_the_recipe_is_told(tiny_imagenette, tmp_path, capsys):
+    out = tmp_path / "out"
+    small = arguments_for(tiny_imagenette, out)
+    place = small.index("--width")
+    del small[place : place + 2]
+    assert main([*small, "--arch", "resnet18", "--schedule", "--max-steps", "1"]) == 0
+    assert "recipe paper: resnet18 of width 64, 3 epochs" in capsys.readouterr().out.splitlines()
+    assert json.loads((out / "config.json").read_text())["width"] == 64
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["recipe"], metrics["network"]) == ("paper", "resnet18 of width 64")
+
+
+# Compiled
+
+
+@pytest.mark.parametrize("start", [[], ["--initial", "compact"], ["--initial", "compact", "--padding", "replicate"]])
+def test_compiling_replicated_borders_is_refused(start, tiny_imagenette, tmp_path, capsys):
+    tiny = arguments_for(tiny_imagenette, tmp_path / "out")
+    if start:
+        del tiny[tiny.index("--width") : tiny.index("--width") + 2]
+    assert main([*tiny, "--compile", *start]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: --compile does not go with --padding replicate")
+    assert error.endswith("use --padding zeros, or leave --compile out")
+
+
+def compiled_run(root, out):
+    assert main(arguments_for(root, out, "--compile", "--padding", "zeros", "--max-steps", "1")) == 0
+    for file in kept_weights(out):
+        assert not any("_orig_mod" in name for name in load_file(file)), file
+    assert {out / "model.safetensors", out / "checkpoint-1" / "ema.safetensors"} <= set(kept_weights(out))
+    assert Explainer.from_pretrained(out, device="cpu").labels[0] == "tench"
+    assert Explainer.from_pretrained(out / "checkpoint-1", device="cpu").labels[0] == "tench"
+
+
+def test_a_compiled_runs_weights_load(tiny_imagenette, tmp_path, monkeypatch):
+    """By a compiler that runs the graphs as they are, without C++."""
+    compiled, seen = fit.TrainingArguments, []
+    backend = functools.partial(compiled, torch_compile_backend="eager")
+    monkeypatch.setattr(fit, "TrainingArguments", backend)
+    plain = AbnTrainer.training_step
+    monkeypatch.setattr(
+        AbnTrainer, "training_step", lambda self, model, *more: seen.append(type(model)) or plain(self, model, *more)
+    )
+    try:
+        compiled_run(tiny_imagenette, tmp_path / "out")
+    finally:
+        torch._dynamo.reset()
+        for name in [name for name in os.environ if name.startswith("ACCELERATE_DYNAMO")]:
+            del os.environ[name]
+    assert "OptimizedModule" in {kind.__name__ for kind in seen}
+
+
+@pytest.mark.slow
+def test_a_compiled_run(tiny_imagenette, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    try:
+        compiled_run(tiny_imagenette, tmp_path / "out")
+    finally:
+        torch._dynamo.reset()
+        for name in [name for name in os.environ if name.startswith("ACCELERATE_DYNAMO")]:
+            del os.environ[name]
 
 
 # Permissions

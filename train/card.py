@@ -146,6 +146,8 @@ def _making(metrics: dict) -> str:
         f"{metrics['hardware']}, Python {metrics['python']}, "
         + ", ".join(f"{package} {version}" for package, version in metrics["versions"].items()),
     ]
+    if metrics.get("weights"):
+        lines.append(f"weights: {metrics['weights']}")
     if metrics.get("training_seconds"):
         speed = metrics.get("pictures_per_second")
         lines.append(

@@ -77,6 +77,16 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         )
 
 
+def check_compile(compiled: bool, padding: str | None) -> None:
+    """Raises: ValueError: PyTorch's compiler does not train this padding (2.14.1 fails in the first step: the
+    gradient of replication_pad2d comes in another memory format than the compiler was told)."""
+    if compiled and padding == "replicate":
+        raise ValueError(
+            "--compile does not go with --padding replicate, whose gradient PyTorch's compiler gets wrong; "
+            "use --padding zeros, or leave --compile out"
+        )
+
+
 def check_maps(file: str, pictures: int) -> None:
     """Raises: ValueError, OSError: the file does not hold a teacher's map for each of the training pictures."""
     with safe_open(file, "pt") as opened:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from abn.image_processing_abn import MARGIN, AbnImageProcessor
 from abn.names import shown
 from abn.pictures import load_rgb, resized
+from train.room import check_room
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def collate(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def squashed(samples: Sequence[tuple[str, int]], side: int, how: Reading) -> PictureDataset:
     """Decode (path, label) samples to side x side squares, aspect not kept but remembered."""
+    if how.cache is None:
+        check_room([(len(samples), side, side)])
 
     def decode(path):
         picture = load_rgb(path, lambda size: (MARGIN * side, MARGIN * side))
@@ -81,6 +84,8 @@ def squashed(samples: Sequence[tuple[str, int]], side: int, how: Reading) -> Pic
 
 def preprocessed(samples: Sequence[tuple[str, int]], processor: AbnImageProcessor, how: Reading) -> PictureDataset:
     """Decode (path, label) samples as `processor` resizes and crops them; normalising is left to the batch."""
+    if how.cache is None:
+        check_room([(len(samples), *shape_of(processor))])
 
     def decode(path):
         picture = load_rgb(path, processor.enough)
@@ -90,6 +95,13 @@ def preprocessed(samples: Sequence[tuple[str, int]], processor: AbnImageProcesso
     names = ("size", "crop_size", "resample", "do_resize", "do_center_crop")
     kind = "preprocessed " + " ".join(f"{name}={getattr(processor, name)}" for name in names)
     return _decoded(samples, decode, how, "preprocessing", kind)
+
+
+def shape_of(processor: AbnImageProcessor) -> tuple[int, int]:
+    """(height, width) of what `processor` makes of a picture; of a square one, where nothing is cropped."""
+    size = dict(processor.crop_size if processor.do_center_crop else processor.size)
+    shorter = size.get("shortest_edge")
+    return size.get("height") or shorter, size.get("width") or shorter
 
 
 def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> PictureDataset:

@@ -25,14 +25,16 @@ from abn.image_processing_vit import VitImageProcessor
 from abn.tuning import has_bfloat16
 from train import attention_pictures, measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
-from train.checks import check_maps, check_recipe, check_unused, note_run, resume_from
-from train.data import PictureDataset, Reading, collate, preprocessed, squashed
+from train.checks import check_compile, check_maps, check_recipe, check_unused, note_run, resume_from
+from train.data import PictureDataset, Reading, collate, preprocessed, shape_of, squashed
 from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
+from train.naming import check_same_order
 from train.plain import PlainConfig, PlainForImageClassification, is_plain
 from train.publish import push
 from train.recipes import Recipe
 from train.report import circumstances, commit, save_weights, scores, write_json, write_lines
+from train.room import check_room
 from train.schedule import total_epochs
 from train.sources import Source
 from train.tasks import task_scores
@@ -51,6 +53,8 @@ def fit(
     more: dict | None = None,
 ) -> dict:
     """Train by `recipe` and write weights, config, processor, calibration, metrics.json, pictures and model card.
+
+    The weights are the mean of the fine-tuning rounds or, without any, the best (see `AbnTrainer.save_result`).
 
     Args:
         resume_if_any: go on from the newest checkpoint where there is one, start anew where there is none.
@@ -73,6 +77,7 @@ def fit(
         if args.padding:
             model.config.padding = args.padding
             set_padding(model, args.padding)
+    check_compile(args.compile, getattr(model.config, "padding", None))
     teacher = initial_model(args.teacher, source, "--teacher") if args.teacher else None
     if recipe.distil and teacher is None:
         raise ValueError("--distil needs a --teacher to learn from")
@@ -82,7 +87,10 @@ def fit(
     if recipe.holdout and not held_out:
         print("too few pictures a class to hold any out: no calibration; the validation split is watched instead")
     sizes = [*(recipe.sizes if recipe.epochs else ()), *([recipe.tune_size] if recipe.tune_epochs else ())]
-    learned = squashed(kept, max(sizes) if recipe.pad else round(MARGIN * max(sizes)), reading)
+    side = max(sizes) if recipe.pad else round(MARGIN * max(sizes))
+    if reading.cache is None:  # all of them together, before the first is decoded
+        check_room([(len(kept), side, side), (len(held_out) + len(source.val), *shape_of(processor))])
+    learned = squashed(kept, side, reading)
     if len(learned) < recipe.train_batch:
         raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
     if args.teacher_maps:
@@ -110,11 +118,10 @@ def fit(
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
-        if recipe.average_rounds:
-            trainer.average_rounds()
-        with trainer.averaged() as averaged:
-            save_weights(averaged, output, half=recipe.half_precision)
+        of = "what is held out" if held_out else "the validation split"
+        kept = trainer.save_result(output, of)
         processor.save_pretrained(output)
+        print(f"weights: {kept['weights']}")
         write_lines(output / "log.jsonl", trainer.state.log_history)
         curves_png(trainer.state.log_history, output / CURVES)
         run = {
@@ -123,6 +130,7 @@ def fit(
             "training_seconds": round(trainer.seconds),
             "pictures_per_second": round(trainer.state.global_step * recipe.train_batch / trainer.seconds, 1),
             "processes": arguments.world_size,
+            **kept,
             **(more or {}),
         }
         metrics = finish(args, recipe, source, output, noted, watched if held_out else None, validation, run)
@@ -139,6 +147,7 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     check_unused(output)
     loaded = [load_checkpoint(checkpoint) for checkpoint in args.average]
     model, processor = loaded[0]
+    check_same_order(args.average[0], model, source)
     states = [
         averaged_weights(Path(checkpoint), other) for checkpoint, (other, _) in zip(args.average, loaded, strict=True)
     ]
@@ -153,7 +162,8 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     watched = preprocessed(held_out, processor, reading) if held_out else None
     validation = preprocessed(source.val, processor, reading)
     noted = {"command": command, "commit": commit()}
-    return finish(args, recipe, source, output, noted, watched, validation, {"averaged": list(args.average)})
+    run = {"averaged": list(args.average), "weights": f"the mean of {len(loaded)} checkpoints"}
+    return finish(args, recipe, source, output, noted, watched, validation, run)
 
 
 def averaged_weights(folder: Path, model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -218,12 +228,12 @@ def initial_model(checkpoint: str, source: Source, option: str) -> AbnForImageCl
     """The network that a run starts from, or that teaches it: `option` says which in errors.
 
     Raises:
-        ValueError: it has no attention branch, or knows other classes than the data.
+        ValueError: it has no attention branch, or knows other classes than the data, or in another order.
     """
     if is_plain(checkpoint):
         raise ValueError(f"{option} {checkpoint} was trained with --plain: it has no attention branch")
     model = load_checkpoint(checkpoint)[0]
-    measure.check_classes(checkpoint, model, source)
+    check_same_order(checkpoint, model, source)
     return model
 
 

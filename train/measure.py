@@ -13,9 +13,10 @@ from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness_run import measure as explanation_figures
 from abn.faithfulness_run import spread
 from abn.kinds import kind_of
-from abn.names import same, shown
+from abn.names import shown
 from abn.visualize import grid
 from train.data import PictureDataset, Reading, preprocessed
+from train.naming import class_order
 from train.plain import PlainForImageClassification, is_plain
 from train.report import details, predict, scores
 from train.sources import Source
@@ -71,12 +72,17 @@ def figures(
         boxes: CSV of boxed pictures below the source's root, for pointing and energy.
 
     Raises:
-        ValueError: the checkpoint knows other classes than the data set has.
+        ValueError: the checkpoint does not know the data's classes (see `class_order`).
     """
     model, processor = loaded
-    check_classes(folder, model, source)
+    order = class_order(folder, model, source)
+    if len(order) < model.config.num_labels:
+        others = model.config.num_labels - len(order)
+        print(f"{folder} knows {others} more classes: it answers among the {len(order)} of {source.name} alone")
     data = preprocessed(source.val, processor, reading) if data is None else data
-    logits, attention_logits = predict(model, data, processor, batch, device())
+    logits, attention_logits = (
+        found if found is None else found[..., order] for found in predict(model, data, processor, batch, device())
+    )
     about = {
         "parameters": model.num_parameters(),
         "attention": attention_logits is not None,
@@ -119,17 +125,6 @@ def _network(config) -> str:
     if config.model_type == "vit":
         return f"Vision Transformer of {config.num_hidden_layers} layers, width {config.hidden_size}"
     return f"{config.arch} of width {config.width}"
-
-
-def check_classes(checkpoint: str | Path, model, source: Source) -> None:
-    """Raises: ValueError: the model's classes are not the data's. Imagenette's have many names: their count decides."""
-    known = [model.config.id2label[i] for i in range(model.config.num_labels)]
-    if len(known) != len(source.classes):
-        raise ValueError(f"{checkpoint} knows {len(known)} classes; {source.name} has {len(source.classes)}")
-    differing = [pair for pair in zip(known, source.classes, strict=True) if not same(*pair)]
-    if source.name != "Imagenette" and differing:
-        first = differing[0]
-        raise ValueError(f"{checkpoint} knows other classes than {source.name}: {first[0]!r} in place of {first[1]!r}")
 
 
 def explanation(loaded: Loaded, samples: list, root: Path, pictures: int, boxes: str | None) -> dict:

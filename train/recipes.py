@@ -1,6 +1,7 @@
 """Named recipes: every number of a training run, in one place. An argument of the command overrides its field."""
 
 import argparse
+import re
 from dataclasses import dataclass, fields, replace
 
 
@@ -34,7 +35,8 @@ class Recipe:
     maps are made (see `teacher_maps`); the teacher is the network a round starts from.
     distil: share of the class losses in those rounds that comes from the answers of `--teacher` in place of the labels
     (Hinton et al. 2015, arXiv:1503.02531): short rounds without CutMix otherwise cost accuracy.
-    average_rounds: whether the run ends in the mean of its rounds' averaged weights, in place of the last round's.
+    average_rounds: whether the run ends in the mean of its rounds' averaged weights, in place of the best of the last
+    round. Without rounds it ends in the weights that were best on what is held out.
     holdout: share of the training split kept out of training, for choosing recipes and for the calibration.
     eval_every: epochs between evaluations on what is held out; the validation split is looked at once, at the end
     (with nothing held out it takes its place).
@@ -131,6 +133,7 @@ MODERN = Recipe(
     peak_weight=0.7,
     attention_class_weight=0.3,
     teacher_size=160,
+    average_rounds=True,
 )
 
 COMPACT = replace(
@@ -151,7 +154,6 @@ COMPACT = replace(
     teacher_size=128,
     teacher_levels=5,
     teacher_power=1.0,
-    average_rounds=True,
 )
 
 # The authors' own runs for CIFAR-100.
@@ -244,6 +246,34 @@ RECIPES = {
         holdout=0.0,
     ),
 }
+
+
+CIFAR_RECIPES = {
+    "resnet": "cifar-resnet110",
+    "densenet": "cifar-densenet",
+    "wrn": "cifar-wrn",
+    "resnext": "cifar-resnext",
+}
+
+
+def recipe_for(args: argparse.Namespace) -> str:
+    """The recipe of a command that names none. An --arch without a --width means the standard network as the reference
+    and the authors train it, who know no widths, and not compact's narrow one."""
+    if args.arch is None or args.width is not None:
+        return "compact"
+    arch = args.arch.lower()
+    if found := re.fullmatch(r"([a-z]+)\d+(-\d+(x64)?)?-cifar", arch):
+        return CIFAR_RECIPES.get(found[1], "paper")
+    if arch == "vit":
+        return "vit-mnist" if args.dataset == "mnist" else "vit-imagenette"
+    return "multitask" if args.multitask or args.dataset == "celeba" else "paper"
+
+
+def described(recipe: Recipe) -> str:
+    """The network and the length of a recipe, in words."""
+    network = recipe.arch if recipe.arch.endswith("-cifar") else f"{recipe.arch} of width {recipe.width}"
+    rounds = f", then fine-tuning rounds of {' and '.join(map(str, recipe.tune_epochs))}" if recipe.tune_epochs else ""
+    return f"{network}, {recipe.epochs} epochs{rounds}"
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:

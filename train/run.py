@@ -21,6 +21,7 @@ if str(ROOT) not in sys.path:
 
 from train.devices import use  # noqa: E402
 from train.foreign import Refused, translate  # noqa: E402
+from train.recipes import recipe_for  # noqa: E402
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +34,11 @@ class Parser(argparse.ArgumentParser):
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     what = parser.add_argument_group("what to do")
-    what.add_argument("--recipe", default="compact", help="named recipe; the arguments below override it")
+    what.add_argument(
+        "--recipe",
+        help="named recipe; the arguments below override it (default: compact; with --arch and no --width the standard "
+        "network's: paper, CIFAR's cifar-…, or multitask)",
+    )
     what.add_argument(
         "-c",
         "--checkpoint",
@@ -194,6 +199,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     except Refused as error:
         parser.error(str(error))
     args = parser.parse_args(argv)
+    args.recipe = args.recipe or recipe_for(args)
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     args.push_to_hub = Path(args.checkpoint).resolve().name if args.push_to_hub == "" else args.push_to_hub
@@ -323,9 +329,10 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from abn.kinds import check_network
     from abn.names import is_utf8, shown
     from train import fit, measure
-    from train.checks import check_recipe, check_unused, resume_from
+    from train.checks import check_compile, check_recipe, check_unused, resume_from
     from train.folds import cross_validate
     from train.publish import check_name
+    from train.recipes import described
     from train.sources import cifar_source, folder_source, imagenette_source, mnist_source
     from train.tasks import celeba_source, table_source
 
@@ -344,6 +351,9 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
         check_recipe(recipe, args.initial)
         if args.folds is None and resume_from(args.resume, output) is None:
             check_unused(output)
+        check_compile(args.compile, args.padding if args.initial else recipe.padding)
+        if state.is_main_process:
+            print(f"recipe {args.recipe}" + ("" if args.initial else f": {described(recipe)}"), flush=True)
     if args.boxes:
         read_boxes(args.boxes)
     if args.push_to_hub:

@@ -31,6 +31,7 @@ from train.tasks import shares
 
 EMA_NAME = "ema.safetensors"
 CLOCK_NAME = "clock.json"
+BEST_NAME = "top1.json"
 KEEP = 2  # checkpoints on disk
 
 
@@ -168,10 +169,30 @@ class AbnTrainer(Trainer):
     def _round_file(self, number: int) -> Path:
         return Path(self.args.output_dir) / f"round-{number}.safetensors"
 
-    def average_rounds(self) -> None:
-        """Make the averaged weights the mean of all fine-tuning rounds' (Wortsman et al. 2022, arXiv:2203.05482)."""
-        rounds = tuning_rounds(self.recipe, self.state.max_steps)
-        self.ema.mix([load_file(self._round_file(number)) for number in rounds[:-1]])
+    def save_result(self, folder: Path, of: str) -> dict:
+        """Write what the run ends in: the mean of all fine-tuning rounds' averaged weights (Wortsman et al. 2022,
+        arXiv:2203.05482) where the recipe says so, else the weights of `best`.
+
+        Args:
+            of: what the best was chosen on, in words.
+
+        Returns:
+            For metrics.json: "weights", in words; of the best, its epoch and top-1 as well.
+        """
+        rounds, best = tuning_rounds(self.recipe, self.state.max_steps), self._best()
+        if best is not None and not (self.recipe.average_rounds and rounds):
+            for file in (file for file in (folder / "best").iterdir() if file.name != BEST_NAME):
+                with whole(folder / file.name) as aside:
+                    shutil.copyfile(file, aside)
+            words = f"the best on {of}, {best['top1']:.2f} % after epoch {best['epoch']:g}"
+            return {"weights": words, "best": {key: best[key] for key in ("top1", "epoch")}}
+        words = "the last"  # nothing was measured on the way
+        if self.recipe.average_rounds and rounds:
+            self.ema.mix([load_file(self._round_file(number)) for number in rounds[:-1]])
+            words = f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
+        with self.averaged() as averaged:
+            save_weights(averaged, folder, half=self.recipe.half_precision)
+        return {"weights": words}
 
     def _teacher_maps(self, model: nn.Module) -> Tensor:
         recipe = self.recipe
@@ -319,24 +340,30 @@ class AbnTrainer(Trainer):
         if (folder / CLOCK_NAME).is_file():
             self.seconds = json.loads((folder / CLOCK_NAME).read_text())["seconds"]
 
+    def _best(self) -> dict | None:
+        """What was noted of OUT/best; None where it is not there."""
+        about = Path(self.args.output_dir) / "best" / BEST_NAME
+        return json.loads(about.read_text()) if about.is_file() else None
+
     def keep_best(self, metrics: dict) -> None:
-        """Keep the averaged weights in OUT/best if their top-1 on what is held out is the highest so far."""
+        """Keep the averaged weights in OUT/best if their top-1 on what is held out is the highest so far; where the run
+        ends in the best, and not in the mean of its rounds, the highest of the latest round."""
         folder = Path(self.args.output_dir) / "best"
-        about = folder / "top1.json"
         seen = math.isfinite(metrics.get("eval_loss", 0.0))
         self._demand(seen, f"the loss on what is held out is not finite after step {self.state.global_step}")
         self._demand_finite_weights()
         top1 = metrics.get("eval_top1", metrics.get("eval_accuracy"))
         if top1 is None or not self.is_world_process_zero():
             return
-        if about.is_file() and json.loads(about.read_text())["top1"] >= top1:
+        best, number = self._best(), 0 if self.recipe.average_rounds else self._round
+        if best is not None and (best.get("round", 0), best["top1"]) >= (number, top1):
             return
         aside = folder.with_name(".best")
         shutil.rmtree(aside, ignore_errors=True)
         with self.averaged() as averaged:
             save_weights(self.accelerator.unwrap_model(averaged), aside, half=self.recipe.half_precision)
         self.processing_class.save_pretrained(aside)
-        write_json(aside / about.name, {"top1": top1, "epoch": self.state.epoch})
+        write_json(aside / BEST_NAME, {"top1": top1, "epoch": self.state.epoch, "round": number})
         replace_folder(aside, folder)
 
 
