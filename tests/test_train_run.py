@@ -434,7 +434,7 @@ def test_faults_of_the_data_are_named(tiny_imagenette, tmp_path, capsys):
     for path in folder.iterdir():
         path.unlink()
     assert main([*arguments, "--checkpoint", str(tmp_path / "other")]) == 2
-    assert f"no valid file for the classes {imagenette.WNIDS[4]}" in capsys.readouterr().err
+    assert f"{imagenette.WNIDS[4]} holds no picture" in capsys.readouterr().err
 
 
 @pytest.mark.slow
