@@ -1,8 +1,13 @@
 """The benchmark runs, and says what it measured."""
 
+import io
 import json
 
-from abn.benchmark import main
+import pytest
+import torch
+from PIL import Image
+
+from abn.benchmark import LARGE, main, photograph
 
 
 def test_the_benchmark_measures_every_stage(tiny_imagenette, tmp_path, capsys):
@@ -18,7 +23,30 @@ def test_the_benchmark_measures_every_stage(tiny_imagenette, tmp_path, capsys):
     agreement = found["agreement"]
     assert 0 <= agreement["mean"] <= agreement["largest"] < 0.2
     assert agreement["same_label"] in (0.8, 1.0)
+    photo = found["12 megapixels"]
+    assert photo["ratio"] == max(photo["model"], photo["whole"]) / photo["decode"]
     words = capsys.readouterr().out
+    assert f"a 12-megapixel JPEG, from its file to its overlay: {photo['ratio']:.2f} x the time of decoding it" in words
     assert "neither network nor coding" in words
     assert "(1.00x)" in words
     assert "of the labels are the same" in words
+
+
+@pytest.mark.slow
+def test_a_photograph_of_12_megapixels(tmp_path, capsys):
+    """From its file to its overlay within 2.5 times the time of decoding it. One thread, so that the ratio is that of
+    work also where other processes take the cores."""
+    threads = torch.get_num_threads()
+    try:
+        main(["--large", "--threads", "1", "--repeats", "20", "--json", str(tmp_path / "found.json")])
+    finally:
+        torch.set_num_threads(threads)
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert set(found) == {"machine", "device", "12 megapixels"}
+    assert found["12 megapixels"]["ratio"] <= 2.5
+    assert "12-megapixel JPEG" in capsys.readouterr().out
+
+
+def test_it_is_a_photograph_of_12_megapixels(tmp_path):
+    with Image.open(io.BytesIO(photograph(size=LARGE))) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (4000, 3000))
