@@ -270,3 +270,9 @@ def test_a_line_of_ones_own_is_taken_as_it_is():
     assert meant("--recipe cifar-wrn")[1].dropout == 0.3
     with pytest.raises(Refused):
         translate(["--depth", "3"])
+
+
+def test_cifar_s_own_defaults():
+    args, recipe = meant("-a resnext")
+    holds(recipe, **network("resnext29-8x64-cifar", "D", 300, (150, 225), 0.1, 5e-4, 128, 0), dataset="cifar10")
+    assert args.checkpoint == "checkpoint"
