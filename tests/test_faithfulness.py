@@ -9,7 +9,7 @@ from helpers import Weighing, tiny_model
 from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification
 
-from abn import Explainer, imagenette
+from abn import AbnImageProcessor, Explainer, imagenette
 from abn.faithfulness import (
     blurred,
     curve,
@@ -219,3 +219,24 @@ def test_a_transformers_maps_on_strokes(tmp_path, capsys):
 
 def test_the_bundled_networks_checkpoint_is_the_default():
     assert Explainer.from_pretrained("compact").labels == list(imagenette.CLASSES)
+
+
+def test_the_true_class_of_a_boxed_picture_goes_by_its_name(tiny_imagenette):
+    """The same network with its classes numbered the other way round has the same figures."""
+    plain, turned = (
+        tiny_model(id2label=dict(enumerate(names))) for names in (imagenette.CLASSES, imagenette.CLASSES[::-1])
+    )
+    with torch.no_grad():
+        for tensor in (turned.model.perception_branch.fc.weight, turned.model.perception_branch.fc.bias):
+            tensor.copy_(tensor.flip(0))
+    folder = tiny_imagenette / "imagenette2-160"
+    files = [sorted((folder / "val" / wnid).iterdir())[0] for wnid in imagenette.WNIDS[:3]]
+    boxes = {str(file.relative_to(folder)): [(0.0, 0.0, 0.6, 0.5)] for file in files}
+    energies = []
+    for model in (plain, turned):
+        explainer = Explainer(model, AbnImageProcessor(), device="cpu")
+        how = {"boxes": boxes, "folder": folder}
+        found = measure(explainer, [(str(file), 0) for file in files], [method_named("grad-cam")], **how)
+        energies.append(found["grad-cam"]["energy"])
+    assert energies[0] == pytest.approx(energies[1], rel=1e-3)
+    assert energies[0] != pytest.approx(0.3, rel=1e-3)  # a map that says nothing

@@ -9,7 +9,6 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,12 @@ from .infer import ATTENTION, FEATURES, PERCEPTION
 
 SUFFIXES = (".tar", ".pth", ".pt")
 STATE_DICTS = ("state_dict", "model_state_dict")
-# What stands beside the tensors: accuracies, by NumPy 1 and 2, and the steps of a learning rate's schedule
+# What stands beside the tensors: accuracies, by NumPy 1 and 2
 BESIDE = (
     np._core.multiarray.scalar,
     (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("?", "f2", "f4", "f8", "i4", "i8")),
-    Counter,
 )
 PACKED = 2  # a file may unpack to at most so many times its size: torch.save packs nothing
 
