@@ -7,6 +7,7 @@ github.com/machine-perception-robotics-group/ABN_CelebA_PyTorch (script_local/*.
 
 import itertools
 import json
+import os
 import re
 import shlex
 
@@ -92,6 +93,8 @@ def test_the_authors_readme_for_cifar(tmp_path):
 @pytest.mark.parametrize(
     ("line", "arch", "head"),
     [
+        ("-a resnet152 --data ../../dataset/imagenet_data/ -c out --gpu-id 4,5,6,7 --test-batch 100", "resnet152", "A"),
+        ("-a resnet18 --data ~/dataset/ILSVRC2012/ -c out", "resnet18", "A"),
         ("-a se_resnet_50 -d ../data -c out --lr 0.1", "se-resnet50", "E"),
     ],
 )
@@ -99,7 +102,7 @@ def test_the_authors_lines_for_imagenet(line, arch, head):
     args, recipe = meant(f"{line} --epochs 90 --schedule 31 61 --gamma 0.1")
     holds(recipe, arch=arch, width=64, attention_head=head, epochs=90, schedule=(31, 61), gamma=0.1, weight_decay=1e-4)
     holds(recipe, lr=0.1, stem="7x7", shortcut="conv", padding="zeros", test_size=224, resize=256)
-    assert args.data == next(word for word in line.split() if "/" in word)
+    assert args.data == os.path.expanduser(next(word for word in line.split() if "/" in word))
 
 
 def test_the_authors_evaluation_for_imagenet():
