@@ -27,9 +27,10 @@ TEMPORARY = scratch.scratch("tests")  # all that tests write: gone at the end, a
 os.environ["TMPDIR"] = tempfile.tempdir = str(TEMPORARY)
 os.environ["GRADIO_TEMP_DIR"] = str(scratch.scratch("uploads"))  # before Gradio is imported
 
-from helpers import made_up_picture, tiny_model  # noqa: E402
+from helpers import made_up_picture, tiny_model, vision_transformer  # noqa: E402
+from server import app  # noqa: E402
 
-from abn import AbnImageProcessor, imagenette  # noqa: E402
+from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, imagenette  # noqa: E402
 from abn.checkpoints import BUNDLED  # noqa: E402
 
 SHARED = Path(os.environ.get("ABN_SHARED", ROOT.parent / "shared"))
@@ -64,13 +65,23 @@ def reference_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def imagenette_root(tmp_path_factory) -> Path:
-    """The real Imagenette, unpacked once a run."""
+    """The real Imagenette's validation pictures, and one for training a class, unpacked once a run."""
     archive = SHARED / "data" / "imagenette2-224px.tar"
     if not archive.is_file():
         pytest.skip("no Imagenette at hand")
     root = tmp_path_factory.mktemp("imagenette")
+    there = set()
+
+    def wanted(member: tarfile.TarInfo, to: str) -> tarfile.TarInfo | None:
+        folder = os.path.dirname(member.name)
+        if member.isfile() and "/train/" in folder:
+            if folder in there:
+                return None
+            there.add(folder)
+        return tarfile.data_filter(member, to)
+
     with tarfile.open(archive) as tar:
-        tar.extractall(root, filter="data")
+        tar.extractall(root, filter=wanted)
     return root
 
 
@@ -82,6 +93,34 @@ def validation_pictures(imagenette_root) -> list[tuple[Path, str]]:
         files = sorted((imagenette_root / "imagenette2" / "val" / wnid).iterdir())
         chosen += [(file, label) for file in files[:: len(files) // 10][:10]]
     return chosen
+
+
+@pytest.fixture(scope="session")
+def models_root(tmp_path_factory) -> Path:
+    """A folder with one model of other classes, one of tasks, and two Vision Transformers."""
+    root = tmp_path_factory.mktemp("models")
+    tiny_model(3).save_pretrained(root / "tiny-three")
+    torch.manual_seed(0)
+    tasks = AbnConfig(arch="resnet18", width=8, multitask="v1", id2label={0: "round", 1: "red", 2: "large"})
+    AbnForMultiTaskClassification(tasks).save_pretrained(root / "three-tasks")
+    vision_transformer().save_pretrained(root / "transformer")
+    vision_transformer(channels=1, side=28, patch=7).save_pretrained(root / "digits")
+    return root
+
+
+@pytest.fixture(scope="session")
+def running_app(tmp_path_factory, models_root):
+    """(url, log file) of an app that serves the bundled network, and drawings in place of Imagenette."""
+    tmp = tmp_path_factory.mktemp("app")
+    arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp / "none")]
+    arguments += ["--models-root", str(models_root), "--shares", str(tmp / "shares")]
+    with app(tmp, *arguments) as (url, log):
+        yield url, log
+
+
+@pytest.fixture(scope="session")
+def url(running_app) -> str:
+    return running_app[0]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from helpers import made_up_picture, reference_written, tiny_model, wait_for
+from helpers import made_up_picture, reference_written, wait_for
 from hub_stand_in import hub
 from PIL import Image
 from server import app
@@ -20,15 +20,6 @@ from abn.editing import Editing
 from abn.methods import METHODS
 from abn.overlay import overlay as laid_over
 from abn.space.drawings import DRAWINGS
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("app")
-    tiny_model(3).save_pretrained(tmp / "models" / "tiny-three")
-    arguments = ["--imagenette-root", str(tmp / "none"), "--models-root", str(tmp / "models")]
-    with app(tmp, "--checkpoint", "compact", *arguments) as (url, _):
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +153,7 @@ def test_another_model_answers_where_it_is_named(client, tmp_path):
     picture = tmp_path / "picture.png"
     made_up_picture(300, 200).save(picture)
     found = client.predict("tiny-three", api_name="/models")
-    assert found["models"] == ["bundled compact network", "tiny-three"]
+    assert found["models"] == ["bundled compact network", "digits", "three-tasks", "tiny-three", "transformer"]
     assert found["model"] == "tiny-three"
     assert found["classes"] == [f"class {i}" for i in range(10)]
     label, _, attention_map = client.predict(handle_file(picture), model="tiny-three", api_name="/explain")

@@ -10,16 +10,14 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from helpers import made_up_picture
 from PIL import Image
-from server import app
 
 from abn import Explainer
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("app")
-    with app(tmp, "--checkpoint", "compact", "--imagenette-root", str(tmp / "none")) as (url, log):
-        yield Client(url, verbose=False), url, log
+def served(running_app):
+    url, log = running_app
+    return Client(url, verbose=False), url, log
 
 
 @pytest.fixture(scope="module")

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import torch
 from gradio_client import Client, handle_file
-from helpers import made_up_picture, tiny_model, vision_transformer
+from helpers import made_up_picture
 from hub_stand_in import hub
 from PIL import Image
 from server import app
 
-from abn import AbnConfig, AbnForMultiTaskClassification, Explainer, imagenette
+from abn import Explainer, imagenette
 from abn.comparison import Comparison
 from abn.editing import Editing
 from abn.overlay import jet
@@ -43,28 +42,6 @@ def browser(driver):
     browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
     yield browser
     browser.close()
-
-
-@pytest.fixture(scope="module")
-def models_root(tmp_path_factory):
-    """A folder with one model of other classes."""
-    root = tmp_path_factory.mktemp("models")
-    tiny_model(3).save_pretrained(root / "tiny-three")
-    torch.manual_seed(0)
-    tasks = AbnConfig(arch="resnet18", width=8, multitask="v1", id2label={0: "round", 1: "red", 2: "large"})
-    AbnForMultiTaskClassification(tasks).save_pretrained(root / "three-tasks")
-    vision_transformer().save_pretrained(root / "transformer")
-    vision_transformer(channels=1, side=28, patch=7).save_pretrained(root / "digits")
-    return root
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory, models_root):
-    tmp = tmp_path_factory.mktemp("app")
-    arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp / "none")]
-    arguments += ["--models-root", str(models_root), "--shares", str(tmp / "shares")]
-    with app(tmp, *arguments) as (url, _):
-        yield url
 
 
 @pytest.fixture
