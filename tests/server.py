@@ -42,7 +42,7 @@ def started(tmp: Path, *arguments: str, **environment: str):
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: process.poll() is not None or _answers(url), 120, every=0.1)
+        wait_for(lambda: process.poll() is not None or _answers(url), 300, every=0.1)
         assert process.poll() is None, f"the app did not start:\n{log.read_text()[-3000:]}"
         yield process, url, log
     finally:

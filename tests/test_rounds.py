@@ -1,5 +1,6 @@
 """A run step by step, replayed with plain formulas from its own gradients, and what its steps are given to see."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,13 @@ from helpers import coordinates, tiny_model, trainer_of
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import default_collate
 from transformers import TrainerCallback
 
 from train.data import PictureDataset
+from train.fit import build_processor
 from train.recipes import Recipe
-from train.remedy import GRID
+from train.remedy import GRID, teacher_maps
 from train.trainer import AbnTrainer
 
 COUNT, SIDE = 4, 64
@@ -263,3 +266,83 @@ def test_shifted_pictures_keep_their_size(tmp_path):
             assert len(fits) == 1
             shifts.add(fits[0])
     assert len(shifts) > 7
+
+
+def test_each_seed_and_each_process_draws_its_own(tmp_path, monkeypatch):
+    recipe = replace(SEEN, epochs=1, tune_epochs=(), schedule=())
+    trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
+    seeds = set()
+    for seed, process, step in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)):
+        trainer.args.seed, trainer.state.global_step = seed, step
+        monkeypatch.setattr(type(trainer.args), "process_index", property(lambda _, process=process: process))
+        batch = default_collate([trainer.train_dataset[i] for i in range(COUNT)])
+        trainer.training_step(trainer.model, batch)
+        seeds.add(tuple(trainer.seen[-1]["pixel_values"].flatten().tolist()))
+    assert len(seeds) == 4
+
+
+# The teacher's maps, evaluation and the best weights
+
+TEACHING = replace(
+    RECIPE,
+    attention_weight=1.0,
+    teacher_crop=0.75,
+    teacher_crops=2,
+    teacher_size=48,
+    teacher_power=1.5,
+    teacher_levels=2,
+    teacher_gradient_size=32,
+)
+
+
+def taught_by(weights) -> torch.Tensor:
+    """The maps that a network of these weights makes by `TEACHING`."""
+    model = tiny_model()
+    model.load_state_dict(weights)
+    how = {"crop": 0.75, "crops": 2, "size": 48, "power": 1.5, "levels": 2, "gradient_size": 32}
+    return teacher_maps(model, pictures(), build_processor(TEACHING), device=torch.device("cpu"), **how)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_teacher_is_the_one_given_or_the_averaged_weights_as_each_round_begins(own, tmp_path):
+    """One that is given makes its maps once."""
+    more = {} if own else {"teacher": tiny_model(5)}
+    trainer, notes, begun = run(TEACHING, tmp_path, **more)
+    average = averages(begun, notes.states)
+    teachers = {1: average[2], 2: average[4]} if own else {1: tiny_model(5).state_dict()}
+    files = sorted(tmp_path.glob("teacher-maps-*"))
+    assert [file.name for file in files] == [f"teacher-maps-{number}.safetensors" for number in teachers]
+    for file, weights in zip(files, teachers.values(), strict=True):
+        maps = load_file(file)["maps"]
+        assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
+    assert torch.equal(trainer.maps, maps)  # the last round's
+
+
+def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):
+    trainer, _, _ = run(replace(RECIPE, test_size=SIDE, resize=SIDE), tmp_path)
+    data = pictures()
+    more = torch.cat([data.pictures, 255 - data.pictures[:1]])
+    held_out = PictureDataset(more, torch.tensor([0, 1, 2, 3, 3]), torch.ones(5))  # one more than a batch
+    found = trainer.evaluate(held_out)["eval_loss"]
+    model = tiny_model()
+    model.load_state_dict(trainer.ema.average)
+    pixels = held_out.pixel_values(slice(None), trainer.processing_class, torch.device("cpu"))
+    losses = []
+    with torch.no_grad():
+        outputs = model(pixel_values=pixels)
+    for logits in (outputs.logits, outputs.attention_logits):
+        losses.append(-logits.log_softmax(1)[torch.arange(5), held_out.labels].mean().item())
+    assert found == pytest.approx(sum(losses), rel=1e-3)
+
+
+def test_the_best_are_the_first_of_the_highest(tmp_path):
+    """The averaged weights of the moment; a later one that is no better does not replace them."""
+    trainer, _, _ = run(RECIPE, tmp_path)
+    name = "model.perception_branch.fc.bias"
+    kept = []
+    for level, top1 in enumerate((40.0, 60.0, 60.0, 50.0, 61.0)):
+        trainer.ema.average[name].fill_(level)
+        trainer.keep_best({"eval_top1": top1})
+        kept.append(load_file(tmp_path / "best" / "model.safetensors")[name].mean().item())
+    assert kept == [0, 1, 1, 1, 4]
+    assert json.loads((tmp_path / "best" / "top1.json").read_text())["top1"] == 61.0
