@@ -42,8 +42,7 @@ def started(tmp: Path, *arguments: str, **environment: str):
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for(lambda: process.poll() is not None or _answers(url), 300, every=0.1)
-        assert process.poll() is None, f"the app did not start:\n{log.read_text()[-3000:]}"
+        _wait(url, process, log)
         yield process, url, log
     finally:
         process.terminate()
@@ -59,3 +58,11 @@ def _answers(url: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
+    try:
+        wait_for(lambda: process.poll() is not None or _answers(url), 300, every=0.1)
+        assert process.poll() is None
+    except AssertionError as late:
+        raise AssertionError(f"the app did not start:\n{log.read_text()[-3000:]}") from late

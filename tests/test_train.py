@@ -49,6 +49,22 @@ def test_area_and_aspect_are_those_asked_for():
     assert 1.2 < aspect.max() < 1.28
 
 
+def test_parts_lie_anywhere_in_the_picture_and_half_of_them_are_mirrored():
+    crops = draw_crops(
+        torch.ones(4000), area=(0.25, 0.25), aspect=(1.0, 1.0), generator=torch.Generator().manual_seed(0)
+    )
+    assert torch.allclose(crops.height, torch.tensor(0.5))
+    assert torch.allclose(crops.width, torch.tensor(0.5))
+    for start in (crops.top, crops.left):  # uniform from 0 to a half
+        assert 0 <= start.min() < 0.001
+        assert 0.499 < start.max() <= 0.5
+        assert start.mean().item() == pytest.approx(0.25, abs=0.01)
+        assert start.std().item() == pytest.approx(0.5 / 12**0.5, abs=0.01)
+    together = torch.stack([crops.top, crops.left, crops.mirrored.float()])
+    assert (torch.corrcoef(together) - torch.eye(3)).abs().max() < 0.05  # each drawn for itself
+    assert crops.mirrored.float().mean().item() == pytest.approx(0.5, abs=0.03)
+
+
 def test_crops_are_square_in_the_pictures_own_proportions():
     """A picture twice as wide as high, squashed: a square part of it is half as wide as high in the squashed one."""
     picture = coordinates()[None].repeat(50, 1, 1, 1)
