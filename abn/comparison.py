@@ -8,21 +8,25 @@ import numpy as np
 import torch
 
 from .explanation import Explainer, Picture
-from .faithfulness import deletion, ends_of, insertion, on_pixels
+from .faithfulness import STEPS, deletion, ends_of, insertion, on_pixels
 from .methods import method_named
+
+CURVE_PASSES = 2 * STEPS - 1  # forward passes of a method's two curves: both end in the picture itself
 
 
 @dataclass(frozen=True, eq=False)
 class Compared:
     """method: its name. target: the class it explains, None where that makes no difference.
     grid: (h, w) float32 in [0, 1], the map on its own grid; heatmap: (H, W), laid over the picture's view.
-    milliseconds: what the method took beyond the forward pass that all share."""
+    milliseconds: what the method took beyond the forward pass that all share.
+    passes: how many forward passes it made, where those were fewer than the method's own number."""
 
     method: str
     target: str | None
     milliseconds: float
     grid: np.ndarray = field(repr=False)
     heatmap: np.ndarray = field(repr=False)
+    passes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,26 +61,52 @@ class Comparison:
             ValueError, TypeError, FileNotFoundError: as `Explainer`'s.
         """
         picture = explainer.read(picture, view)
-        self.explainer, self._how, self._size = explainer, view, (picture.height, picture.width)
+        self.explainer, self.how, self._size = explainer, view, (picture.height, picture.width)
+        began = time.perf_counter()
         self._passed = explainer.forward([picture], view, explainer.target_index(target))
+        self.seconds_a_pass = time.perf_counter() - began
         self.target = explainer.labels[self._passed.targets]
         self.view = explainer.seen(picture, view)
 
-    def __call__(self, method: str) -> Compared:
-        """Raises: ValueError: an unknown method; names the known ones."""
+    def __call__(self, method: str, limit: int | None = None) -> Compared:
+        """
+        Args:
+            limit: the most forward passes it may make; a method that needs more makes do with fewer of its masks.
+
+        Raises:
+            ValueError: an unknown method, names the known ones; or so few passes tell nothing.
+        """
         how, passed = method_named(method, self.explainer.methods), self._passed
+        compute, made = how.compute, None
+        if limit is not None and self.passes(method) > limit:
+            if not self.fits(method, limit):
+                raise ValueError(f"{method} needs {self.passes(method)} forward passes; {limit} tell nothing")
+            compute, made = how.within(passed.pixels, passed.parts, limit)
         began = time.perf_counter()
-        maps = how.compute(self.explainer.model, passed.pixels, passed.parts, passed.targets)[:, None].cpu()
+        maps = compute(self.explainer.model, passed.pixels, passed.parts, passed.targets)[:, None].cpu()
         took = 1000 * (time.perf_counter() - began)
         sizes = [self.view.shape[:2]]
-        heatmap = self.explainer.processor.post_process_attention(maps, [self._size], self._how, sizes)[0]
+        heatmap = self.explainer.processor.post_process_attention(maps, [self._size], self.how, sizes)[0]
         return Compared(
             method,
             self.target if how.uses_target else None,
             took,
             maps[0, 0].numpy().copy(),
             heatmap.clamp(0, 1).numpy(),
+            made,
         )
+
+    def passes(self, method: str) -> int:
+        """The forward passes that a method needs beyond the one that all share."""
+        how = method_named(method, self.explainer.methods)
+        return how.passes(self._passed.pixels, self._passed.parts) if how.passes else 0
+
+    def fits(self, method: str, limit: int | None) -> bool:
+        """Whether a method tells something in at most so many forward passes."""
+        if limit is None or self.passes(method) <= limit:
+            return True
+        within = self.explainer.methods[method].within
+        return within is not None and within(self._passed.pixels, self._passed.parts, limit) is not None
 
     def curves(self, compared: Compared) -> Curves:
         """How the target's probability rises and falls as pixels come and go in the map's order."""

@@ -8,6 +8,7 @@ HiResCAM (Draelos & Carin 2020) and CAM (Zhou et al. 2016) are the same map as G
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from .modeling_abn import AbnForImageClassification
 SCORE_CAM_BATCH = 64  # masked pictures a forward
 OCCLUSION_CELLS = 10  # patches along the short side
 OCCLUSION_REACH = 2  # side of the grey square, in patches
+FEWEST_MASKS = 16  # of Score-CAM; fewer tell nothing
+FEWEST_CELLS = 4  # of occlusion, along the short side
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,17 @@ def forward_parts(model: AbnForImageClassification, pixel_values: Tensor) -> Par
 @dataclass(frozen=True)
 class Method:
     """A way to explain. `compute(model, pixel_values, parts, targets)`: (B, 3, H, W), `Parts` and (B,) class indices
-    -> (B, h, w) in [0, 1], on a grid of its own. `uses_target`: whether the class makes a difference."""
+    -> (B, h, w) in [0, 1], on a grid of its own. `uses_target`: whether the class makes a difference.
+    `passes(pixel_values, parts)`: forward passes it needs for a picture beyond the one that all share; 0 if None.
+    `within(pixel_values, parts, limit)`: the same method in at most `limit` passes, with their number, or None where
+    that tells nothing."""
 
     name: str
     label: str
     uses_target: bool
     compute: Callable[[AbnForImageClassification, Tensor, Parts, Tensor], Tensor]
+    passes: Callable[[Tensor, Parts], int] | None = None
+    within: Callable[[Tensor, Parts, int], tuple[Callable, int] | None] | None = None
 
 
 def scaled(maps: Tensor) -> Tensor:
@@ -118,11 +126,16 @@ def eigen_cam(model, pixel_values, parts, targets) -> Tensor:
 
 
 @torch.no_grad()
-def score_cam(model, pixel_values, parts, targets) -> Tensor:
+def score_cam(model, pixel_values, parts, targets, most: int | None = None) -> Tensor:
     """Score-CAM (Wang et al. 2020, arXiv:1910.01279): a channel weighs the softmax over channels of the target's
-    logit on the picture masked by that channel's activation, spread to [0, 1]. One forward a channel."""
+    logit on the picture masked by that channel's activation, spread to [0, 1]. One forward a channel.
+
+    most: only so many channels, those that vary most over the picture; all if None.
+    """
     maps = []
     for pixels, features, target in zip(pixel_values, parts.last_features.float(), targets.tolist(), strict=True):
+        if most is not None and most < len(features):
+            features = features[features.flatten(1).var(1).topk(most).indices.sort().values]
         low, high = features.amin((1, 2), keepdim=True), features.amax((1, 2), keepdim=True)
         masks = (features - low) / (high - low).clamp(min=1e-8)
         masks = F.interpolate(masks[:, None], pixels.shape[1:], mode="bilinear", align_corners=False)
@@ -134,13 +147,41 @@ def score_cam(model, pixel_values, parts, targets) -> Tensor:
     return scaled(torch.stack(maps))
 
 
+def channels(pixel_values: Tensor, parts: Parts) -> int:
+    """Score-CAM's forward passes."""
+    return parts.last_features.shape[1]
+
+
+def score_cam_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Callable, int] | None:
+    masks = min(limit, channels(pixel_values, parts))
+    return None if masks < FEWEST_MASKS else (partial(score_cam, most=masks), masks)
+
+
+def patches(pixel_values: Tensor, cells: int) -> tuple[int, int, int]:
+    """(side in pixels, rows, columns) of occlusion's patches, `cells` of them along the short side."""
+    height, width = pixel_values.shape[2:]
+    step = max(1, round(min(height, width) / cells))
+    return step, -(-height // step), -(-width // step)
+
+
+def squares(pixel_values: Tensor, parts: Parts, cells: int = OCCLUSION_CELLS) -> int:
+    """Occlusion's forward passes."""
+    _, rows, columns = patches(pixel_values, cells)
+    return (rows + OCCLUSION_REACH - 1) * (columns + OCCLUSION_REACH - 1)
+
+
+def occlusion_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Callable, int] | None:
+    for cells in range(OCCLUSION_CELLS, FEWEST_CELLS - 1, -1):
+        if (count := squares(pixel_values, parts, cells)) <= limit:
+            return partial(occlusion, cells=cells), count
+    return None
+
+
 @torch.no_grad()
-def occlusion(model, pixel_values, parts, targets) -> Tensor:
+def occlusion(model, pixel_values, parts, targets, cells: int = OCCLUSION_CELLS) -> Tensor:
     """Occlusion (Zeiler & Fergus 2014, arXiv:1311.2901): how much of the target's probability a grey square takes
     away, averaged over the squares that cover a place. Grey is zero after normalisation: the mean colour."""
-    height, width = pixel_values.shape[2:]
-    step = max(1, round(min(height, width) / OCCLUSION_CELLS))
-    rows, columns = -(-height // step), -(-width // step)
+    step, rows, columns = patches(pixel_values, cells)
     before = parts.logits.float().softmax(1).gather(1, targets[:, None])[:, 0]
     drop = torch.zeros(len(targets), rows, columns, device=pixel_values.device)
     count = torch.zeros(rows, columns, device=pixel_values.device)
@@ -177,8 +218,8 @@ METHODS = {
         Method("grad-cam++", "Grad-CAM++", True, grad_cam_plus_plus),
         Method("layer-cam", "LayerCAM", True, layer_cam),
         Method("eigen-cam", "EigenCAM", False, eigen_cam),
-        Method("score-cam", "Score-CAM", True, score_cam),
-        Method("occlusion", "Occlusion", True, occlusion),
+        Method("score-cam", "Score-CAM", True, score_cam, channels, score_cam_within),
+        Method("occlusion", "Occlusion", True, occlusion, squares, occlusion_within),
         Method("centre", "Centre blob (baseline)", False, centre),
         Method("uniform", "Uniform (baseline)", False, uniform),
     )

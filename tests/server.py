@@ -25,8 +25,8 @@ def app(tmp: Path, *arguments: str, **environment: str):
 
 
 @contextmanager
-def started(tmp: Path, *arguments: str, **environment: str):
-    """As `app`; gives (process, url, log file)."""
+def started(tmp: Path, *arguments: str, program: str = "app.py", **environment: str):
+    """As `app`, or of another program that takes its arguments; gives (process, url, log file)."""
     port = free_port()
     log = tmp / "app.log"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("ABN_", "IMAGENETTE_"))}
@@ -34,7 +34,7 @@ def started(tmp: Path, *arguments: str, **environment: str):
     surroundings |= environment if "HF_ENDPOINT" in environment else {"HF_HUB_OFFLINE": "1", **environment}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *arguments],
+            [sys.executable, program, "--port", str(port), *arguments],
             cwd=ROOT,
             env=surroundings,
             stdout=out,

@@ -75,7 +75,8 @@ def add_api(answering: Models) -> PictureInput:
 
         Returns:
             An overlay a method, captioned with its name; and a record a method, in the same order: its name, the class
-            it explains (null where that makes no difference), milliseconds, the map on its own grid, row by row.
+            it explains (null where that makes no difference), milliseconds, the map on its own grid, row by row; masks,
+            where it made do with fewer than its own number, for want of a GPU.
         """
         several = answers.compared(picture, methods, target, alpha, model)
         view, found = several.comparison.view, several.found
@@ -121,12 +122,13 @@ def add_api(answering: Models) -> PictureInput:
 
 
 def record_of(compared) -> dict:
-    """A method's name, the class it explains, milliseconds."""
-    return {
+    """A method's name, the class it explains, milliseconds; masks, where it made do with fewer than its own number."""
+    record = {
         "method": compared.method,
         "target": compared.target,
         "milliseconds": round(compared.milliseconds, 2),
     }
+    return record if compared.passes is None else {**record, "masks": compared.passes}
 
 
 def rows(values: np.ndarray) -> list[list[float]]:

@@ -1,6 +1,7 @@
 """The Compare tab: several methods on the same picture."""
 
 import html
+from contextlib import closing
 
 import gradio as gr
 
@@ -9,6 +10,7 @@ from ..methods import METHODS, Method, listed
 from .compare_view import SET_ALPHA, CompareView, Shown
 from .events import QUIET
 from .faults import or_say_why
+from .long_work import CURVES, MAP, Done, Step, is_long, long_work
 from .models import Models
 from .words import WORDS, both, label, language_of, say, with_names, worded
 
@@ -89,29 +91,55 @@ class ComparePage:
             yield None, "", gr.update(visible=False)
             return
         with or_say_why(request):
-            explainer = self.models.of(choice).lasting
-            comparison = Comparison(explainer, picture, target or None)
-        known = list(explainer.methods)
+            served = self.models.of(choice)
+            comparison = Comparison(served.lasting, picture, target or None)
+        known = list(served.lasting.methods)
         methods = sorted((m for m in methods if m in known), key=lambda name: (name in SLOW, known.index(name)))
-        found, measured = {}, {}
-        steps = [("map", name) for name in methods] + [("curves", name) for name in methods if curves]
-        for place, (what, name) in enumerate(steps):
-            words = say(f"compare_{what}_of", request, name=WORDS[f"method_{name}"][language_of(request)])
-            if what == "curves" or name in SLOW:
-                yield gr.skip(), f"<p>{words} ({place + 1}/{len(steps)})</p>", gr.update(visible=True)
-            if what == "map":
-                found[name] = comparison(name)
-                if place < len(methods) - 1 and methods[place + 1] not in SLOW:
-                    continue
-            else:
-                measured[name] = comparison.curves(found[name])
-            shown = Shown(comparison.view, tuple((found[n], measured.get(n)) for n in methods if n in found))
-            yield shown, gr.skip(), gr.skip()
-        done = html.escape(say("compare_done", request, name=comparison.target))
-        yield gr.skip(), f"<p>{done}</p>", gr.update(visible=False)
+        found, measured, notes = {}, {}, []
+        steps = [(MAP, name) for name in methods] + [(CURVES, name) for name in methods if curves]
+        long = [step for step in steps if is_long(comparison, step)]
+        quick = steps[: len(steps) - len(long)]
+        for place, (_, name) in enumerate(quick):
+            found[name] = comparison(name)
+            if place == len(quick) - 1:
+                yield shown(comparison, methods, found, measured), gr.skip(), gr.skip()
+        with or_say_why(request), closing(long_work(served, comparison, picture, long, found)) as works:
+            for place, step in enumerate(long, len(quick) + 1):
+                words = said(step, "of", request)
+                yield gr.skip(), f"<p>{words} ({place}/{len(steps)})</p>", gr.update(visible=True)
+                done = next(works)
+                notes += noted(done, comparison, request)
+                if done.result is not None:
+                    (found if step[0] == MAP else measured)[step[1]] = done.result
+                yield shown(comparison, methods, found, measured), gr.skip(), gr.skip()
+        notes = [say("compare_done", request, name=comparison.target), *dict.fromkeys(notes)]
+        yield gr.skip(), f"<p>{' · '.join(map(html.escape, notes))}</p>", gr.update(visible=False)
 
     def stopped(self, request: gr.Request):
         return f"<p>{say('compare_stopped', request)}</p>", gr.update(visible=False)
+
+
+def shown(comparison: Comparison, methods: list[str], found: dict, measured: dict) -> Shown:
+    """What there is so far."""
+    return Shown(comparison.view, tuple((found[name], measured.get(name)) for name in methods if name in found))
+
+
+def said(step: Step, key: str, request: gr.Request | None) -> str:
+    """A step in words of `compare_{map or curves}_{key}`."""
+    what, name = step
+    return say(f"compare_{what}_{key}", request, name=WORDS[f"method_{name}"][language_of(request)])
+
+
+def noted(done: Done, comparison: Comparison, request: gr.Request | None) -> list[str]:
+    """What is to be said of a step that no GPU was lent for."""
+    notes = [say(f"unlent_{done.unlent}", request)] if done.unlent else []
+    if done.result is None and done.seconds:
+        words = {"what": said(done.step, "named", request), "seconds": f"{done.seconds:.0f}"}
+        notes.append(say("compare_too_long", request, **words))
+    elif (made := getattr(done.result, "passes", None)) is not None:
+        words = {"what": said(done.step, "named", request), "made": str(made)}
+        notes.append(say("compare_fewer", request, all=str(comparison.passes(done.step[1])), **words))
+    return notes
 
 
 def method_choices(language: str, known: dict[str, Method] = METHODS) -> list[tuple[str, str]]:

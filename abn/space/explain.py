@@ -18,7 +18,7 @@ from .gallery import Example, Gallery
 from .models import Models
 from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
 from .picture_input import PictureInput
-from .serving import Served, explain, in_both
+from .serving import Served, answer, in_both
 from .share_link import ShareLink, read
 from .shares import Shares
 from .tasks_view import SIGNS, Tasks, TasksView
@@ -161,13 +161,14 @@ class ExplainPage:
             return [*nothing, *[gr.skip()] * 4]
         with or_say_why(request):
             served = self.models.of(choice)
-            explanation, seconds = explain(served, picture, view)
+            answered = answer(served, picture, view)
+        explanation = answered.explanation
         return (
             explanation,
             Shown(explanation, colours, stretch),
             explanation.probabilities,
             explanation.attention_probabilities or None,
-            verdict(explanation, served, seconds),
+            verdict(explanation, served, answered.seconds, answered.unlent),
             gr.update(value=listed(explanation, served), visible=multitask(served)),
             gr.update(visible=multitask(served), value="positive"),
             "",
@@ -299,24 +300,29 @@ def colour_choices(language: str) -> list[tuple[str, str]]:
     return worded("colours", COLOURMAPS, language)
 
 
-def verdict(explanation: Explanation, served: Served, seconds: float) -> str:
-    """The answer as a sentence, a warning where the picture is like none of the classes, and the small print."""
-    answer, confidence = html.escape(explanation.label), explanation.probabilities[explanation.label]
+def verdict(explanation: Explanation, served: Served, seconds: float, unlent: str = "") -> str:
+    """The answer as a sentence, a warning where the picture is like none of the classes, and the small print.
+
+    unlent: why the CPU answered in place of a borrowed GPU, see `serving.Answer`.
+    """
+    winner, confidence = html.escape(explanation.label), explanation.probabilities[explanation.label]
     other = next(iter(explanation.attention_probabilities), None)
     agrees = both("agrees") if other == explanation.label else "" if other is None else both("disagrees", label=other)
     warning = ""
     if explanation.unfamiliar:
         warning = f'<p class="abn-warning"><strong>{both("unfamiliar")}</strong> {both("unfamiliar_why")}</p>'
     rows, columns = explanation.attention_map.shape
-    name, description = in_both(served)
+    name, description = in_both(served, served.lasting if unlent else None)
     if multitask(served):
         yes = sum(share > 0.5 for share in explanation.probabilities.values())
         agrees = both("tasks_answer", yes=yes, count=len(explanation.probabilities), name=explanation.target)
     small = both(
         "small_print", ms=f"{seconds * 1000:.0f}", name=name, description=description, rows=rows, columns=columns
     )
+    if unlent:
+        small += f' <span class="abn-unlent">{both(f"unlent_{unlent}")}</span>'
     return (
-        f'<p class="abn-answer"><strong>{answer}</strong> <span>{confidence:.0%}</span> '
+        f'<p class="abn-answer"><strong>{winner}</strong> <span>{confidence:.0%}</span> '
         f"<small>{agrees}</small></p>{warning}"
         f'<p class="abn-small">{small}</p>'
     )

@@ -10,6 +10,7 @@ import re
 import gradio as gr
 
 from ..pictures import PictureError
+from .lending import Left
 from .words import language_of, say
 
 JAPANESE = tuple(
@@ -46,6 +47,11 @@ JAPANESE = tuple(
         (
             r"this network's attention map has no upper bound; only one between 0 and 1 can be edited",
             "注意マップに上限のないネットワークは編集できません",
+        ),
+        # Comparisons
+        (
+            r"(\S+) would take the CPU about (\d+) s, and there is no GPU to borrow; ask for other methods, or later",
+            "{0} は CPU では約 {1} 秒かかり、借りられる GPU がありません。他の方法にするか、後でお試しください",
         ),
         # Models
         (r"(\S+) cannot be used: (.+)", "{0} は使えません: {1}"),
@@ -124,5 +130,7 @@ def or_say_why(request: gr.Request | None = None):
         stop = "。" if language_of(request) == "ja" else ". " if hint else ""
         words = f"{told(str(error), language_of(request))}{stop}{hint}"
         raise gr.Error(words, title=say("cannot_explain", request), print_exception=False) from None
+    except Left:  # nobody reads it
+        raise gr.Error(say("left", request), print_exception=False) from None
     except FileNotFoundError:
         raise gr.Error(say("picture_gone", request), print_exception=False) from None

@@ -71,6 +71,8 @@ CSS = (
 #abn-verdict .abn-answer small { display: inline-block; font-size: .95rem; }
 #abn-verdict .abn-warning { padding: 8px 12px; border-radius: var(--radius-md); border-left: 3px solid #d97706;
   background: var(--background-fill-secondary); }
+#abn-verdict .abn-unlent { display: inline-block; margin-left: .4em; padding: 0 10px; border-radius: 999px;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-secondary); }
 #abn-examples-note, #abn-about { font-size: .875rem; }
 .gradio-container :is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict, #abn-live-about,
   #abn-live, #abn-share-about, #abn-share-link, #abn-model-status, #abn-model),

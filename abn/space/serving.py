@@ -1,11 +1,9 @@
 """Which model answers: the bundled one at once, the wanted one as soon as it is there."""
 
 import json
-import os
 import re
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +15,9 @@ from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
 from ..vit import VitExplainer
 from .batching import Batcher
+from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
 from .words import LANGUAGES, WORDS
+from .zero_gpu import PICTURE
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
 BUNDLED = "compact"
@@ -25,16 +25,6 @@ BUNDLED_NAME = "bundled compact network"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 _DECODING = threading.Semaphore(2)  # a large picture takes hundreds of megabytes on its way to RGB
-ZERO_GPU = bool(os.environ.get("SPACES_ZERO_GPU"))
-
-try:  # ZeroGPU lends its GPU to decorated functions; elsewhere the decorator does nothing
-    import spaces
-
-    lend_gpu = spaces.GPU(duration=10)
-except ImportError:
-
-    def lend_gpu(function: Callable) -> Callable:
-        return function
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class Served:
     metrics: dict | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "batched", Batcher(self.explainer))
+        object.__setattr__(self, "batched", Batcher(self.lasting))
 
     @property
     def lasting(self) -> Explainer:
@@ -139,8 +129,7 @@ class Serving:
             self._refuse(error, source)
             return
         if ZERO_GPU:
-            global _on_zero_gpu
-            _on_zero_gpu = explainer
+            offer(explainer)
         self.current = Served(self.shown_name, explainer, on_cpu, metrics_of(source))
         self.state = "ready"
         print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
@@ -154,12 +143,13 @@ class Serving:
         print(f"{self.wanted} is not in use: {self.reason.rstrip('.')}. The bundled network stays.", flush=True)
 
 
-def described(served: Served, language: str) -> str:
-    """Architecture, size and device in words."""
-    config, words = served.explainer.model.config, WORDS
-    millions = f"{served.explainer.model.num_parameters() / 1e6:.1f}"
-    device = {"cuda": "GPU", "cpu": "CPU"}.get(served.explainer.device.type, served.explainer.device.type)
-    if isinstance(served.explainer, VitExplainer):
+def described(served: Served, language: str, explainer: Explainer | None = None) -> str:
+    """Architecture, size and device in words. explainer: which of the model's two answered; `explainer` if None."""
+    explainer = explainer or served.explainer
+    config, words = explainer.model.config, WORDS
+    millions = f"{explainer.model.num_parameters() / 1e6:.1f}"
+    device = {"cuda": "GPU", "cpu": "CPU"}.get(explainer.device.type, explainer.device.type)
+    if isinstance(explainer, VitExplainer):
         shape = {"layers": config.num_hidden_layers, "width": config.hidden_size}
         return words["described_vit"][language].format(**shape, parameters=millions, device=device)
     width = "" if config.width == 64 else words["described_width"][language].format(width=config.width)
@@ -171,10 +161,10 @@ def described(served: Served, language: str) -> str:
     )
 
 
-def in_both(served: Served) -> tuple[dict[str, str], dict[str, str]]:
+def in_both(served: Served, explainer: Explainer | None = None) -> tuple[dict[str, str], dict[str, str]]:
     """(name, description), each in both languages."""
     names = {language: named(served.name, language) for language in LANGUAGES}
-    return names, {language: described(served, language) for language in LANGUAGES}
+    return names, {language: described(served, language, explainer) for language in LANGUAGES}
 
 
 def named(name: str, language: str) -> str:
@@ -182,17 +172,44 @@ def named(name: str, language: str) -> str:
     return WORDS["bundled_name"][language] if name == BUNDLED_NAME else name
 
 
-def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, float]:
-    """The explanation, and the seconds it took. Errors as `Explainer`'s."""
+@dataclass(frozen=True)
+class Answer:
+    """An explanation, the seconds it took, and why the CPU gave it where a GPU was asked for ("quota", "none_free" or
+    "failed"; "" where none was)."""
+
+    explanation: Explanation
+    seconds: float
+    unlent: str = ""
+
+
+def answer(served: Served, picture: Picture, view: str) -> Answer:
+    """Explain a picture, on a borrowed GPU where there is one for that model.
+
+    Raises:
+        Left: the visitor left while waiting for a GPU.
+        Others as `Explainer`'s.
+    """
     with _DECODING:
         # Here: an error raised on ZeroGPU would lose its words, and cost a loan
-        picture = served.explainer.read(picture, view)
-    started = time.perf_counter()
-    if served.explainer is _on_zero_gpu and served.explainer.device.type == "cuda":
-        explanation = _explain_on_zero_gpu(picture, view)
-    else:
-        explanation = served.batched(picture, view)
-    return explanation, time.perf_counter() - started
+        picture = served.lasting.read(picture, view)
+    started, unlent = time.perf_counter(), ""
+    if is_on_loan(served.explainer):
+        try:
+            explanation = borrow(_explained, picture, view, seconds=PICTURE)
+            return Answer(explanation, time.perf_counter() - started)
+        except Unlent as refused:
+            started, unlent = time.perf_counter(), refused.why
+    return Answer(served.batched(picture, view), time.perf_counter() - started, unlent)
+
+
+def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, float]:
+    """The explanation, and the seconds it took. Errors as `answer`'s."""
+    answered = answer(served, picture, view)
+    return answered.explanation, answered.seconds
+
+
+def _explained(explainer: Explainer, picture: Picture, view: str) -> Explanation:
+    return explainer(picture, view=view)
 
 
 def reason_of(error: Exception, source: Path, shown_name: str) -> str:
@@ -215,12 +232,3 @@ def metrics_of(source: Path) -> dict | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-# ZeroGPU runs decorated functions in a forked process, so the model reaches them as a global, not as an argument.
-_on_zero_gpu: Explainer | None = None
-
-
-@lend_gpu
-def _explain_on_zero_gpu(picture: Picture, view: str) -> Explanation:
-    return _on_zero_gpu(picture, view=view)

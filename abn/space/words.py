@@ -188,6 +188,32 @@ WORDS: dict[str, dict[str, str]] = {
     "compare_stopped": {"en": "Stopped.", "ja": "停止しました。"},
     "compare_map_of": {"en": "{name} …", "ja": "{name} …"},
     "compare_curves_of": {"en": "Curves: {name} …", "ja": "曲線: {name} …"},
+    "compare_map_named": {"en": "{name}", "ja": "{name}"},
+    "compare_curves_named": {"en": "the curves of {name}", "ja": "{name} の曲線"},
+    "compare_fewer": {
+        "en": "{what} with {made} of its {all} masks, as many as the CPU manages in time",
+        "ja": "{what} はマスク {all} 枚のうち {made} 枚で計算(CPU で間に合う枚数)",
+    },
+    "compare_too_long": {
+        "en": "{what} left out: the CPU would need about {seconds} s; try again when a GPU can be had",
+        "ja": "{what} は省略: CPU では約 {seconds} 秒かかります。GPU が使えるときにもう一度お試しください",
+    },
+    "unlent_quota": {
+        "en": "answered on the CPU: today's GPU time is used up",
+        "ja": "CPU で計算: 今日の GPU 利用時間を使い切りました",
+    },
+    "unlent_none_free": {
+        "en": "answered on the CPU: no GPU is free at the moment",
+        "ja": "CPU で計算: 今は空いている GPU がありません",
+    },
+    "unlent_failed": {
+        "en": "answered on the CPU: the GPU could not be borrowed",
+        "ja": "CPU で計算: GPU を借りられませんでした",
+    },
+    "left": {
+        "en": "The page was left while waiting for a GPU.",
+        "ja": "GPU を待つ間にページが閉じられました。",
+    },
     "compare_done": {"en": "Explained class: {name}", "ja": "説明したクラス: {name}"},
     "compare_every_class": {"en": "the same for every class", "ja": "どのクラスでも同じ"},
     "compare_for_class": {"en": "for {name}", "ja": "{name} について"},

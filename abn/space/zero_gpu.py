@@ -1,8 +1,11 @@
 """What ZeroGPU takes, and what its loans are for: every number about them.
 
 Read on 2026-11-26 off https://huggingface.co/docs/hub/spaces-zerogpu (huggingface/hub-docs, docs/hub/spaces-zerogpu.md,
-with pull request 2763) and out of the package `spaces` 0.51.3.
+with pull request 2763) and out of the package `spaces` 0.51.3, which asks for 1.5 times a loan's seconds on the present
+cards. An anonymous visitor has 120 GPU seconds a day, a free account 300; a shorter loan also waits less.
 """
+
+import math
 
 PYTHONS = ("3.10.13", "3.12.12")
 TORCH = {  # version of torch -> torchvision's that belongs to it
@@ -13,3 +16,14 @@ TORCH = {  # version of torch -> torchvision's that belongs to it
     "2.12.1": "0.27.1",
     "2.13.0": "0.28.0",
 }
+
+PICTURE = 4  # seconds of a loan for one picture: nearly all of it is CUDA's start and the weights' way to the GPU
+LONGEST = 60  # seconds of the longest loan that is asked for
+GPU_SHARE = 0.04  # of the CPU's seconds; a guess on the safe side, no loan was measured
+WORTH = 4.0  # seconds on the CPU from which on work borrows
+CPU_LIMIT = 60.0  # seconds that one step of what a loan was to do may take on the CPU
+
+
+def loan_for(cpu_seconds: float) -> int:
+    """The seconds to ask for, for work that takes so long on the CPU."""
+    return min(LONGEST, math.ceil(PICTURE + GPU_SHARE * cpu_seconds))

@@ -1,0 +1,205 @@
+"""A comparison's hundreds of forward passes: how many, on whose time, and what is said where they are too many."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+from helpers import made_up_picture, tiny_model
+
+from abn import AbnImageProcessor, Explainer
+from abn.comparison import CURVE_PASSES, Comparison
+from abn.methods import METHODS, Parts, forward_parts, occlusion, score_cam
+from abn.space import lending
+from abn.space.compare import ComparePage, noted
+from abn.space.long_work import CURVES, MAP, estimated, long_work
+from abn.space.serving import Served, answer
+from abn.space.zero_gpu import CPU_LIMIT, LONGEST, PICTURE, loan_for
+
+JAPANESE = SimpleNamespace(headers={"accept-language": "ja"})
+
+
+class Counted(torch.nn.Module):
+    """A network that counts the pictures it is given."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.config, self.seen = model.model, model.config, 0
+        self._whole = [model]
+
+    def forward(self, pixel_values):
+        self.seen += len(pixel_values)
+        return self._whole[0](pixel_values=pixel_values)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize("name", ["score-cam", "occlusion"])
+def test_the_passes_said_are_the_passes_made(name, pixels):
+    model = Counted(tiny_model())
+    parts, method, target = forward_parts(model, pixels), METHODS[name], torch.tensor([3])
+    method.compute(model, pixels, parts, target)
+    assert model.seen == method.passes(pixels, parts)
+    for limit in (model.seen - 1, 40):
+        model.seen = 0
+        compute, made = method.within(pixels, parts, limit)
+        compute(model, pixels, parts, target)
+        assert model.seen == made <= limit
+        assert made > limit // 2
+    assert method.within(pixels, parts, 10_000)[1] == method.passes(pixels, parts)
+    assert method.within(pixels, parts, 5) is None
+
+
+def test_the_curves_passes_said_are_the_passes_made():
+    explainer = Explainer(tiny_model(), AbnImageProcessor(), device="cpu")
+    comparison = Comparison(explainer, made_up_picture(), "class 3")
+    found = comparison("grad-cam")
+    explainer.model = Counted(explainer.model)
+    comparison.curves(found)
+    assert explainer.model.seen == CURVE_PASSES
+
+
+def test_fewer_masks_are_those_of_the_channels_that_vary_most(pixels):
+    model, target = tiny_model(), torch.tensor([3])
+    parts = forward_parts(model, pixels)
+    features = parts.last_features
+    spread = [channel.var().item() for channel in features[0]]
+    chosen = sorted(sorted(range(len(spread)), key=lambda one: -spread[one])[:20])
+    alone = Parts(parts.logits, None, parts.attention_map, last_features=features[:, chosen])
+    few = score_cam(model, pixels, parts, target, most=20)
+    assert torch.allclose(few, score_cam(model, pixels, alone, target), atol=1e-6)
+    assert not torch.allclose(few, score_cam(model, pixels, parts, target), atol=1e-3)
+
+
+def test_fewer_squares_are_larger_ones(pixels):
+    model, target = tiny_model(), torch.tensor([3])
+    parts = forward_parts(model, pixels)
+    assert occlusion(model, pixels, parts, target).shape == (1, 11, 16)  # patches of 6 pixels
+    assert occlusion(model, pixels, parts, target, cells=4).shape == (1, 4, 6)  # of 16
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """A model whose GPU is not lent; gives (Served, the loans asked for)."""
+    processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    lent, on_cpu = (Explainer(tiny_model(), processor, device="cpu") for _ in range(2))
+    asked = []
+
+    def refuse(work, given, seconds):
+        asked.append(seconds)
+        raise gr.Error("Space app has reached its GPU limit.", title="ZeroGPU quota exceeded")
+
+    monkeypatch.setattr(lending, "_lent", lent)
+    monkeypatch.setattr(lending, "_on_gpu", refuse)
+    monkeypatch.setattr(lending, "_each_on_gpu", refuse)
+    return Served("lent", lent, on_cpu), asked
+
+
+STEPS = [(MAP, "score-cam"), (MAP, "occlusion"), (CURVES, "score-cam"), (CURVES, "grad-cam")]
+
+
+def results(served, seconds_a_pass):
+    comparison = Comparison(served.lasting, made_up_picture(64, 64), "class 3")
+    comparison.seconds_a_pass = seconds_a_pass
+    found = {"grad-cam": comparison("grad-cam")}
+    return comparison, list(long_work(served, comparison, made_up_picture(64, 64), STEPS, found))
+
+
+def test_what_the_cpu_manages_in_time_is_done_whole(refused):
+    comparison, done = results(refused[0], 0.001)
+    assert [one.step for one in done] == STEPS
+    assert {one.unlent for one in done} == {"quota"}
+    for one, method in zip(done, ("score-cam", "occlusion"), strict=False):
+        assert one.result.passes is None
+        assert np.array_equal(one.result.grid, comparison(method).grid)
+    assert done[3].result == comparison.curves(comparison("grad-cam"))
+    assert refused[1] == [loan_for(0.001 * (64 + 144 + 2 * CURVE_PASSES))]  # 64 channels, 12 x 12 squares
+
+
+def test_what_it_does_not_is_done_with_fewer_masks(refused):
+    comparison, done = results(refused[0], CPU_LIMIT / 60)
+    assert done[0].result.passes == 60  # of 64
+    assert done[1].result.passes == 49  # patches of 11 pixels: 7 x 7 squares
+    assert done[2].result is not None
+    words = [note for one in done for note in noted(one, comparison, None)]
+    assert "Score-CAM (slow) with 60 of its 64 masks, as many as the CPU manages in time" in words
+    assert words[0] == "answered on the CPU: today's GPU time is used up"
+
+
+def test_what_tells_nothing_in_time_is_left_out_and_said_so(refused):
+    comparison, done = results(refused[0], CPU_LIMIT / 12)
+    assert [one.result for one in done] == [None] * 4
+    assert done[1].seconds == pytest.approx(144 * CPU_LIMIT / 12)
+    words = [note for one in done for note in noted(one, comparison, None) if not note.startswith("answered")]
+    assert words == [
+        "Score-CAM (slow) left out: the CPU would need about 320 s; try again when a GPU can be had",
+        "Occlusion (slow) left out: the CPU would need about 720 s; try again when a GPU can be had",
+        "the curves of Grad-CAM left out: the CPU would need about 205 s; try again when a GPU can be had",
+    ]
+    assert "Grad-CAM の曲線 は省略" in noted(done[3], comparison, JAPANESE)[1]
+
+
+def test_without_a_gpu_that_could_be_lent_nothing_is_cut_short(refused):
+    served = Served("own", refused[0].lasting)
+    _, done = results(served, CPU_LIMIT)
+    assert all(one.result is not None and not one.unlent for one in done)
+    assert refused[1] == []
+
+
+def test_the_page_ends_in_what_was_answered_where(refused):
+    served, _ = refused
+    with gr.Blocks():
+        models = SimpleNamespace(of=lambda choice: served)
+        page = ComparePage(models)
+    picture = made_up_picture(64, 64)
+    last = list(page.compare(picture, "", ["grad-cam", "score-cam"], "class 3", True, None))[-1]
+    assert last[1] == "<p>Explained class: class 3 · answered on the CPU: today&#x27;s GPU time is used up</p>"
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (gr.Error("You have exceeded your free ZeroGPU quota.", title="ZeroGPU quota exceeded"), "quota"),
+        (gr.Error("No GPU was available after 60s. Try", title="ZeroGPU quota exceeded"), "none_free"),
+        (gr.Error("No GPU was available", title="ZeroGPU client error"), "none_free"),
+        (gr.Error("GPU task aborted", title="ZeroGPU worker error"), "failed"),
+        (gr.Error("The requested GPU duration (900s) is larger", title="ZeroGPU illegal duration"), "failed"),
+        (RuntimeError("ZeroGPU API /schedule error: 500"), "failed"),
+    ],
+)
+def test_why_the_cpu_answered(error, why, refused, monkeypatch):
+    def refuse(work, given, seconds):
+        raise error
+
+    monkeypatch.setattr(lending, "_on_gpu", refuse)
+    answered = answer(refused[0], made_up_picture(64, 64), "whole")
+    assert answered.unlent == why
+    expected = refused[0].lasting(made_up_picture(64, 64), view="whole")
+    assert answered.explanation.probabilities == expected.probabilities
+
+
+def test_who_left_is_not_answered(refused, monkeypatch):
+    def leave(work, given, seconds):
+        raise RuntimeError("Connection closed by visitor while queueing")
+
+    monkeypatch.setattr(lending, "_on_gpu", leave)
+    with pytest.raises(lending.Left):
+        answer(refused[0], made_up_picture(64, 64), "whole")
+
+
+def test_a_loans_length():
+    assert loan_for(0) == PICTURE
+    assert loan_for(430) == 22  # Score-CAM of ResNet-152: 2,048 passes of 0.21 s
+    assert loan_for(1e6) == LONGEST
+
+
+def test_the_estimate_is_of_this_picture(refused):
+    comparison = Comparison(refused[0].lasting, made_up_picture(64, 64))
+    comparison.seconds_a_pass = 0.5
+    assert estimated(comparison, (MAP, "score-cam")) == 32
+    assert estimated(comparison, (CURVES, "attention")) == 0.5 * CURVE_PASSES
+    assert estimated(comparison, (MAP, "attention")) == 0

@@ -1,0 +1,188 @@
+"""ZeroGPU with the real package `spaces`: loans that come, wait, fail and die, and what is answered then."""
+
+import http.client
+import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from device_api_stand_in import device_api
+from gradio_client import Client, handle_file
+from helpers import made_up_picture, tiny_model
+from PIL import Image
+from server import ROOT, started
+
+from abn import AbnImageProcessor, Explainer
+from abn.comparison import Comparison
+from abn.space.zero_gpu import PICTURE
+
+spaces = pytest.importorskip("spaces")
+
+
+@pytest.fixture(scope="module")
+def lender(tmp_path_factory):
+    """A Space on ZeroGPU that serves a tiny network; gives (DeviceApi, url, log file, picture, explainer)."""
+    tmp = tmp_path_factory.mktemp("zero-gpu")
+    tiny_model().save_pretrained(tmp / "tiny")
+    AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(tmp / "tiny")
+    made_up_picture(120, 90).save(tmp / "picture.png")
+    with device_api() as (api, device_url):
+        environment = {
+            "SPACES_ZERO_GPU": "true",
+            "SPACES_ZERO_DEVICE_API_URL": device_url,
+            "ZEROGPU_OFFLOAD_DIR": str(tmp / "packed"),
+            "HOME": str(tmp),
+            "OMP_NUM_THREADS": "1",
+        }
+        arguments = ["--checkpoint", str(tmp / "tiny"), "--imagenette-root", str(tmp / "none")]
+        program = str(ROOT / "tests" / "zero_gpu_app.py")
+        with started(tmp, *arguments, program=program, **environment) as (_, url, log):
+            assert api.started == 1
+            explainer = Explainer.from_pretrained(tmp / "tiny", device="cpu")
+            yield api, url, log, tmp / "picture.png", explainer
+
+
+@pytest.fixture
+def loans(lender, tmp_path):
+    """(DeviceApi, client, picture, explainer); the API lends again afterwards."""
+    api, url, _, picture, explainer = lender
+    api.reset()
+    yield api, Client(url, verbose=False, download_files=tmp_path), picture, explainer
+    api.reset()
+
+
+def explained(client, picture):
+    label, overlay, attention_map = client.predict(handle_file(picture), 1.0, "whole", api_name="/explain")
+    scores = {one["label"]: one["confidence"] for one in label["confidences"]}
+    with Image.open(overlay) as opened:
+        return scores, np.asarray(opened), np.array(attention_map)
+
+
+def agrees(answer, explainer, picture) -> bool:
+    """Whether an answer is what the network says of the picture, as far as float32 goes."""
+    scores, overlay, attention_map = answer
+    expected = explainer(picture, view="whole")
+    return (
+        all(abs(scores[name] - value) < 1e-4 for name, value in expected.probabilities.items())
+        and np.abs(attention_map - expected.attention_map).max() < 1e-4
+        and np.abs(overlay.astype(int) - expected.overlay(1.0)).max() <= 2
+    )
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_picture_is_explained_on_loan(loans):
+    api, client, picture, explainer = loans
+    assert agrees(explained(client, picture), explainer, picture)
+    (asked,) = api.scheduled
+    assert int(asked["durationSeconds"]) == PICTURE  # times 1.5 on the present cards, of which this machine has none
+    assert list(api.released.values()) == ["false"]
+    assert set(api.allowed) == set(api.released)
+
+
+def test_who_waits_is_lent_to_in_the_end(loans):
+    api, client, picture, explainer = loans
+    api.reset("waits")
+    assert agrees(explained(client, picture), explainer, picture)
+    assert len(api.allowed) == len(api.released) == 1
+
+
+@pytest.mark.parametrize("mode", ["quota", "too long", "none free", "waits in vain", "broken", "killed"])
+def test_a_loan_refused_is_no_answer_refused(mode, loans, lender):
+    api, client, picture, explainer = loans
+    api.reset(mode)
+    assert agrees(explained(client, picture), explainer, picture)
+    assert len(api.scheduled) == 1
+    assert (len(api.allowed) == 1) == (mode == "killed")
+    assert "The CPU answers." in lender[2].read_text().splitlines()[-1] or mode == "killed"
+
+
+def test_twelve_at_once(loans, lender, tmp_path):
+    api, _, picture, explainer = loans
+    clients = [Client(lender[1], verbose=False, download_files=tmp_path / str(number)) for number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda client: explained(client, picture), clients))
+    assert all(agrees(answer, explainer, picture) for answer in answers)
+    assert len(api.scheduled) == len(api.allowed) == 12
+    wait_for(lambda: len(api.released) == 12)
+    assert set(api.released.values()) == {"false"}
+
+
+def test_an_answer_larger_than_a_pipe(loans, tmp_path):
+    api, client, _, explainer = loans
+    large = tmp_path / "large.png"
+    made_up_picture(1024, 900).save(large)  # its view and heatmap are 6 MB; a pipe holds 64 kB
+    assert agrees(explained(client, large), explainer, large)
+    assert len(api.allowed) == 1
+
+
+def test_who_leaves_stops_waiting(loans, lender):
+    api, client, picture, _ = loans
+    api.reset("waits for ever")
+    _, url, log, *_ = lender
+    where = urlsplit(url)
+    said_before = log.read_text().count("The CPU answers.")
+    data = {"path": upload(where, picture), "meta": {"_type": "gradio.FileData"}}
+    ask = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    ask.request(
+        "POST",
+        "/gradio_api/call/explain",
+        json.dumps({"data": [data, 1.0, "whole"]}),
+        {"Content-Type": "application/json"},
+    )
+    event = json.loads(ask.getresponse().read())["event_id"]
+    listen = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    listen.request("GET", f"/gradio_api/call/explain/{event}")
+    wait_for(lambda: api.scheduled)
+    listen.close()
+    assert api.gone.wait(40)
+    assert not api.allowed
+    api.reset()
+    explained(client, picture)  # whatever followed is in the log by now
+    assert log.read_text().count("The CPU answers.") == said_before
+
+
+def upload(where, path) -> str:
+    boundary = "abn"
+    body = b'--abn\r\nContent-Disposition: form-data; name="files"; filename="p.png"\r\n\r\n'
+    with open(path, "rb") as file:
+        body += file.read() + b"\r\n--abn--\r\n"
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=30)
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    connection.request("POST", "/gradio_api/upload", body, headers)
+    return json.loads(connection.getresponse().read())[0]
+
+
+@pytest.mark.parametrize("mode", ["lent", "quota", "killed"])
+def test_slow_methods_borrow_too(mode, loans):
+    api, client, picture, explainer = loans
+    api.reset(mode)
+    _, records = client.predict(
+        handle_file(picture), "occlusion, grad-cam, score-cam", "class 3", 1.0, api_name="/compare"
+    )
+    assert [one["method"] for one in records] == ["occlusion", "grad-cam", "score-cam"]
+    comparison = Comparison(explainer, picture, "class 3")
+    for one in records:
+        assert np.abs(np.array(one["map"]) - comparison(one["method"]).grid).max() < 1e-3
+        assert one["target"] == "class 3"
+        assert "masks" not in one
+    assert len(api.scheduled) == 1  # one loan for both
+    assert int(api.scheduled[0]["durationSeconds"]) >= PICTURE
+    assert len(api.allowed) == (0 if mode == "quota" else 1)
+
+
+def test_what_needs_no_loan_takes_none(loans):
+    api, client, picture, _ = loans
+    client.predict(handle_file(picture), "attention, grad-cam", "", 1.0, api_name="/compare")
+    client.predict(handle_file(picture), 1.0, "whole", "compact", api_name="/explain")
+    client.predict(handle_file(picture), None, api_name="/edit")
+    assert api.scheduled == []
+    assert re.search(r"on the GPU$", client.predict(api_name="/model")["description"])
