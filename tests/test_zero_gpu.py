@@ -20,6 +20,7 @@ from abn.comparison import Comparison
 from abn.space.zero_gpu import PICTURE
 
 spaces = pytest.importorskip("spaces")
+PATIENT = {"timeout": 60.0}  # seconds; a dozen clients at once on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def loans(lender, tmp_path):
     """(DeviceApi, client, picture, explainer); the API lends again afterwards."""
     api, url, _, picture, explainer = lender
     api.reset()
-    yield api, Client(url, verbose=False, download_files=tmp_path), picture, explainer
+    yield api, Client(url, verbose=False, download_files=tmp_path, httpx_kwargs=PATIENT), picture, explainer
     api.reset()
 
 
@@ -106,11 +107,17 @@ def test_a_loan_refused_is_no_answer_refused(mode, loans, lender):
 
 
 def test_twelve_at_once(loans, lender, tmp_path):
-    api, _, picture, explainer = loans
-    clients = [Client(lender[1], verbose=False, download_files=tmp_path / str(number)) for number in range(12)]
+    api, _, _, explainer = loans
+    pictures = [tmp_path / f"{number}.png" for number in range(12)]
+    clients = []
+    for number, picture in enumerate(pictures):
+        made_up_picture(120, 90, seed=number).save(picture)
+        where = tmp_path / str(number)
+        clients.append(Client(lender[1], verbose=False, download_files=where, httpx_kwargs=PATIENT))
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda client: explained(client, picture), clients))
-    assert all(agrees(answer, explainer, picture) for answer in answers)
+        answers = list(pool.map(explained, clients, pictures))
+    assert all(agrees(one, explainer, picture) for one, picture in zip(answers, pictures, strict=True))
+    assert not agrees(answers[0], explainer, pictures[1])
     assert len(api.scheduled) == len(api.allowed) == 12
     wait_for(lambda: len(api.released) == 12)
     assert set(api.released.values()) == {"false"}
