@@ -93,6 +93,9 @@ def test_pointing_game():
     assert pointing_game(heat, [(0.0, 0.0, 0.1, 0.1), (0.7, 0.1, 0.9, 0.4)])
     assert not pointing_game(heat, [(0.0, 0.0, 0.7, 1.0)], tolerance=1)
     assert pointing_game(heat, [(0.0, 0.0, 0.7, 1.0)], tolerance=2)  # 14 + 2 >= 15.5
+    for box in ((0.85, 0.0, 1.0, 1.0), (0.7, 0.0, 0.7, 1.0), (0.0, 0.4, 1.0, 1.0), (0.0, 0.0, 1.0, 0.1)):
+        assert not pointing_game(heat, [box], tolerance=1)  # 1.5 beside it on each of its four sides
+        assert pointing_game(heat, [box], tolerance=2)
     heat[6:9, 1:4] = 1  # a plateau of nine and a single one: the place nearest to their mean
     assert pointing_game(heat, [(0.05, 0.6, 0.2, 0.9)])
 

@@ -92,6 +92,24 @@ def test_crops_are_averaged_where_they_lie(pictures):
     assert (maps[:, 0].float() - expected).abs().max() < 2e-3  # float16
 
 
+def test_where_crops_overlap_their_mean_counts(pictures):
+    """Two crops a side, each three quarters of it: the middle half is seen twice, its middle four times."""
+    model = tiny_model()
+    maps = maps_of(model, pictures, crop=0.75, crops=2, size=48)
+    pixels = pictures.pixel_values(slice(None), PROCESSOR, CPU)
+    total, times = torch.zeros(3, GRID, GRID), torch.zeros(GRID, GRID)
+    for top in (0, 1):
+        for left in (0, 1):
+            part = pixels[:, :, 16 * top : 16 * top + 48, 16 * left : 16 * left + 48]
+            seen = resized(evidence(model, part, pictures.labels), (24, 24))
+            seen += resized(evidence(model, part.flip(-1), pictures.labels), (24, 24)).flip(-1)
+            total[:, 8 * top : 8 * top + 24, 8 * left : 8 * left + 24] += seen
+            times[8 * top : 8 * top + 24, 8 * left : 8 * left + 24] += 1
+    expected = total / times
+    expected = expected / expected.amax((1, 2), keepdim=True).clamp(min=1e-9)
+    assert (maps[:, 0].float() - expected).abs().max() < 2e-3  # float16
+
+
 def test_mask_gradients_of_a_known_network():
     """A picture of one red that its blur does not change: only fading in from nothing counts."""
     worth = torch.zeros(4, 4)
@@ -111,6 +129,25 @@ def test_mask_gradients_of_a_known_network():
         assert found[row, column].item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-8)
     other = mask_gradients(model, pictures, torch.tensor([1]), 2)[0]
     torch.testing.assert_close(other, -found)  # what speaks for one of two classes speaks against the other
+
+
+def test_mask_gradients_start_from_the_blurred_picture_too():
+    """Of a picture with structure, at one level: half-way from its blur, and half-way from nothing."""
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(64, 64, generator=generator) / 500
+    pictures = torch.rand(1, 3, 64, 64, generator=generator)
+    found = mask_gradients(Weighing(weights), pictures, torch.tensor([0]), 1)[0]
+    picture = pictures[0, 0]
+    blur = F.avg_pool2d(F.pad(pictures, (15, 15, 15, 15), mode="replicate"), 31, stride=1)[0, 0]
+    for row, column in ((0, 0), (1, 2), (3, 3)):
+        one = torch.zeros(1, 1, 4, 4)
+        one[0, 0, row, column] = 1
+        under = F.interpolate(one, (64, 64), mode="bilinear", align_corners=False)[0, 0]
+        expected = 0
+        for start in (blur, torch.zeros_like(blur)):
+            share = torch.sigmoid((weights * (start + picture) / 2).sum())
+            expected += share * (1 - share) * (under * weights * (picture - start)).sum()
+        assert found[row, column].item() == pytest.approx(expected.item(), rel=1e-3, abs=1e-6)
 
 
 def test_mask_gradients_sharpen_the_targets(pictures):
