@@ -33,7 +33,7 @@ LITTER = frozenset(  # beside what begins with a dot: what systems leave in fold
         "__pycache__",
     )
 )
-ALIASES = frozenset((".jif", ".jfi", ".pjpeg", ".pjp"))  # JPEG's, which Pillow does not list
+ALIASES = frozenset((".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"))  # read as JPEG, and not listed as such by Pillow
 HEIF = frozenset((".heic", ".heif", ".hif", ".heics", ".heifs"))
 UNTOLD = frozenset(("", ".dib"))  # endings that do not say whether `load_rgb` reads the file
 NAMED = 3  # files of each kind, in a message

@@ -30,7 +30,12 @@ ENDINGS = {
     "PPM": (".ppm", ".pgm", ".pnm"),
     "MPO": (".mpo",),
 }
-KINDS = [(kind, ending) for kind, endings in ENDINGS.items() for ending in (*endings, "") if kind in FORMATS]
+KINDS = [
+    (kind, ending)
+    for kind, endings in ENDINGS.items()
+    for ending in (*endings, "")
+    if kind in (*FORMATS, "MPO")  # which Pillow opens as JPEG
+]
 LITTER = (
     ".hidden.jpg",
     "._photo.jpg",
@@ -49,7 +54,8 @@ LITTER = (
 
 def picture(file, kind=None, seed=0):
     file.parent.mkdir(parents=True, exist_ok=True)
-    made_up_picture(24, 20, seed).save(file, kind)
+    several = {"save_all": True, "append_images": [made_up_picture(24, 20, seed + 1)]} if kind == "MPO" else {}
+    made_up_picture(24, 20, seed).save(file, kind, **several)
     return file
 
 
