@@ -1,13 +1,16 @@
 """SIGTERM while serving: what was asked for is answered, and the process ends with status 0."""
 
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 from gradio_client import Client, handle_file
 from helpers import made_up_picture, wait_for
-from server import started
+from server import ROOT, started
 
 
 def test_sigterm_answers_what_is_under_way(tmp_path):
@@ -30,3 +33,40 @@ def test_sigterm_answers_what_is_under_way(tmp_path):
         assert "Traceback" not in words
     with pytest.raises(URLError, match="refused"):  # and nobody listens any more
         urlopen(url, timeout=5)
+
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+SERVER = f"""
+import subprocess, sys, time
+from types import SimpleNamespace
+from abn.space import shutdown
+shutdown.NODE_PATIENCE = shutdown.DELIVERY = 0.05
+node = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}], stdout=subprocess.PIPE)
+node.stdout.readline()
+queue = type("Queue", (), {{"active_jobs": [1 if "busy" in sys.argv else None], "__len__": lambda self: 0}})()
+print(node.pid, flush=True)
+demo = SimpleNamespace(_queue=queue, node_process=node, close=lambda verbose: None)
+shutdown.serve_until_told(demo)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs: who has ended, and is only waited for, does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_the_node_process_of_server_side_rendering_ends_too(signals):
+    arguments = [sys.executable, "-c", SERVER, *(["busy"] if signals == 2 else [])]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        node = int(server.stdout.readline())
+        assert alive(node)
+        server.send_signal(signal.SIGTERM)
+        if signals == 2:  # the first is heard, but a request is under way
+            assert server.stdout.readline().startswith("Stopping")
+            server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == (0 if signals == 1 else -signal.SIGTERM)
+    assert not alive(node)
