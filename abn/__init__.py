@@ -3,11 +3,11 @@
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
 
 from .calibration import Calibration
-from .configuration_abn import AbnConfig
 from .explanation import Explainer, Explanation
-from .image_processing_abn import AbnImageProcessor
-from .modeling_abn import AbnForImageClassification, AbnOutput
-from .modeling_multitask import AbnForMultiTaskClassification
+from .model.configuration_abn import AbnConfig
+from .model.image_processing_abn import AbnImageProcessor
+from .model.modeling_abn import AbnForImageClassification, AbnOutput
+from .model.modeling_multitask import AbnForMultiTaskClassification
 from .overlay import jet, overlay
 
 AutoConfig.register(AbnConfig.model_type, AbnConfig)

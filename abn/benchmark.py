@@ -23,14 +23,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import imagenette
-from .configuration_abn import AbnConfig
 from .explanation import BATCH, Explainer
 from .faithfulness_run import spread
-from .image_processing_abn import VIEWS, AbnImageProcessor
 from .methods import METHODS
-from .modeling_abn import AbnForImageClassification
+from .model.configuration_abn import AbnConfig
+from .model.image_processing_abn import VIEWS, AbnImageProcessor
+from .model.modeling_abn import AbnForImageClassification
+from .model.pictures import load_rgb
 from .overlay import overlay
-from .pictures import load_rgb
 from .tuning import has_bfloat16, tuned
 
 PICTURE = (500, 375)  # pixels: what an ImageNet photograph has

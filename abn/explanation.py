@@ -13,12 +13,12 @@ from torch import Tensor
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
 from .classes import indices_by_name, shown_names
-from .image_processing_abn import LONGEST_VIEW, AbnImageProcessor
 from .methods import METHODS, Method, Parts, forward_parts, method_named
-from .modeling_abn import AbnForImageClassification
+from .model.image_processing_abn import LONGEST_VIEW, AbnImageProcessor
+from .model.modeling_abn import AbnForImageClassification
+from .model.pictures import Reduced, fitted, load_rgb
 from .names import nfc
 from .overlay import coloured, overlay
-from .pictures import Reduced, fitted, load_rgb
 
 BATCH = 32  # pictures a forward
 

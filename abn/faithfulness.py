@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .modeling_abn import AbnForImageClassification
-from .modeling_multitask import scores
+from .model.modeling_abn import AbnForImageClassification
+from .model.modeling_multitask import scores
 from .tuning import quick_arithmetic
 
 STEPS = 21  # points of a curve, both ends included

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from . import pictures
+from .model import pictures
 from .names import is_utf8, nfc, shown
 
 LITTER = frozenset(  # beside what begins with a dot: what systems leave in folders, in lower case

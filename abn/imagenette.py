@@ -12,7 +12,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 from tqdm import tqdm
 
 from .folders import class_folders
-from .pictures import load_rgb
+from .model.pictures import load_rgb
 
 WNIDS = tuple(sorted(Imagenette._WNID_TO_CLASS))
 NAMES = tuple(Imagenette._WNID_TO_CLASS[wnid] for wnid in WNIDS)  # of each class, the usual one first; 20 in all

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .modeling_abn import AbnForImageClassification
+from .model.modeling_abn import AbnForImageClassification
 
 SCORE_CAM_BATCH = 64  # masked pictures a forward
 OCCLUSION_CELLS = 10  # patches along the short side

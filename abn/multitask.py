@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .explanation import Explainer, Explanation, Passed, Picture
 from .methods import METHODS, Method, Parts, method_named
-from .modeling_multitask import FORMS, margins
+from .model.modeling_multitask import FORMS, margins
 
 
 def _strongest(model, maps: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .explanation import Explainer
-from .modeling_abn import AbnForImageClassification
+from .model.modeling_abn import AbnForImageClassification
 
 
 def has_bfloat16(device: torch.device) -> bool:

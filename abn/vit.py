@@ -14,9 +14,9 @@ from transformers import ViTForImageClassification
 
 from .calibration import Calibration
 from .explanation import Explainer, Explanation, Passed, Picture, Upright
-from .image_processing_abn import AbnImageProcessor
 from .methods import METHODS, Method, Parts, scaled
-from .pictures import Reduced
+from .model.image_processing_abn import AbnImageProcessor
+from .model.pictures import Reduced
 
 
 @dataclass(frozen=True)

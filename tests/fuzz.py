@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from helpers import made_up_picture
 
-from abn.pictures import PictureError
+from abn.model.pictures import PictureError
 from abn.space.serving import Serving, explain
 
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")

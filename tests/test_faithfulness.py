@@ -24,7 +24,7 @@ from abn.faithfulness import (
 from abn.faithfulness_run import heatmaps_of, main, measure, randomisation
 from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
-from abn.pictures import load_rgb
+from abn.model.pictures import load_rgb
 
 
 def sigmoid(x):

@@ -16,7 +16,7 @@ from abn import AbnConfig, AbnImageProcessor, Explainer
 from abn import hub as hub_module
 from abn.checkpoints.originals import read_pickled
 from abn.editing import checked_map
-from abn.pictures import load_rgb, to_rgb
+from abn.model.pictures import load_rgb, to_rgb
 from abn.space.faults import or_say_why, told
 from abn.space.models import Models
 from abn.space.serving import Serving

@@ -11,7 +11,7 @@ from PIL import Image
 
 from abn import faithfulness_run, imagenette, visualize
 from abn.folders import LeftOut, class_folders, is_litter, is_picture, pictures_in
-from abn.pictures import FORMATS, load_rgb
+from abn.model.pictures import FORMATS, load_rgb
 from abn.space.gallery import Gallery
 from abn.space.models import Models
 from train.sources import folder_source

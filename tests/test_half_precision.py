@@ -12,7 +12,7 @@ from abn.comparison import Comparison
 from abn.editing import Editing
 from abn.image_processing_vit import VitImageProcessor
 from abn.kinds import kind_of
-from abn.modeling_multitask import AbnForMultiTaskClassification
+from abn.model.modeling_multitask import AbnForMultiTaskClassification
 
 CLOSE = {torch.float16: 0.03, torch.bfloat16: 0.1}
 MODES = {"no mode": contextlib.nullcontext, "no_grad": torch.no_grad, "inference_mode": torch.inference_mode}

@@ -11,8 +11,8 @@ import pytest
 from helpers import ROOT, made_up_picture
 from PIL import Image
 
-from abn import heic
-from abn.pictures import MAX_PIXELS, PictureError, load_rgb
+from abn.model import heic
+from abn.model.pictures import MAX_PIXELS, PictureError, load_rgb
 from abn.space.faults import told
 
 HEAD = struct.pack(">I", 24) + b"ftyp"
@@ -85,10 +85,10 @@ def test_transparency_and_grey_and_broken_exif(tmp_path):
 def test_what_is_cut_or_too_large_is_refused(tmp_path, monkeypatch):
     file = written(tmp_path / "phone.heic", made_up_picture(200, 150))
     whole = file.read_bytes()
-    monkeypatch.setattr("abn.pictures.MAX_PIXELS", 29_999)
+    monkeypatch.setattr("abn.model.pictures.MAX_PIXELS", 29_999)
     with pytest.raises(PictureError, match=r"^phone\.heic has 200 x 150 pixels; at most 29,999 are allowed$"):
         load_rgb(file)
-    monkeypatch.setattr("abn.pictures.MAX_PIXELS", MAX_PIXELS)
+    monkeypatch.setattr("abn.model.pictures.MAX_PIXELS", MAX_PIXELS)
     for place in (len(whole) // 2, 200, 40):
         file.write_bytes(whole[:place])
         with pytest.raises(PictureError, match=r"^phone\.heic is damaged and cannot be read$"):
@@ -97,8 +97,10 @@ def test_what_is_cut_or_too_large_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic", b"heix\0\0\0\0mif1miaf"])
 def test_without_pillow_heif_the_message_names_the_remedy(brands, tmp_path, monkeypatch):
-    monkeypatch.setattr("abn.heic.READ", False)
-    monkeypatch.setattr("abn.pictures.FORMATS", tuple(name for name in Image.OPEN if name in ("JPEG", "PNG", "AVIF")))
+    monkeypatch.setattr("abn.model.heic.READ", False)
+    monkeypatch.setattr(
+        "abn.model.pictures.FORMATS", tuple(name for name in Image.OPEN if name in ("JPEG", "PNG", "AVIF"))
+    )
     (tmp_path / "phone.heic").write_bytes(HEAD + brands + bytes(99))
     with pytest.raises(PictureError) as raised:
         load_rgb(tmp_path / "phone.heic")
@@ -118,11 +120,11 @@ def test_nothing_asks_for_pillow_heif(tmp_path):
     """Neither the library nor what a saved checkpoint brings along: both are imported where it is missing."""
     from transformers.dynamic_module_utils import get_imports
 
-    assert "pillow_heif" not in get_imports(ROOT / "abn" / "heic.py")
+    assert "pillow_heif" not in get_imports(ROOT / "abn" / "model" / "heic.py")
     (tmp_path / "phone.heic").write_bytes(HEAD + b"heic\0\0\0\0mif1heic" + bytes(99))
     script = (
         "import sys; sys.modules['pillow_heif'] = None\n"
-        "from abn.pictures import load_rgb\n"
+        "from abn.model.pictures import load_rgb\n"
         "try:\n    load_rgb(sys.argv[1])\nexcept ValueError as error:\n    print(error)"
     )
     run = [sys.executable, "-c", script, str(tmp_path / "phone.heic")]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from abn import AbnImageProcessor, Explainer
 from abn.comparison import Comparison
-from abn.pictures import MAX_PIXELS, PictureError, Reduced, fitted, load_rgb, resized
+from abn.model.pictures import MAX_PIXELS, PictureError, Reduced, fitted, load_rgb, resized
 
 ORIENTATIONS = range(1, 9)
 SIDE = 64  # of the network's input
@@ -232,7 +232,7 @@ def test_fifty_megapixels_are_within_the_limit(tmp_path, explainer):
 def test_what_is_beyond_the_limit_is_refused_before_it_is_decoded(kind, opened, tmp_path, monkeypatch):
     file = tmp_path / "large.file"
     made_up_picture(90, 70).save(file, kind)
-    monkeypatch.setattr("abn.pictures.MAX_PIXELS", 6299)
+    monkeypatch.setattr("abn.model.pictures.MAX_PIXELS", 6299)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
     with pytest.raises(PictureError, match=r"^large\.file has 90 x 70 pixels; at most 6,299 are allowed$"):
         load_rgb(Image.open(file) if opened else file)

@@ -9,7 +9,7 @@ from transformers import AutoModelForImageClassification
 
 from abn import AbnForImageClassification, Explainer
 from abn.checkpoints.infer import infer_config
-from abn.layouts import LAYOUTS, identify, read_tensors
+from abn.model.layouts import LAYOUTS, identify, read_tensors
 
 LABELS = {str(i): f"class {i}" for i in range(10)}
 

@@ -13,8 +13,9 @@ from helpers import ROOT, made_up_picture, tiny_config, tiny_model
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, versions
-from abn.backbone_resnet import zero_last_norms
+from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
+from abn.model import versions
+from abn.model.backbone_resnet import zero_last_norms
 
 
 @pytest.mark.parametrize("head", golden.HEADS)

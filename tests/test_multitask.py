@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
-from abn.modeling_multitask import scores, weighted_focal_loss
+from abn.model.modeling_multitask import scores, weighted_focal_loss
 from abn.multitask import MultiTaskExplainer
 
 TASKS = {0: "round", 1: "red", 2: "large"}

@@ -18,8 +18,8 @@ from abn import Explainer
 from abn.checkpoints import convert, load_checkpoint
 from abn.checkpoints.originals import read_pickled
 from abn.classes import CELEBA
-from abn.configuration_abn import MULTITASK
-from abn.modeling_multitask import FORMS
+from abn.model.configuration_abn import MULTITASK
+from abn.model.modeling_multitask import FORMS
 
 VERSIONS = ("v0.1", "v1", "v1.0", "v2")
 

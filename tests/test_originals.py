@@ -16,8 +16,8 @@ from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassificat
 from abn.checkpoints import load_checkpoint
 from abn.checkpoints.infer import infer_config
 from abn.checkpoints.originals import read_pickled
-from abn.configuration_abn import cifar_family
 from abn.editing import Editing
+from abn.model.configuration_abn import cifar_family
 
 TAGS = ("cifar_densenet40", "cifar_resnet20", "cifar_resnet56", "cifar_resnext29_4", "cifar_wrn16_4")
 TAGS = (*(f"original_{tag}" for tag in (*TAGS, "imagenet_resnet18")), "mtabn_v1_resnet18", "mtabn_v2_resnet18")

@@ -10,8 +10,8 @@ import pytest
 from helpers import made_up_picture
 from PIL import Image
 
-from abn.picture_orientation import in_exif
-from abn.pictures import PictureError, load_rgb
+from abn.model.picture_orientation import in_exif
+from abn.model.pictures import PictureError, load_rgb
 
 PNG_HEAD, PNG_END = 33, 12  # bytes of signature and IHDR; of IEND
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import made_up_picture
 from PIL import Image
 
-from abn.pictures import from_array, load_rgb, to_rgb
+from abn.model.pictures import from_array, load_rgb, to_rgb
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -136,6 +136,6 @@ def test_files(tmp_path):
 
 def test_too_many_pixels(tmp_path, monkeypatch):
     made_up_picture(9, 7).save(tmp_path / "large.png")
-    monkeypatch.setattr("abn.pictures.MAX_PIXELS", 62)
+    monkeypatch.setattr("abn.model.pictures.MAX_PIXELS", 62)
     with pytest.raises(ValueError, match=r"large\.png has 9 x 7 pixels; at most 62"):
         load_rgb(tmp_path / "large.png")

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as arrays
 
 from abn import AbnImageProcessor, Explainer
 from abn.editing import Editing, checked_map
+from abn.model.pictures import from_array
 from abn.overlay import coloured, jet, overlay
-from abn.pictures import from_array
 
 PROCESSOR = AbnImageProcessor(size={"shortest_edge": 73}, crop_size={"height": 64, "width": 64})
 SIDES = st.integers(1, 3000)

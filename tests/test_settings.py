@@ -14,7 +14,7 @@ import app
 from abn import Explainer, benchmark, faithfulness_run, imagenette, visualize
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.checkpoints.__main__ import main as checkpoints
-from abn.pictures import load_rgb
+from abn.model.pictures import load_rgb
 from abn.space.gallery import Gallery
 from abn.space.models import Models
 from train.run import parse as train

@@ -9,7 +9,7 @@ import pytest
 from helpers import in_threads, made_up_picture, wait_for
 from PIL import Image
 
-from abn.pictures import PictureError
+from abn.model.pictures import PictureError
 from abn.space.shares import DAYS, LIFETIME, Shares
 
 

@@ -7,8 +7,8 @@ from tqdm import tqdm
 
 from abn.explanation import BATCH
 from abn.kinds import kind_of
+from abn.model.pictures import load_rgb
 from abn.multitask import MultiTaskExplainer
-from abn.pictures import load_rgb
 from abn.visualize import save_png, task_file
 from train import measure
 from train.sources import Source

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from abn.model.versions import TRANSFORMERS
 from abn.names import as_code, in_markdown, shown
-from abn.versions import TRANSFORMERS
 
 CURVES, MATRIX, ATTENTIONS = "curves.png", "confusion_matrix.png", "attentions.png"
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from abn.image_processing_abn import MARGIN, AbnImageProcessor
+from abn.model.image_processing_abn import MARGIN, AbnImageProcessor
+from abn.model.pictures import load_rgb, resized
 from abn.names import shown
-from abn.pictures import load_rgb, resized
 from train.room import check_room
 
 

@@ -17,11 +17,11 @@ from transformers import (
 )
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
-from abn.backbone_resnet import zero_last_norms
-from abn.backbones import set_padding
 from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
-from abn.configuration_abn import cifar_family
 from abn.image_processing_vit import VitImageProcessor
+from abn.model.backbone_resnet import zero_last_norms
+from abn.model.backbones import set_padding
+from abn.model.configuration_abn import cifar_family
 from abn.tuning import has_bfloat16
 from train import attention_pictures, measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card

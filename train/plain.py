@@ -7,10 +7,10 @@ from pathlib import Path
 from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
-from abn.backbones import build, set_padding
-from abn.configuration_abn import AbnConfig
-from abn.image_processing_abn import AbnImageProcessor
-from abn.modeling_abn import AbnPreTrainedModel
+from abn.model.backbones import build, set_padding
+from abn.model.configuration_abn import AbnConfig
+from abn.model.image_processing_abn import AbnImageProcessor
+from abn.model.modeling_abn import AbnPreTrainedModel
 
 
 class PlainConfig(AbnConfig):

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from abn import Explainer
 from abn.faithfulness import baseline_of
-from abn.image_processing_abn import AbnImageProcessor
 from abn.methods import class_weights, forward_parts, scaled
-from abn.modeling_abn import AbnForImageClassification
+from abn.model.image_processing_abn import AbnImageProcessor
+from abn.model.modeling_abn import AbnForImageClassification
 from abn.tuning import quick_arithmetic, tuned
 from train.augment import Mix
 from train.data import PictureDataset

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from abn.files import save_network, whole
-from abn.image_processing_abn import AbnImageProcessor
+from abn.model.image_processing_abn import AbnImageProcessor
 from train.data import PictureDataset
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from abn.classes import CELEBA
 from abn.folders import HIDDEN, LeftOut, fault_of, is_litter, pictures_in
-from abn.modeling_multitask import scores as yes
+from abn.model.modeling_multitask import scores as yes
 from abn.names import nfc, shown
 from train import celeba
 from train.sources import Samples, Source

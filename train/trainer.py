@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerState
 
 from abn import Explainer
 from abn.files import by_umask, sync, whole
-from abn.modeling_multitask import multitask_loss
+from abn.model.modeling_multitask import multitask_loss
 from abn.tuning import tuned
 from train.augment import draw_crops, draw_cutmix, resize_crops, shift
 from train.ema import ExponentialAverage

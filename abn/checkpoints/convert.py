@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ..calibration import Calibration
 from ..classes import shown_names
-from ..configuration_abn import AbnConfig
 from ..files import save_network
+from ..model.configuration_abn import AbnConfig
+from ..model.versions import TRANSFORMERS
 from ..names import as_code, in_markdown
-from ..versions import TRANSFORMERS
 from .load import load_calibration, load_checkpoint
 
 CARD = """---

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..modeling_multitask import FORMS
+from ..model.modeling_multitask import FORMS
 
 FEATURES, ATTENTION, PERCEPTION = "model.features.", "model.attention_branch.", "model.perception_branch."
 COUNTS = {  # bottleneck blocks?, blocks a stage -> depth

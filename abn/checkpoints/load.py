@@ -1,4 +1,4 @@
-"""Hub id, folder or file -> model and processor. Tensor layouts are in `abn.layouts` and `originals`."""
+"""Hub id, folder or file -> model and processor. Tensor layouts are in `abn.model.layouts` and `originals`."""
 
 import os
 from functools import partial
@@ -9,12 +9,12 @@ from transformers.utils import cached_file
 
 from ..calibration import CALIBRATION_NAME, Calibration
 from ..classes import names_for
-from ..configuration_abn import AbnConfig, cifar_family
 from ..hub import with_fit_token
-from ..image_processing_abn import AbnImageProcessor
-from ..layouts import Layout, identify, read_tensors
-from ..modeling_abn import AbnForImageClassification
-from ..modeling_multitask import AbnForMultiTaskClassification
+from ..model.configuration_abn import AbnConfig, cifar_family
+from ..model.image_processing_abn import AbnImageProcessor
+from ..model.layouts import Layout, identify, read_tensors
+from ..model.modeling_abn import AbnForImageClassification
+from ..model.modeling_multitask import AbnForMultiTaskClassification
 from .infer import infer_config
 from .originals import SUFFIXES, identify_original, read_pickled, renamed
 from .transformer import load_vit

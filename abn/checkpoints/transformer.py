@@ -6,8 +6,8 @@ from pathlib import Path
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
-from ..configuration_abn import checked_id2label
 from ..image_processing_vit import VitImageProcessor
+from ..model.configuration_abn import checked_id2label
 
 MOST = {
     "image_size": 1024,

@@ -11,8 +11,8 @@ import gradio as gr
 from ..comparison import Compared, Comparison
 from ..editing import Edited, Editing
 from ..explanation import Explainer, Explanation
-from ..image_processing_abn import VIEWS
 from ..methods import listed, method_named
+from ..model.image_processing_abn import VIEWS
 from .faults import or_say_why
 from .long_work import MAP, is_long, long_work
 from .models import Models

@@ -9,7 +9,7 @@ import re
 
 import gradio as gr
 
-from ..pictures import PictureError
+from ..model.pictures import PictureError
 from .lending import Left
 from .words import language_of, say
 

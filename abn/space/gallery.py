@@ -19,8 +19,8 @@ from huggingface_hub import constants
 from PIL import Image
 
 from .. import imagenette
+from ..model.pictures import load_rgb
 from ..names import shown
-from ..pictures import load_rgb
 from ..scratch import scratch
 from .drawings import DRAWINGS, painted
 from .words import both

@@ -13,7 +13,7 @@ import time
 import gradio as gr
 from PIL import Image
 
-from ..pictures import load_rgb
+from ..model.pictures import load_rgb
 from .data_urls import png_url
 from .faults import told
 from .models import Models

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..explanation import Picture
-from ..pictures import fitted, load_rgb, resized
+from ..model.pictures import fitted, load_rgb, resized
 
 DAYS = 7
 LIFETIME = DAYS * 24 * 3600  # seconds

@@ -17,6 +17,11 @@ HEVC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 CONTAINERS = (b"mif1", b"msf1")  # of HEIC and AVIF alike
 
 
+def can_read() -> bool:
+    """Whether pillow-heif is installed."""
+    return READ
+
+
 def is_heic(head: bytes) -> bool:
     """Whether a file that begins with these (at least 32, if it has them) bytes says that it is HEIC."""
     if head[4:8] != b"ftyp":

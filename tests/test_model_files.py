@@ -1,0 +1,40 @@
+"""abn/model is what saved checkpoints carry, file by file."""
+
+import ast
+
+from helpers import ROOT
+
+from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
+
+MODEL = ROOT / "abn" / "model"
+SMALL = {"arch": "resnet18", "width": 8, "num_labels": 3}
+
+
+def saved(folder) -> dict[str, bytes]:
+    """The code that a classifier, a multi-task network and their processor leave in a folder."""
+    AbnForImageClassification(AbnConfig(**SMALL)).save_pretrained(folder)
+    AbnForMultiTaskClassification(AbnConfig(**SMALL, multitask="v1")).save_pretrained(folder)
+    AbnImageProcessor().save_pretrained(folder)
+    return {file.name: file.read_bytes() for file in folder.glob("*.py") if file.name != "__init__.py"}
+
+
+def test_saved_checkpoints_carry_every_file_of_the_folder_and_no_other(tmp_path):
+    here = {file.name: file.read_bytes() for file in MODEL.glob("*.py") if file.name != "__init__.py"}
+    assert saved(tmp_path / "saved") == here
+
+
+def test_its_files_import_their_neighbours_by_one_dot_and_by_name():
+    """`from . import name` is followed by Python and not by transformers, which leaves the file behind."""
+    for file in MODEL.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert (node.level, bool(node.module)) == (1, True), f"{file.name}:{node.lineno}"
+                assert (MODEL / f"{node.module}.py").is_file(), f"{file.name}:{node.lineno}"
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+                assert not any(name.split(".")[0] in ("abn", "train") for name in names), f"{file.name}:{node.lineno}"
+
+
+def test_the_names_that_older_folders_have_in_their_auto_map_are_kept(tmp_path):
+    files = saved(tmp_path / "saved")
+    assert {"configuration_abn.py", "modeling_abn.py", "modeling_multitask.py", "image_processing_abn.py"} <= set(files)
