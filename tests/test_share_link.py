@@ -12,8 +12,8 @@ from abn.space.explain import VIEWS
 from abn.space.gallery import Gallery
 from abn.space.models import Models
 from abn.space.serving import Serving
-from abn.space.share_link import Linked, ShareLink, read
 from abn.space.shares import Shares, outlives_restart
+from abn.space.widgets.share.widget import Linked, ShareLink, read
 
 REQUEST = SimpleNamespace(headers={})
 

@@ -14,12 +14,12 @@ from PIL import Image
 from abn import Calibration, Explainer, imagenette
 from abn.space import serving as serving_module
 from abn.space.drawings import DRAWINGS, painted
-from abn.space.examples_view import caption
 from abn.space.explain import verdict
 from abn.space.gallery import Gallery
-from abn.space.overlay_view import EMPTY, OverlayView, layers
 from abn.space.page import known_classes, notice_html
 from abn.space.serving import Served, Serving, Status, explain
+from abn.space.widgets.examples.widget import caption
+from abn.space.widgets.overlay.widget import EMPTY, OverlayView, layers
 
 BUNDLED_NAME = "bundled compact network"
 

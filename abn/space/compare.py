@@ -7,21 +7,16 @@ import gradio as gr
 
 from ..comparison import Comparison
 from ..methods import METHODS, Method, listed
-from .compare_view import SET_ALPHA, CompareView, Shown
 from .events import QUIET
 from .faults import or_say_why
 from .long_work import CURVES, MAP, Done, Step, is_long, long_work
 from .models import Models
+from .widgets.compare.widget import SET_ALPHA, CompareView, Shown
 from .words import WORDS, both, label, language_of, say, with_names, worded
 
 QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
 QUICK += ["rollout", "last-layer", "gradient-rollout"]
 SLOW = ("score-cam", "occlusion")  # many forwards: curves are measured first for the quick ones
-
-CSS = """
-#abn-compare-about p { margin: 0; }
-#abn-compare-status p { margin: 0; font-size: .875rem; min-height: 1.4em; }
-"""
 
 
 class ComparePage:

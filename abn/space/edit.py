@@ -12,32 +12,12 @@ from ..multitask import MultiTaskExplainer
 from ..vit import VitExplainer
 from .events import IN_TURN, QUIET
 from .faults import or_say_why
-from .map_editor import CSS as EDITOR_CSS
-from .map_editor import Editable, MapEditor
 from .models import Models
+from .widgets.editor.widget import Editable, MapEditor
 from .words import both, say
 
 SHOWN = 5  # classes
 HELD = 3600  # seconds a visitor's features are kept
-
-CSS = (
-    EDITOR_CSS
-    + """
-#abn-edit-result .abn-change { font-size: 1.25rem; margin: 0 0 12px; font-variant-numeric: tabular-nums; }
-#abn-edit-result .abn-bars { display: grid; gap: 10px; margin: 0; padding: 0; list-style: none; }
-#abn-edit-result li { display: grid; grid-template-columns: 4.2em 1fr 3.4em; gap: 2px 8px; align-items: center;
-  font-size: .875rem; margin: 0; }
-#abn-edit-result li strong { grid-column: 1 / -1; font-weight: 600; }
-#abn-edit-result .abn-bar { height: 10px; border-radius: 5px; background: var(--background-fill-secondary);
-  overflow: hidden; }
-#abn-edit-result .abn-bar i { display: block; height: 100%; border-radius: 5px; background: var(--color-accent); }
-#abn-edit-result .abn-bar.abn-was i { opacity: .45; }
-#abn-edit-result li b { font-weight: 400; text-align: right; font-variant-numeric: tabular-nums; }
-#abn-edit-about p { margin: 0 0 10px; }
-#abn-edit-hints { font-size: .85rem; opacity: .8; }
-#abn-edit-hints p { margin: 12px 0 0; }
-"""
-)
 
 HINTS = (
     "<p>"

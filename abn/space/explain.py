@@ -10,18 +10,18 @@ from ..explanation import Explanation
 from ..multitask import MultiTaskExplainer
 from ..overlay import COLOURMAPS
 from ..vit import VitExplainer, attention_name
-from .digit_pad import DigitPad
 from .events import IN_TURN, QUIET, TOGETHER
-from .examples_view import ExamplesView
 from .faults import or_say_why
 from .gallery import Example, Gallery
 from .models import Models
-from .overlay_view import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
+from .panels.digit_pad.panel import DigitPad
+from .panels.tasks.panel import SIGNS, Tasks, TasksView
 from .picture_input import PictureInput
 from .serving import Served, answer, in_both
-from .share_link import ShareLink, read
 from .shares import Shares
-from .tasks_view import SIGNS, Tasks, TasksView
+from .widgets.examples.widget import ExamplesView
+from .widgets.overlay.widget import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
+from .widgets.share.widget import ShareLink, read
 from .words import WORDS, both, label, language_of, with_names, worded
 
 VIEWS = ("whole", "model")

@@ -12,11 +12,11 @@ from .. import imagenette
 from ..explanation import BATCH, Explanation
 from .data_urls import jpeg_url
 from .events import QUIET
-from .examples_view import REPORT_CLICK
 from .faults import or_say_why
 from .gallery import Example, Gallery
 from .models import Models
 from .serving import Served
+from .widgets.examples.widget import REPORT_CLICK
 from .words import both, label, language_of, say, with_names, worded
 
 ORDERS = ("as_is", "wrong", "most", "least")
@@ -24,24 +24,6 @@ SHOWN = 60  # pictures at most
 WIDTH = 220  # pixels, of a card's picture
 ALPHA = 0.5
 KEPT = 2  # models
-
-CSS = """
-#abn-gallery .abn-gallery-grid { display: grid; gap: 10px;
-  grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); }
-#abn-gallery button { display: flex; flex-direction: column; gap: 4px; padding: 5px; margin: 0; cursor: pointer;
-  text-align: left; font-size: .8rem; font-weight: 400; line-height: 1.35;
-  border: 1px solid var(--border-color-primary);
-  border-radius: var(--radius-md); background: var(--background-fill-primary); color: var(--body-text-color); }
-#abn-gallery button:last-child { margin: 0; }
-#abn-gallery button:hover, #abn-gallery button:focus-visible { border-color: var(--color-accent); }
-#abn-gallery button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
-#abn-gallery img { width: 100%; aspect-ratio: 4 / 3; object-fit: cover; margin: 0; border-radius: var(--radius-sm); }
-#abn-gallery .abn-right { color: #15803d; }
-#abn-gallery .abn-wrong { color: #b91c1c; }
-.dark #abn-gallery .abn-right { color: #4ade80; }
-.dark #abn-gallery .abn-wrong { color: #f87171; }
-#abn-gallery-status p { margin: 0; font-size: .875rem; min-height: 1.4em; }
-"""
 
 
 @dataclass(frozen=True)

@@ -25,27 +25,6 @@ BESIDE = ("grad-cam", "gradient-rollout")  # the method measured beside the netw
 MATRIX_AT_MOST = 20  # classes
 PROVENANCE = ("recipe", "command", "commit", "date", "hardware")
 
-CSS = """
-#abn-model-use { align-self: center; }
-#abn-model-status p { margin: 0; font-size: .9rem; }
-#abn-model-status p.abn-refused { padding: 8px 12px; border-left: 3px solid #d97706; border-radius: var(--radius-md);
-  background: var(--background-fill-secondary); }
-#abn-model h3 { font-size: 1.05rem; margin: 22px 0 8px; }
-#abn-model table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: 0;
-  border: 0; }
-#abn-model :is(thead, tbody, tr) { border: 0; }
-#abn-model td, #abn-model th { padding: 4px 12px 4px 0; text-align: left; border: 0;
-  border-bottom: 1px solid var(--border-color-primary); font-weight: 400; background: none; }
-#abn-model th[scope=col] { font-weight: 600; }
-#abn-model td.abn-number { text-align: right; padding-left: 12px; }
-#abn-model .abn-scroll { overflow-x: auto; max-width: 100%; }
-#abn-model .abn-matrix td, #abn-model .abn-matrix th { border: 0; padding: 4px 7px; text-align: center; }
-#abn-model .abn-matrix th[scope=row] { text-align: right; white-space: nowrap; }
-#abn-model .abn-matrix td { min-width: 34px;
-  background: color-mix(in srgb, var(--color-accent) calc(var(--share) * 75%), transparent); }
-#abn-model .abn-small { font-size: .8rem; opacity: .8; overflow-wrap: anywhere; }
-"""
-
 
 class ModelPage:
     """The components of the tab and their handlers. Call inside `gr.Blocks`."""

@@ -2,96 +2,50 @@
 
 import copy
 import html
+from pathlib import Path
 
 import gradio as gr
 
 from .. import imagenette
 from .api import add_api
-from .compare import CSS as COMPARE_CSS
 from .compare import ComparePage
-from .compare_view import CSS as COMPARE_VIEW_CSS
-from .digit_pad import CSS as PAD_CSS
-from .edit import CSS as EDIT_CSS
 from .edit import EditPage
 from .events import QUIET
-from .examples_view import CSS as EXAMPLES_CSS
 from .explain import ExplainPage, multitask
 from .faults import or_say_why, told
+from .files import beside
 from .gallery import Gallery
-from .gallery_page import CSS as GALLERY_CSS
 from .gallery_page import GalleryPage
-from .live import CSS as LIVE_CSS
 from .live import LivePage
-from .model_page import CSS as MODEL_CSS
 from .model_page import ModelPage
 from .models import Models
-from .overlay_view import CSS as OVERLAY_CSS
 from .picture_input import PictureInput
 from .serving import Served, Status, named
-from .share_link import CSS as SHARE_CSS
 from .shares import Shares
-from .tasks_view import CSS as TASKS_CSS
 from .tools import Tools, serve
-from .words import I18N, LANGUAGE_CSS, LANGUAGE_HEAD, LANGUAGES, both, label
+from .words import I18N, LANGUAGES, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
 SESSIONS = 200  # whose state is kept; a call over plain HTTP is one, and each takes 0.2 MB
 
-CSS = (
-    OVERLAY_CSS
-    + EXAMPLES_CSS
-    + COMPARE_CSS
-    + COMPARE_VIEW_CSS
-    + EDIT_CSS
-    + GALLERY_CSS
-    + MODEL_CSS
-    + LIVE_CSS
-    + SHARE_CSS
-    + TASKS_CSS
-    + PAD_CSS
-    + LANGUAGE_CSS
-    + """
-.gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
-.gradio-container > main, .gradio-container > main > .wrap { width: 100%; }
-#abn-head h1 { margin: 0 0 4px; font-size: 1.6rem; line-height: 1.25; }
-#abn-head p { margin: 0; opacity: .75; }
-#abn-known p { margin: 0; }
-#abn-known ul { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; margin: 6px 0 0; padding: 0; }
-#abn-known li { margin: 0; padding: 2px 10px; border-radius: 999px; font-size: .875rem;
-  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
-#abn-notice p { margin: 0; padding: 8px 12px; border-radius: var(--radius-md); font-size: .9rem;
-  background: var(--background-fill-secondary); border-left: 3px solid var(--color-accent); }
-#abn-notice p.refused { border-left-color: #d97706; }
-#abn-verdict { min-height: 84px; }
-#abn-verdict p { margin: 0 0 4px; }
-#abn-verdict .abn-answer { font-size: 1.25rem; }
-#abn-verdict .abn-answer span { font-variant-numeric: tabular-nums; margin: 0 .5em; }
-#abn-verdict .abn-answer small, #abn-verdict .abn-small { opacity: .75; font-size: .85rem; }
-#abn-verdict .abn-answer small { display: inline-block; font-size: .95rem; }
-#abn-verdict .abn-warning { padding: 8px 12px; border-radius: var(--radius-md); border-left: 3px solid #d97706;
-  background: var(--background-fill-secondary); }
-#abn-verdict .abn-unlent { display: inline-block; margin-left: .4em; padding: 0 10px; border-radius: 999px;
-  border: 1px solid var(--border-color-primary); background: var(--background-fill-secondary); }
-#abn-examples-note, #abn-about { font-size: .875rem; }
-.gradio-container :is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict, #abn-live-about,
-  #abn-live, #abn-share-about, #abn-share-link, #abn-model-status, #abn-model),
-.gradio-container :is(#abn-head, #abn-known, #abn-notice, #abn-examples, #abn-overlay, #abn-verdict, #abn-live-about,
-  #abn-live, #abn-share-about, #abn-share-link, #abn-model-status, #abn-model) .html-container { padding: 0; }
-#abn-classes .wrap { gap: 6px; }
-#abn-classes label { padding: 3px 11px; border-radius: 999px; font-size: .875rem; box-shadow: none;
-  border: 1px solid var(--border-color-primary); }
-#abn-classes label input { position: absolute; opacity: 0; width: 1px; height: 1px; }
-#abn-classes label:focus-within { outline: 2px solid var(--color-accent); outline-offset: 1px; }
-#abn-classes label span { margin: 0; }
-.abn-scores * { font-family: var(--font) !important; }
-#abn-examples-note:not(:has(p)) { display: none; }
-#abn-tabs .tab-container button.selected { color: #4338ca; }
-.dark #abn-tabs .tab-container button.selected { color: #a5b4fc; }
-@media (max-width: 480px) { #abn-tabs .tab-container button { padding: 0 5px; font-size: .8rem; } }
-"""
+# In the order in which the browser is given them
+STYLES = (
+    "widgets/overlay/style.css",
+    "widgets/examples/style.css",
+    "compare.css",
+    "widgets/compare/style.css",
+    "widgets/editor/style.css",
+    "edit.css",
+    "gallery_page.css",
+    "model_page.css",
+    "live.css",
+    "widgets/share/style.css",
+    "panels/tasks/style.css",
+    "panels/digit_pad/style.css",
+    "language.css",
+    "page.css",
 )
-
 
 # The theme's own colours fall short of 4.5 : 1 here and there (WCAG 2.2, 1.4.3).
 CONTRAST = {
@@ -232,8 +186,8 @@ def launch_settings(shares: Shares) -> dict:
     theme = gr.themes.Soft(primary_hue="indigo", font=fonts, font_mono=mono).set(**CONTRAST)
     return {
         "theme": theme,
-        "css": CSS,
-        "head": LANGUAGE_HEAD,
+        "css_paths": [Path(__file__).parent / name for name in STYLES],
+        "head": f"<script>{beside(__file__, 'language.js').strip()}</script>",
         "i18n": I18N,
         "allowed_paths": [str(shares.folder)],
         "max_file_size": "20mb",

@@ -1,7 +1,7 @@
 """Every word the page says, in English and Japanese.
 
 What is fixed stands on the page in both languages, and the browser's own language decides which is seen (`both`, and
-`LANGUAGE_HEAD` sets the document's language before anything is painted). Labels of Gradio's components go through its
+language.js sets the document's language before anything is painted). Labels of Gradio's components go through its
 i18n (`label`). Errors are one language: the visitor's, from the request (`say`).
 """
 
@@ -367,13 +367,6 @@ WORDS: dict[str, dict[str, str]] = {
         "ja": "画像はもう保持されていません。「説明」で選び直してください。",
     },
 }
-
-LANGUAGE_CSS = """
-.abn-sr { position: absolute !important; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); margin: 0; }
-:root:not(:lang(ja)) .abn-ja, :root:lang(ja) .abn-en { display: none !important; }
-"""
-
-LANGUAGE_HEAD = "<script>document.documentElement.lang = (navigator.language || 'en');</script>"
 
 PREFIX = "abn_"  # Gradio's front end translates any value that reads like a key, a choice's name included
 I18N = gr.I18n(**{language: {PREFIX + key: words[language] for key, words in WORDS.items()} for language in LANGUAGES})

@@ -5,22 +5,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from .examples_view import REPORT_CLICK
-from .words import both
-
-CSS = """
-#abn-tasks .abn-task-grid { display: grid; gap: 6px; grid-template-columns: repeat(auto-fill, minmax(170px, 1fr)); }
-#abn-tasks button { position: relative; display: flex; justify-content: space-between; gap: 8px; margin: 0;
-  padding: 4px 8px; font-size: .8rem; font-weight: 400; text-align: left; cursor: pointer; overflow: hidden;
-  border: 1px solid var(--border-color-primary); border-radius: var(--radius-md); color: var(--body-text-color);
-  background: linear-gradient(to right, color-mix(in srgb, var(--color-accent) 22%, transparent) var(--share),
-    transparent var(--share)), var(--background-fill-primary); }
-#abn-tasks button:last-child { margin: 0; }
-#abn-tasks button[aria-pressed=true] { border-color: var(--color-accent); box-shadow: 0 0 0 1px var(--color-accent); }
-#abn-tasks button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
-#abn-tasks span { font-variant-numeric: tabular-nums; }
-#abn-tasks h3 { font-size: 1rem; margin: 0 0 8px; }
-"""
+from ...widgets.examples.widget import REPORT_CLICK
+from ...words import both
 
 SIGNS = {"positive": "attention", "negative": "attention-negative", "both": "attention-both"}
 

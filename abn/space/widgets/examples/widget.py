@@ -6,37 +6,14 @@ from functools import lru_cache
 import gradio as gr
 from PIL import Image, ImageOps
 
-from .data_urls import jpeg_url
-from .gallery import Example
-from .words import both
+from ...data_urls import jpeg_url
+from ...files import beside
+from ...gallery import Example
+from ...words import both
 
 THUMBNAIL = (160, 120)
 
-CSS = """
-#abn-examples .abn-grid { display: grid; grid-template-columns: repeat(10, minmax(0, 1fr)); gap: 8px; }
-#abn-examples button { display: flex; flex-direction: column; gap: 4px; padding: 4px; cursor: pointer;
-  text-align: center;
-  border: 1px solid var(--border-color-primary); border-radius: var(--radius-md);
-  background: var(--background-fill-primary); color: var(--body-text-color); font-size: .78rem; font-weight: 400;
-  line-height: 1.2; overflow-wrap: anywhere; }
-#abn-examples button:hover, #abn-examples button:focus-visible { border-color: var(--color-accent); }
-#abn-examples button:focus-visible { outline: 2px solid var(--color-accent); outline-offset: 1px; }
-#abn-examples button, #abn-examples button:last-child { margin: 0; }
-#abn-examples button span span { white-space: nowrap; }
-#abn-examples img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover; margin: 0;
-  border-radius: var(--radius-sm); }
-@media (max-width: 900px) {
-  #abn-examples .abn-grid { grid-template-columns: repeat(5, minmax(0, 1fr)); gap: 5px; }
-  #abn-examples button { padding: 3px; font-size: .66rem; overflow-wrap: normal; }
-}
-"""
-
-REPORT_CLICK = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('button[data-index]');
-  if (button) trigger('click', { index: Number(button.dataset.index) });
-});
-"""
+REPORT_CLICK = beside(__file__, "script.js")
 
 
 class ExamplesView(gr.HTML):

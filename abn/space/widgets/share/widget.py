@@ -11,29 +11,17 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from ..overlay import COLOURMAPS
-from .events import QUIET
-from .faults import or_say_why
-from .gallery import Gallery
-from .models import Models
-from .shares import DAYS, Shares
-from .words import LANGUAGES, WORDS, both, label, language_of, say
-
-CSS = """
-#abn-share-row { align-items: center; gap: 10px; }
-#abn-share { width: auto; flex: 0 0 auto; }
-#abn-share-about p { margin: 0; font-size: .8rem; opacity: .8; }
-#abn-share-link p { margin: 0; font-size: .9rem; overflow-wrap: anywhere; }
-"""
+from ....overlay import COLOURMAPS
+from ...events import QUIET
+from ...faults import or_say_why
+from ...files import beside
+from ...gallery import Gallery
+from ...models import Models
+from ...shares import DAYS, Shares
+from ...words import LANGUAGES, WORDS, both, label, language_of, say
 
 # The server knows its path, the browser the host by which it is reached.
-SHOW_LINK = """(query) => {
-  if (!query) return;
-  const link = location.origin + location.pathname + query;
-  const place = document.querySelector('#abn-share-link a');
-  if (place) { place.href = link; place.textContent = link; }
-  navigator.clipboard?.writeText(link).catch(() => {});
-}"""
+SHOW_LINK = beside(__file__, "show_link.js").strip()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+(alpha) => { document.getElementById('VIEW').style.setProperty('--alpha', alpha); }

@@ -1,0 +1,1 @@
+(on) => { document.getElementById('abn-overlay').classList.toggle('abn-enlarged', on); }
