@@ -75,6 +75,16 @@ def last_layer(model, pixel_values, parts: VitParts, targets) -> Tensor:
 def for_class(model, pixel_values, parts: VitParts, targets: Tensor) -> Tensor:
     """`gradient_rollout` for each picture's target, over its maximum. A forward and a backward pass of its own; nothing
     is left on the model."""
+    given = model, pixel_values, _grid(parts), targets
+    return gradients(_for_class, *given) if pixel_values.device.type == "cpu" else _for_class(*given)
+
+
+def gradients(compute, *given) -> Tensor:
+    """How a backward pass on the CPU is run. Replaced where autograd must stay out of this process (ZeroGPU)."""
+    return compute(*given)
+
+
+def _for_class(model, pixel_values, grid: tuple[int, int], targets: Tensor) -> Tensor:
     # The weights are frozen: the way back leads through the picture alone. Inference mode has to be left altogether,
     # and what was made in it copied.
     with torch.inference_mode(False), torch.enable_grad():
@@ -83,7 +93,7 @@ def for_class(model, pixel_values, parts: VitParts, targets: Tensor) -> Tensor:
         logit = outputs.logits.gather(1, targets[:, None]).sum()
         gradients = torch.autograd.grad(logit, outputs.attentions)
     attentions = tuple(attention.detach() for attention in outputs.attentions)
-    return scaled(class_token(gradient_rollout(attentions, gradients), _grid(parts)))
+    return scaled(class_token(gradient_rollout(attentions, gradients), grid))
 
 
 def one_head(layer: int, head: int | None):

@@ -2,13 +2,17 @@
 
 import http.client
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import torch
 from device_api_stand_in import device_api
 from gradio_client import Client, handle_file
 from helpers import made_up_picture, tiny_model
@@ -193,3 +197,70 @@ def test_what_needs_no_loan_takes_none(loans):
     client.predict(handle_file(picture), None, api_name="/edit")
     assert api.scheduled == []
     assert re.search(r"on the GPU$", client.predict(api_name="/model")["description"])
+
+
+DRIVER = """
+import contextlib, ctypes, sys
+from concurrent.futures import ThreadPoolExecutor
+import spaces
+import numpy as np
+import torch
+from helpers import made_up_picture
+from abn import Explainer
+from abn.comparison import Comparison
+from abn.editing import Editing
+from abn.vit import VitExplainer
+import abn.space.lending
+from transformers import ViTConfig, ViTForImageClassification
+
+def mark(name):
+    with contextlib.suppress(OSError):
+        ctypes.CDLL(name)
+
+lent, on_cpu = Explainer.from_pretrained(sys.argv[1]), Explainer.from_pretrained(sys.argv[1], device="cpu")
+assert str(lent.device) == "cuda" and str(on_cpu.device) == "cpu"
+shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+vit = ViTForImageClassification(ViTConfig(image_size=64, patch_size=16, num_labels=10, **shape)).eval()
+def work():
+    picture = made_up_picture(64, 64)
+    for explainer in (on_cpu, VitExplainer(vit, on_cpu.processor, device="cpu")):
+        explainer([picture] * 3, view="whole")
+        comparison = Comparison(explainer, picture)
+        for method in list(explainer.methods)[:12]:
+            comparison.curves(comparison(method))
+    editing = Editing(on_cpu, picture)
+    editing(np.zeros_like(editing.explanation.attention_map))
+
+mark("abn-mark-begin")
+with ThreadPoolExecutor(1) as pool:  # as the server does: the patches' modes are the main thread's own
+    pool.submit(work).result()
+mark("abn-mark-end")
+torch._C._cuda_getDeviceCount() if hasattr(torch._C, "_cuda_getDeviceCount") else None
+"""
+
+
+def test_nothing_in_the_patched_process_looks_for_the_driver(tmp_path):
+    """Whoever touches CUDA's runtime before a fork spoils every worker that is forked later. The loader says what a
+    process looks for (LD_DEBUG of ld.so)."""
+    tiny_model().save_pretrained(tmp_path / "tiny")
+    AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(
+        tmp_path / "tiny"
+    )
+    surroundings = {
+        **os.environ,
+        "SPACES_ZERO_GPU": "true",
+        "SPACES_ZERO_DEVICE_API_URL": "http://127.0.0.1:9",
+        "LD_DEBUG": "libs",
+        "LD_DEBUG_OUTPUT": str(tmp_path / "loader"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+    }
+    process = subprocess.Popen([sys.executable, "-c", DRIVER, tmp_path / "tiny"], env=surroundings, cwd=ROOT)
+    assert process.wait(120) == 0
+    said = (tmp_path / f"loader.{process.pid}").read_text()  # what it forked writes there, too
+    looked = re.findall(rf"^ *{process.pid}:\s+find library=(\S+)", said, re.MULTILINE)
+    begin, end = looked.index("abn-mark-begin"), looked.index("abn-mark-end")
+    driver = re.compile(r"libcuda\.so|libnvidia-ml")
+    assert [name for name in looked[begin:end] if driver.match(name)] == []
+    if torch.version.cuda:  # asked for at last, it is looked for: the test would have seen it
+        assert [name for name in looked[end:] if driver.match(name)]
