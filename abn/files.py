@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from safetensors.torch import save_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 
@@ -26,6 +29,40 @@ def whole(file: str | Path) -> Iterator[Path]:
         os.replace(aside, file)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: str | Path) -> Iterator[Path]:
+    """A folder beside `folder` to write into, renamed to it at the end: under its name a folder is whole or missing.
+
+    Raises:
+        OSError: it cannot be written or renamed; nothing is left then.
+    """
+    folder = Path(folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        replace_folder(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Rename `new` to `target`. What was there goes aside first: under its name a folder is whole or missing."""
+    old = target.with_name(f".old-{target.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], file: str | Path) -> None:
+    """Write a safetensors file aside and rename it."""
+    with whole(file) as aside:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
 
 
 def by_umask(file: Path) -> None:

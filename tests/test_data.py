@@ -84,6 +84,15 @@ def test_the_cache_holds_what_decoding_gives(data, tmp_path, monkeypatch):
     assert list((tmp_path / "cache").glob("*.writing")) == []
 
 
+def test_caches_of_another_way_of_decoding_are_not_read(data, tmp_path, monkeypatch):
+    reading = Reading(cache=tmp_path)
+    with monkeypatch.context() as before:
+        before.setattr("train.data.DECODING", "at full size")
+        squashed(data._samples, 24, reading)
+    assert torch.equal(squashed(data._samples, 24, reading).pictures, squashed(data._samples, 24, Reading()).pictures)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+
+
 @pytest.mark.parametrize("same", ["size", "time", "neither"])
 def test_the_cache_sees_that_a_file_has_changed(same, tmp_path):
     """Also where another picture has the same size, or carries the time of the one before it."""

@@ -49,7 +49,7 @@ def loss_of(tmp_path):
         model = model or tiny_model()
         data = PictureDataset(PICTURES, inputs.get("labels", LABELS), torch.ones(4))
         trainer = trainer_of(recipe, model, data, tmp_path, steps=1)
-        trainer._round, trainer.adviser = number, adviser
+        trainer.rounds.current, trainer.rounds.adviser = number, adviser
         model.train(training)
         with torch.no_grad():
             loss = trainer.compute_loss(model, {"pixel_values": PICTURES, "labels": LABELS, **inputs})

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from train.figures import confusion_matrix_png, curves_png
-from train.report import details, expected_calibration_error, scores, write_json
+from train.metrics import details, expected_calibration_error, scores
+from train.report import write_json
 
 
 def test_scores():

@@ -108,7 +108,7 @@ def assert_close(found, expected, names):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
     """Momentum, decay of convolutions' and linear weights alone, rates, averages: nothing is kept but the average."""
-    trainer, notes, begun = run(replace(RECIPE, nesterov=nesterov), tmp_path)
+    trainer, notes, begun = run(replace(RECIPE, nesterov=nesterov, average_rounds=True), tmp_path)
     names, average = decayed(trainer.model), averages(begun, notes.states)
     before = begun
     for step, (gradients, state) in enumerate(zip(notes.gradients, notes.states, strict=True)):
@@ -129,9 +129,9 @@ def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
     with trainer.averaged() as averaged:
         assert_close(averaged.state_dict(), average[-1], begun)
     assert_close(trainer.model.state_dict(), notes.states[-1], begun)
-    trainer.average_rounds()
+    assert trainer.save_result(tmp_path / "end", "") == {"weights": "the mean of 2 fine-tuning rounds"}
     mean = {name: (average[4][name] + average[-1][name]) / 2 for name in gradients}
-    assert_close(trainer.ema.average, mean, gradients)
+    assert_close(load_file(tmp_path / "end" / "model.safetensors"), mean, gradients)
 
 
 def test_adam_decays_beside_the_gradient(tmp_path):
@@ -315,7 +315,7 @@ def test_the_teacher_is_the_one_given_or_the_averaged_weights_as_each_round_begi
     for file, weights in zip(files, teachers.values(), strict=True):
         maps = load_file(file)["maps"]
         assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
-    assert torch.equal(trainer.maps, maps)  # the last round's
+    assert torch.equal(trainer.rounds.maps, maps)  # the last round's
 
 
 def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):

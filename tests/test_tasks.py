@@ -13,8 +13,9 @@ from torchvision.datasets import CelebA
 
 from abn import Explainer
 from abn.classes import CELEBA
+from train.metrics import task_details, task_scores
 from train.run import main
-from train.tasks import celeba_source, shares, table_source, task_details, task_scores
+from train.tasks import celeba_source, shares, table_source
 
 
 def write_table(folder, header, *rows):

@@ -1,5 +1,6 @@
 """Pictures decoded once, into memory or into a memory-mapped cache."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,10 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from abn.files import whole
 from abn.model.image_processing_abn import MARGIN, AbnImageProcessor
 from abn.model.pictures import load_rgb, resized
 from abn.names import shown
 from train.room import check_room
+
+DECODING = "large JPEGs at a reduced size"  # the way of decoding: another one's caches are not read
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,21 @@ def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> 
     """
     if not samples:
         raise ValueError("there are no pictures to read")
-    file = None if how.cache is None else how.cache / f"{_fingerprint(samples, kind)}.npy"
+    file = None if how.cache is None else how.cache / f"{_fingerprint(samples, f'{kind}, {DECODING}')}.npy"
     if file is not None and file.is_file():
         about = json.loads(file.with_suffix(".json").read_text())
         return _dataset(np.load(file, mmap_mode="c"), about, samples)
-    aside = None if file is None else file.with_suffix(f".{os.getpid()}.writing")
+    with contextlib.nullcontext() if file is None else whole(file) as aside:
+        pictures, about = _decode_all(samples, decode, how, words, aside)
+        if file is not None:
+            pictures.flush()
+            with whole(file.with_suffix(".json")) as beside:
+                beside.write_text(json.dumps(about))
+    return _dataset(pictures if file is None else np.load(file, mmap_mode="c"), about, samples)
+
+
+def _decode_all(samples, decode: Callable, how: Reading, words: str, file: Path | None) -> tuple[np.ndarray, dict]:
+    """(pictures, in `file` if there is one; which of the samples these are, and their aspects)."""
     pictures, kept, aspects, faults = None, [], [], []
     with ThreadPoolExecutor(max(1, how.workers)) as pool:
         results = pool.map(lambda sample: _read(decode, sample[0]), samples)
@@ -124,20 +138,13 @@ def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> 
                 continue
             pixels, aspect = result
             if pictures is None:
-                pictures = _room((len(samples), 3, *pixels.shape[:2]), aside)
+                pictures = _room((len(samples), 3, *pixels.shape[:2]), file)
             pictures[len(kept)] = pixels.transpose(2, 0, 1)
             kept.append(place)
             aspects.append(aspect)
     if faults:
-        _report(faults, len(samples), how.corrupt, aside)
-    about = {"kept": kept, "aspects": aspects}
-    if file is not None:
-        pictures.flush()
-        aside.with_suffix(".about").write_text(json.dumps(about))
-        os.replace(aside.with_suffix(".about"), file.with_suffix(".json"))
-        os.replace(aside, file)
-        pictures = np.load(file, mmap_mode="c")
-    return _dataset(pictures, about, samples)
+        _report(faults, len(samples), how.corrupt)
+    return pictures, {"kept": kept, "aspects": aspects}
 
 
 def _read(decode: Callable, path: str):
@@ -164,12 +171,10 @@ def _room(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
     return room
 
 
-def _report(faults: list, total: int, corrupt: str, aside: Path | None) -> None:
+def _report(faults: list, total: int, corrupt: str) -> None:
     path, error = faults[0]
     words = f"{len(faults)} of {total} pictures cannot be read, the first {shown(path)}: {shown(error)}"
     if corrupt == "refuse" or len(faults) == total:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
         raise ValueError(f"{words}; --corrupt skip leaves them out" if len(faults) < total else words)
     tqdm.write(f"left out: {words}")
 

@@ -29,15 +29,15 @@ from train.checks import check_compile, check_maps, check_recipe, check_unused, 
 from train.data import PictureDataset, Reading, collate, preprocessed, shape_of, squashed
 from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
+from train.metrics import of_prediction
 from train.naming import check_same_order
 from train.plain import PlainConfig, PlainForImageClassification, is_plain
 from train.publish import push
 from train.recipes import Recipe
-from train.report import circumstances, commit, save_weights, scores, write_json, write_lines
+from train.report import circumstances, commit, save_weights, write_json, write_lines
 from train.room import check_room
 from train.schedule import total_epochs
 from train.sources import Source
-from train.tasks import task_scores
 from train.trainer import EMA_NAME, AbnTrainer, checkpoints
 
 MARGIN = 1.25  # pictures are kept this much larger than the largest training crop
@@ -112,7 +112,7 @@ def fit(
         train_dataset=learned,
         eval_dataset=watched,
         data_collator=collate,
-        compute_metrics=_metrics,
+        compute_metrics=of_prediction,
     )
     trainer.add_callback(_AfterStep(trainer, recipe.eval_every))
     trainer.go(resume)
@@ -351,14 +351,3 @@ class _AfterStep(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         self.trainer.keep_best(metrics)
-
-
-def _metrics(prediction) -> dict[str, float]:
-    predictions = prediction.predictions
-    logits, attention_logits = predictions[:2] if isinstance(predictions, tuple) else (predictions, None)
-    labels = torch.from_numpy(prediction.label_ids)
-    score = task_scores if labels.ndim == 2 else scores
-    measured = score(
-        torch.from_numpy(logits), None if attention_logits is None else torch.from_numpy(attention_logits), labels
-    )
-    return {("both_loss" if name == "loss" else name): round(value, 4) for name, value in measured.items()}

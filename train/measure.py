@@ -16,11 +16,11 @@ from abn.kinds import kind_of
 from abn.names import shown
 from abn.visualize import grid
 from train.data import PictureDataset, Reading, preprocessed
+from train.metrics import details, scores, task_details, task_scores
 from train.naming import class_order
 from train.plain import PlainForImageClassification, is_plain
-from train.report import details, predict, scores
+from train.report import predict
 from train.sources import Source
-from train.tasks import task_details, task_scores
 
 FIGURES = ("insertion", "deletion", "difference", "pointing", "energy", "strokes", "strokes_area")
 BESIDE = {"abn": "grad-cam", "vit": "gradient-rollout"}  # the method measured beside the network's own map

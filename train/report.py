@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
@@ -41,59 +40,6 @@ def predict(
         if "attention_logits" in outputs:
             attention_logits.append(outputs.attention_logits.cpu())
     return torch.cat(logits), torch.cat(attention_logits) if attention_logits else None
-
-
-def scores(logits: Tensor, attention_logits: Tensor | None, labels: Tensor) -> dict[str, float]:
-    """Top-1 and top-5 of the perception branch, top-1 of the attention branch (per cent), and both cross-entropies.
-
-    `loss` is their sum, as in training and in the reference. Without an attention branch its entries are missing.
-    """
-    best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-    perception = F.cross_entropy(logits, labels).item()
-    found = {
-        "top1": 100 * best[:, 0].float().mean().item(),
-        "top5": 100 * best.any(1).float().mean().item(),
-        "loss": perception,
-        "perception_loss": perception,
-    }
-    if attention_logits is not None:
-        attention = F.cross_entropy(attention_logits, labels).item()
-        found |= {
-            "attention_top1": 100 * (attention_logits.argmax(1) == labels).float().mean().item(),
-            "loss": perception + attention,
-            "attention_loss": attention,
-        }
-    return found
-
-
-def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """Guo et al. 2017 (arXiv:1706.04599): sum over equal bins of confidence of |accuracy - mean confidence|, weighted
-    by the bin's share of the pictures."""
-    confidence, predicted = logits.double().softmax(1).max(1)
-    place = (confidence * bins).long().clamp(max=bins - 1)
-    right = (predicted == labels).double()
-    total = sum((right - confidence)[place == i].sum().abs() for i in range(bins))
-    return (total / len(labels)).item()
-
-
-def confusion_matrix(logits: Tensor, labels: Tensor) -> list[list[int]]:
-    """(K, K) counts: rows true, columns predicted."""
-    count = logits.shape[1]
-    return (labels * count + logits.argmax(1)).bincount(minlength=count**2).view(count, count).tolist()
-
-
-def details(logits: Tensor, labels: Tensor, classes: Sequence[str], temperature: float = 1.0) -> dict:
-    """Per-class accuracy (per cent), the expected calibration error as it is and with `temperature`, the confusion
-    matrix."""
-    matrix = confusion_matrix(logits, labels)
-    return {
-        "ece": expected_calibration_error(logits, labels),
-        "ece_calibrated": expected_calibration_error(logits / temperature, labels),
-        "per_class": {
-            name: 100 * row[i] / sum(row) for i, (name, row) in enumerate(zip(classes, matrix, strict=True)) if sum(row)
-        },
-        "confusion_matrix": matrix,
-    }
 
 
 def circumstances(command: str, seed: int, code: str | None) -> dict:

@@ -16,6 +16,7 @@ from torchvision.datasets import CIFAR10, CIFAR100, MNIST
 from tqdm import tqdm
 
 from abn import imagenette
+from abn.files import whole_folder
 from abn.folders import class_folders
 from abn.names import shown
 from abn.scratch import scratch
@@ -110,9 +111,8 @@ def cifar_source(root: str | Path, name: str, download: bool) -> Source:
 def _once(folder: Path, write: Callable[[Path], None]) -> None:
     """Make `folder` unless it is there: written aside and renamed, so that under its name it is whole."""
     if not folder.is_dir():
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-        write(aside)
-        os.replace(aside, folder)
+        with whole_folder(folder) as aside:
+            write(aside)
 
 
 def _write_pictures(pictures: np.ndarray, names: list[str], folder: Path) -> None:

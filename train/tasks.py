@@ -8,11 +8,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from abn.classes import CELEBA
 from abn.folders import HIDDEN, LeftOut, fault_of, is_litter, pictures_in
-from abn.model.modeling_multitask import scores as yes
 from abn.names import nfc, shown
 from train import celeba
 from train.sources import Samples, Source
@@ -125,37 +123,6 @@ def celeba_source(root: str | Path, download: bool) -> TaskSource:
         )
     parts, folder = found
     return TaskSource("CelebA", CELEBA, parts["train"], parts["val"], folder, parts["test"])
-
-
-def task_scores(logits: Tensor, attention_logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """Mean accuracy over pictures and tasks of both branches (per cent), and both binary cross-entropies.
-
-    Args:
-        logits: (N, T) or (N, 2, T). attention_logits: (N, T). labels: (N, T) of 0 and 1.
-    """
-    labels = labels.float()
-    answers, others = yes(logits), attention_logits.sigmoid()
-    perception, attention = (F.binary_cross_entropy(p, labels).item() for p in (answers, others))
-    return {
-        "accuracy": 100 * ((answers > 0.5) == (labels > 0.5)).float().mean().item(),
-        "loss": perception + attention,
-        "perception_loss": perception,
-        "attention_accuracy": 100 * ((others > 0.5) == (labels > 0.5)).float().mean().item(),
-        "attention_loss": attention,
-    }
-
-
-def task_details(logits: Tensor, labels: Tensor, tasks: tuple[str, ...]) -> dict:
-    """Each task's accuracy, balanced accuracy (the mean over yes and no) and share of yes, per cent."""
-    right = (yes(logits) > 0.5) == (labels > 0.5)
-    per_class, balanced, positives = {}, {}, {}
-    for place, task in enumerate(tasks):
-        one, truth = right[:, place].float(), labels[:, place] > 0.5
-        per_class[task] = 100 * one.mean().item()
-        halves = [one[part].mean().item() for part in (truth, ~truth) if part.any()]
-        balanced[task] = 100 * sum(halves) / len(halves)
-        positives[task] = 100 * truth.float().mean().item()
-    return {"per_class": per_class, "balanced": balanced, "positives": positives}
 
 
 def shares(labels: Tensor) -> Tensor:

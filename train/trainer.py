@@ -3,35 +3,31 @@
 import contextlib
 import json
 import math
-import os
 import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerState
 
-from abn import Explainer
-from abn.files import by_umask, sync, whole
-from abn.model.modeling_multitask import multitask_loss
-from abn.tuning import tuned
+from abn.files import by_umask, replace_folder, sync
 from train.augment import draw_crops, draw_cutmix, resize_crops, shift
+from train.best import Best
 from train.ema import ExponentialAverage
 from train.finite import are_finite, diverged
+from train.losses import Aims, answer_loss, training_loss
 from train.recipes import Recipe
-from train.remedy import STRIDE, map_loss, mixed_maps, teacher_maps
-from train.report import save_weights, write_json
-from train.schedule import cutmix_share, picture_size, place, rate_factor, tuning_rounds
+from train.remedy import STRIDE
+from train.report import save_weights
+from train.rounds import Rounds
+from train.schedule import cutmix_share, picture_size, place, rate_factor
 from train.tasks import shares
 
 EMA_NAME = "ema.safetensors"
 CLOCK_NAME = "clock.json"
-BEST_NAME = "top1.json"
 KEEP = 2  # checkpoints on disk
 
 
@@ -39,26 +35,23 @@ class AbnTrainer(Trainer):
     """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`. `processing_class`: its processor.
 
     Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
-    determine, so that a run resumes in mid-epoch as if never stopped. `teacher`: makes the remedy's maps, once; without
-    one the network that a fine-tuning round starts from makes them anew. `maps_file`: holds them already.
+    determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see `Rounds`.
     """
 
     def __init__(
         self, *args, recipe: Recipe, teacher: nn.Module | None = None, maps_file: Path | None = None, **kwargs
     ):
         super().__init__(*args, **kwargs)
-        self.recipe = recipe
-        self.teacher, self.maps_file = teacher, maps_file
-        self.adviser: nn.Module | None = None  # the teacher as `recipe.distil` asks it: a quick copy
+        self.recipe, folder = recipe, Path(self.args.output_dir)
+        self.rounds = Rounds(recipe, folder, self.train_dataset, self.processing_class, teacher, maps_file)
+        self.best = Best(folder)
         self.mean, self.std = (
             torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
             for values in (self.processing_class.image_mean, self.processing_class.image_std)
         )
         self.model_accepts_loss_kwargs = False
         self.ema = ExponentialAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
-        self.task_weight = shares(self.train_dataset.labels).to(self.args.device) if recipe.focal else None
-        self.maps: Tensor | None = None  # the attention remedy's targets, a map a training picture
-        self._round: int | None = None
+        self.shares = shares(self.train_dataset.labels).to(self.args.device) if recipe.focal else None
         self.seconds = 0.0  # of training, also before a resumption
         self._aside: str | None = None
 
@@ -68,7 +61,7 @@ class AbnTrainer(Trainer):
         folder = Path(self.args.output_dir)
         if self.is_world_process_zero():
             if resume is None:
-                shutil.rmtree(folder / "best", ignore_errors=True)
+                self.best.forget()
             else:
                 there = checkpoints(folder)
                 for later in there[there.index(folder / resume.name) + 1 :]:
@@ -97,8 +90,11 @@ class AbnTrainer(Trainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         now = place(self.recipe, self.state.global_step, self.state.max_steps)
-        if now.round != self._round:
-            self._enter(now.round, new=now.first)
+        if now.round != self.rounds.current:
+            if now.round and now.first:
+                self._demand_finite_weights()
+            plain = self.accelerator.unwrap_model(self.model)
+            self.rounds.enter(now, self.state.max_steps, plain, self.ema, self.optimizer, self.accelerator)
         inputs = self._prepare_inputs(inputs)
         size, generator = picture_size(self.recipe, now), self._generator()
         aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
@@ -109,8 +105,9 @@ class AbnTrainer(Trainer):
             crops = draw_crops(aspects, area=area, aspect=self.recipe.crop_aspect, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
             inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
-        if self.maps is not None:  # cropped and mirrored with their pictures: the attention map is to move along
-            inputs["maps"] = resize_crops(self.maps[index].to(self.args.device), crops, -(-size // STRIDE))
+        if self.rounds.maps is not None:  # cropped and mirrored with their pictures: the map is to move along
+            maps = self.rounds.maps[index].to(self.args.device)
+            inputs["maps"] = resize_crops(maps, crops, -(-size // STRIDE))
         if torch.rand((), generator=generator) < cutmix_share(self.recipe, now):
             mix = draw_cutmix(len(index), size, generator)
             inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
@@ -125,7 +122,7 @@ class AbnTrainer(Trainer):
             bad = torch.tensor(float(not fine), device=self.args.device)
             fine = self.accelerator.reduce(bad, "sum").item() == 0
         if not fine:
-            raise diverged(otherwise, self.state.max_steps, self.recipe, tuning=bool(self._round))
+            raise diverged(otherwise, self.state.max_steps, self.recipe, tuning=bool(self.rounds.current))
 
     def _demand_finite_weights(self) -> None:
         """Before anything is kept. Raises: DivergedError."""
@@ -138,79 +135,6 @@ class AbnTrainer(Trainer):
         entropy = [self.args.seed, self.state.global_step, self.args.process_index]
         return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
 
-    def _enter(self, number: int, new: bool) -> None:
-        """Begin or resume a round. A fine-tuning round begins from the averaged weights; they are its teacher."""
-        self._round = number
-        rounds = tuning_rounds(self.recipe, self.state.max_steps)
-        first = rounds[0] if rounds else 0
-        made = Path(self.args.output_dir) / f"teacher-maps-{first if self.teacher else number}.safetensors"
-        file = self.maps_file or made
-        if number and new:
-            model = self.accelerator.unwrap_model(self.model)
-            self._demand_finite_weights()
-            if number > first and self.ema is not None and self.is_world_process_zero():
-                before = max(other for other in rounds if other < number)
-                save_whole({name: t.contiguous() for name, t in self.ema.average.items()}, self._round_file(before))
-            if self.ema is not None:
-                model.load_state_dict(self.ema.average)
-                self.ema.steps = 0
-            self.optimizer.state.clear()
-            needed = self.recipe.attention_weight and not self.maps_file and (number == first or not self.teacher)
-            if needed and self.is_world_process_zero():
-                save_whole({"maps": self._teacher_maps(self.teacher or model)}, file)
-            self.accelerator.wait_for_everyone()
-        if number and self.recipe.distil and self.adviser is None:
-            self.adviser = tuned(Explainer(self.teacher, self.processing_class, device=self.args.device)).model
-        if number and self.recipe.attention_weight:
-            if not file.is_file():
-                raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
-            self.maps = load_file(file)["maps"]
-
-    def _round_file(self, number: int) -> Path:
-        return Path(self.args.output_dir) / f"round-{number}.safetensors"
-
-    def save_result(self, folder: Path, of: str) -> dict:
-        """Write what the run ends in: the mean of all fine-tuning rounds' averaged weights (Wortsman et al. 2022,
-        arXiv:2203.05482) where the recipe says so, else the weights of `best`.
-
-        Args:
-            of: what the best was chosen on, in words.
-
-        Returns:
-            For metrics.json: "weights", in words; of the best, its epoch and top-1 as well.
-        """
-        rounds, best = tuning_rounds(self.recipe, self.state.max_steps), self._best()
-        if best is not None and not (self.recipe.average_rounds and rounds):
-            for file in (file for file in (folder / "best").iterdir() if file.name != BEST_NAME):
-                with whole(folder / file.name) as aside:
-                    shutil.copyfile(file, aside)
-            words = f"the best on {of}, {best['top1']:.2f} % after epoch {best['epoch']:g}"
-            return {"weights": words, "best": {key: best[key] for key in ("top1", "epoch")}}
-        words = "the last"  # nothing was measured on the way
-        if self.recipe.average_rounds and rounds:
-            self.ema.mix([load_file(self._round_file(number)) for number in rounds[:-1]])
-            words = f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
-        with self.averaged() as averaged:
-            save_weights(averaged, folder, half=self.recipe.half_precision)
-        return {"weights": words}
-
-    def _teacher_maps(self, model: nn.Module) -> Tensor:
-        recipe = self.recipe
-        maps = teacher_maps(
-            model,
-            self.train_dataset,
-            self.processing_class,
-            crop=recipe.teacher_crop,
-            crops=recipe.teacher_crops,
-            size=recipe.teacher_size,
-            power=recipe.teacher_power,
-            levels=recipe.teacher_levels,
-            gradient_size=recipe.teacher_gradient_size,
-            device=self.args.device,
-        )
-        model.train()
-        return maps
-
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         pixels = (inputs["pixel_values"].float() - self.mean) / self.std
         if self.recipe.channels == 1:
@@ -221,31 +145,11 @@ class AbnTrainer(Trainer):
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
 
     def _loss(self, outputs, inputs, pixels: Tensor, training: bool) -> Tensor:
-        labels, mix, maps = inputs["labels"], inputs.get("mix"), inputs.get("maps")
-        loss, advice = self._class_loss(outputs, labels, training), None
-        if mix is not None:
-            other = self._class_loss(outputs, labels[mix.partners], training)
-            loss = mix.share * loss + (1 - mix.share) * other
-        if self.adviser is not None and training:
-            with torch.no_grad():
-                advice = self.adviser(pixel_values=pixels).logits.float().softmax(1)
-            loss = torch.lerp(loss, self._class_loss(outputs, advice, True), self.recipe.distil)
-        if maps is not None:
-            if mix is not None:
-                maps = mixed_maps(maps, mix, pixels.shape[-1], labels, advice)
-            loss = loss + self.recipe.attention_weight * map_loss(outputs.attention_map, maps, self.recipe.peak_weight)
-        return loss
-
-    def _class_loss(self, outputs, labels: Tensor, training: bool) -> Tensor:
-        if self.recipe.multitask:
-            return multitask_loss(outputs.logits, outputs.attention_logits, labels, self.task_weight)
-        smoothing = self.recipe.label_smoothing if training and labels.ndim == 1 else 0.0  # a teacher's are soft
-        loss = F.cross_entropy(outputs.logits.float(), labels, label_smoothing=smoothing)
-        if "attention_logits" not in outputs:
-            return loss
-        weight = self.recipe.attention_class_weight if training and self._round else 1.0
-        other = F.cross_entropy(outputs.attention_logits.float(), labels, label_smoothing=smoothing)
-        return loss + weight * other
+        labels = inputs["labels"]
+        if not training:
+            return answer_loss(outputs, labels, bool(self.recipe.multitask), self.shares)
+        aims = Aims(labels, inputs.get("mix"), self.rounds.advice(pixels), inputs.get("maps"), self.shares)
+        return training_loss(outputs, aims, self.recipe, pixels.shape[-1], tuning=bool(self.rounds.current))
 
     def optimizer_stepped(self) -> None:
         if self.ema is not None:
@@ -340,50 +244,41 @@ class AbnTrainer(Trainer):
         if (folder / CLOCK_NAME).is_file():
             self.seconds = json.loads((folder / CLOCK_NAME).read_text())["seconds"]
 
-    def _best(self) -> dict | None:
-        """What was noted of OUT/best; None where it is not there."""
-        about = Path(self.args.output_dir) / "best" / BEST_NAME
-        return json.loads(about.read_text()) if about.is_file() else None
-
     def keep_best(self, metrics: dict) -> None:
         """Keep the averaged weights in OUT/best if their top-1 on what is held out is the highest so far; where the run
         ends in the best, and not in the mean of its rounds, the highest of the latest round."""
-        folder = Path(self.args.output_dir) / "best"
         seen = math.isfinite(metrics.get("eval_loss", 0.0))
         self._demand(seen, f"the loss on what is held out is not finite after step {self.state.global_step}")
         self._demand_finite_weights()
         top1 = metrics.get("eval_top1", metrics.get("eval_accuracy"))
-        if top1 is None or not self.is_world_process_zero():
+        number = 0 if self.recipe.average_rounds else self.rounds.current
+        if top1 is None or not self.is_world_process_zero() or not self.best.is_beaten_by(number, top1):
             return
-        best, number = self._best(), 0 if self.recipe.average_rounds else self._round
-        if best is not None and (best.get("round", 0), best["top1"]) >= (number, top1):
-            return
-        aside = folder.with_name(".best")
-        shutil.rmtree(aside, ignore_errors=True)
+        note = {"top1": top1, "epoch": self.state.epoch, "round": number}
         with self.averaged() as averaged:
-            save_weights(self.accelerator.unwrap_model(averaged), aside, half=self.recipe.half_precision)
-        self.processing_class.save_pretrained(aside)
-        write_json(aside / BEST_NAME, {"top1": top1, "epoch": self.state.epoch, "round": number})
-        replace_folder(aside, folder)
+            model = self.accelerator.unwrap_model(averaged)
+            self.best.keep(model, self.processing_class, self.recipe.half_precision, note)
+
+    def save_result(self, folder: Path, of: str) -> dict:
+        """Write what the run ends in: the mean of its fine-tuning rounds where the recipe says so, else the best.
+
+        Args:
+            of: what the best was chosen on, in words.
+
+        Returns:
+            For metrics.json: "weights", in words; of the best, its epoch and top-1 as well.
+        """
+        words, best = self.rounds.mean(self.ema, self.state.max_steps), self.best.note()
+        if words is None and best is not None:
+            self.best.copy_to(folder)
+            words = f"the best on {of}, {best['top1']:.2f} % after epoch {best['epoch']:g}"
+            return {"weights": words, "best": {key: best[key] for key in ("top1", "epoch")}}
+        with self.averaged() as averaged:
+            save_weights(averaged, folder, half=self.recipe.half_precision)
+        return {"weights": words or "the last"}  # nothing was measured on the way
 
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """The checkpoint-N folders in `folder`, oldest first."""
     found = [path for path in Path(folder).glob("checkpoint-*") if path.name.split("-")[-1].isdigit()]
     return sorted(found, key=lambda path: int(path.name.split("-")[-1]))
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """Rename `new` to `target`. What was there goes aside first: under its name a folder is whole or missing."""
-    old = target.with_name(f".old-{target.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def save_whole(tensors: dict[str, Tensor], file: Path) -> None:
-    """Write a safetensors file aside and rename it: under its name it is always whole."""
-    with whole(file) as aside:
-        save_file(tensors, aside)

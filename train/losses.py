@@ -1,0 +1,81 @@
+"""The training loss: what a network's answers and its attention map are held against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from abn.model.modeling_multitask import multitask_loss
+from train.augment import Mix
+from train.recipes import Recipe
+from train.remedy import map_loss, mixed_maps
+
+
+@dataclass(frozen=True)
+class Aims:
+    """What a batch of B pictures is to be answered with.
+
+    Args:
+        labels: (B,) classes, (B, K) probabilities of classes, or (B, T) of 0 and 1.
+        mix: how the pictures were mixed.
+        advice: (B, K) a teacher's probabilities for the pictures as they are, mixed or not.
+        maps: (B, 1, h, w) in [0, 1]: where each picture, before it was mixed, is to be attended to.
+        shares: (T,) each task's share of yes, where rare answers weigh more.
+    """
+
+    labels: Tensor
+    mix: Mix | None = None
+    advice: Tensor | None = None
+    maps: Tensor | None = None
+    shares: Tensor | None = None
+
+
+def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, side: int, tuning: bool) -> Tensor:
+    """The class losses, with the shares of mixed pictures and of a teacher's answers, and the attention remedy's.
+
+    Args:
+        outputs: of the network for pictures of `side` pixels.
+        tuning: whether this is a fine-tuning round.
+    """
+    weight = recipe.attention_class_weight if tuning else 1.0
+
+    def towards(labels: Tensor) -> Tensor:
+        smoothing = recipe.label_smoothing if labels.ndim == 1 else 0.0  # a teacher's are soft
+        return answer_loss(outputs, labels, bool(recipe.multitask), aims.shares, smoothing, weight)
+
+    loss, mix, maps = towards(aims.labels), aims.mix, aims.maps
+    if mix is not None:
+        loss = mix.share * loss + (1 - mix.share) * towards(aims.labels[mix.partners])
+    if aims.advice is not None:
+        loss = torch.lerp(loss, towards(aims.advice), recipe.distil)
+    if maps is not None:
+        if mix is not None:
+            maps = mixed_maps(maps, mix, side, aims.labels, aims.advice)
+        loss = loss + recipe.attention_weight * map_loss(outputs["attention_map"], maps, recipe.peak_weight)
+    return loss
+
+
+def answer_loss(
+    outputs: Mapping[str, Tensor],
+    labels: Tensor,
+    tasks: bool,
+    shares: Tensor | None = None,
+    smoothing: float = 0.0,
+    attention_weight: float = 1.0,
+) -> Tensor:
+    """How far both branches' answers are from the labels: cross-entropy of classes, or the loss of yes-or-no tasks.
+
+    Args:
+        shares: (T,) of yes, for the weighted focal loss of tasks.
+        smoothing: of labels of classes.
+        attention_weight: of the attention branch's cross-entropy, beside the perception branch's.
+    """
+    if tasks:
+        return multitask_loss(outputs["logits"], outputs["attention_logits"], labels, shares)
+    loss = F.cross_entropy(outputs["logits"].float(), labels, label_smoothing=smoothing)
+    if "attention_logits" not in outputs:
+        return loss
+    other = F.cross_entropy(outputs["attention_logits"].float(), labels, label_smoothing=smoothing)
+    return loss + attention_weight * other
