@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -264,3 +265,27 @@ def test_nothing_in_the_patched_process_looks_for_the_driver(tmp_path):
     assert [name for name in looked[begin:end] if driver.match(name)] == []
     if torch.version.cuda:  # asked for at last, it is looked for: the test would have seen it
         assert [name for name in looked[end:] if driver.match(name)]
+
+
+@pytest.mark.browser
+def test_the_page_says_that_the_cpu_answered_and_shows_no_fault(lender):
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium")
+    api, url, *_ = lender
+    api.reset("quota")
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        browser = driver.chromium.launch(executable_path=chromium, args=arguments)
+        page = browser.new_page(locale="en-GB")
+        page.goto(url)
+        page.wait_for_selector("#abn-verdict .abn-unlent", timeout=60000)
+        said = page.inner_text("#abn-verdict .abn-unlent")
+        small = page.inner_text("#abn-verdict .abn-small")
+        faults = page.locator(".toast-body.error").count()
+        browser.close()
+    api.reset()
+    assert said == "answered on the CPU: today's GPU time is used up"
+    assert "on the CPU ·" in small
+    assert faults == 0
