@@ -23,8 +23,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import imagenette
+from .data_urls import png_url
 from .explanation import BATCH, Explainer
-from .faithfulness_run import spread
+from .faithfulness.run import spread
 from .methods import METHODS
 from .model.configuration_abn import AbnConfig
 from .model.image_processing_abn import VIEWS, AbnImageProcessor
@@ -78,8 +79,6 @@ def photograph(seed: int = 0, size: tuple[int, int] = PICTURE) -> bytes:
 
 def stages(explainer: Explainer, folder: Path, batch: int, repeats: int) -> dict[str, float]:
     """Milliseconds a picture of each stage of an explanation, at the network's own view."""
-    from .space.data_urls import png_url
-
     files = []
     for place in range(batch):
         files.append(folder / f"{place}.jpg")

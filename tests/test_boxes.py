@@ -4,8 +4,8 @@ import pytest
 from helpers import TINY
 
 from abn import imagenette
-from abn.boxes import read_boxes
-from abn.faithfulness_run import main
+from abn.faithfulness.boxes import read_boxes
+from abn.faithfulness.run import main
 from train.run import main as train
 
 WNID = imagenette.WNIDS[2]

@@ -20,7 +20,7 @@ from PIL import Image
 from server import app
 
 from abn import Explainer, imagenette
-from abn.space.data_urls import decoded
+from abn.data_urls import decoded
 
 META = {"_type": "gradio.FileData"}
 

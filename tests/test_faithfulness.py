@@ -21,7 +21,7 @@ from abn.faithfulness import (
     shuffled,
     similarity,
 )
-from abn.faithfulness_run import heatmaps_of, main, measure, randomisation
+from abn.faithfulness.run import heatmaps_of, main, measure, randomisation
 from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
 from abn.model.pictures import load_rgb

@@ -9,7 +9,8 @@ import pytest
 from helpers import made_up_picture
 from PIL import Image
 
-from abn import faithfulness_run, imagenette, visualize
+from abn import imagenette, visualize
+from abn.faithfulness import run as faithfulness_run
 from abn.folders import LeftOut, class_folders, is_litter, is_picture, pictures_in
 from abn.model.pictures import FORMATS, load_rgb
 from abn.space.gallery import Gallery

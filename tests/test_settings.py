@@ -11,9 +11,10 @@ import pytest
 from helpers import ROOT, made_up_picture, tiny_model
 
 import app
-from abn import Explainer, benchmark, faithfulness_run, imagenette, visualize
+from abn import Explainer, benchmark, imagenette, visualize
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.checkpoints.__main__ import main as checkpoints
+from abn.faithfulness import run as faithfulness_run
 from abn.model.pictures import load_rgb
 from abn.space.gallery import Gallery
 from abn.space.models import Models

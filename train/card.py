@@ -5,6 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from abn.faithfulness.figures import ANSWERS, MAPS, measured
 from abn.model.versions import TRANSFORMERS
 from abn.names import as_code, in_markdown, shown
 
@@ -36,11 +37,11 @@ def card(folder: Path, metrics: dict, name: str) -> str:
                 dataset_name=dataset,
                 dataset_split="validation",
                 metric_type="accuracy",
-                metric_name=label,
-                metric_value=round(metrics[key] / 100, 4),
+                metric_name=figure.metric,
+                metric_value=round(value / 100, 4),
             )
-            for key, label in (("top1", "top-1 accuracy"), ("top5", "top-5 accuracy"), ("accuracy", "mean accuracy"))
-            if key in metrics
+            for figure, value in measured(ANSWERS, metrics)
+            if figure.metric
         ],
     )
     parts = [f"---\n{data.to_yaml()}\n---", f"# {in_markdown(name)}", _what(metrics), _table(metrics)]
@@ -71,25 +72,12 @@ def _what(metrics: dict) -> str:
 
 
 def _table(metrics: dict) -> str:
-    named = (
-        ("top1", "top-1, %", 2),
-        ("top5", "top-5, %", 2),
-        ("accuracy", "mean accuracy over tasks, %", 2),
-        ("loss", "loss", 4),
-        ("ece", "expected calibration error", 4),
-        ("attention_top1", "attention branch alone, top-1, %", 2),
-        ("attention_accuracy", "attention branch alone, mean accuracy, %", 2),
-    )
-    rows = {label: f"{metrics[key]:.{digits}f}" for key, label, digits in named if metrics.get(key) is not None}
-    for key, label in (
-        ("pointing", "attention map: pointing game"),
-        ("energy", "attention map: energy in the box"),
-        ("difference", "attention map: insertion - deletion"),
-        ("strokes", "attention map: share on the strokes"),
-        ("strokes_area", "the strokes' share of the picture"),
-    ):
-        if metrics.get("explanation", {}).get(key) is not None:
-            rows[label] = f"{metrics['explanation'][key]:.3f}"
+    rows = {
+        figure.words + (f", {figure.unit}" if figure.unit else ""): format(value, figure.form)
+        for figure, value in measured(ANSWERS, metrics)
+    }
+    for figure, value in measured(MAPS, metrics.get("explanation", {})):
+        rows[("attention map: " if figure.of_map else "") + figure.words] = figure.shown(value)
     lines = "\n".join(f"| {label} | {value} |" for label, value in rows.items())
     pictures = f"{metrics['pictures']} validation pictures of {in_markdown(metrics['dataset'])}"
     return f"On {pictures}:\n\n| measure | |\n|---|---|\n{lines}"

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from accelerate import PartialState
 
+from abn.faithfulness.figures import ANSWERS, told
 from train.recipes import Recipe
 from train.report import write_json
 from train.sources import Source
 
-FIGURES = ("top1", "top5", "attention_top1", "loss", "ece")
+KEYS = tuple(figure.key for figure in ANSWERS)
 
 
 def cross_validate(args, recipe: Recipe, source: Source, fit, command: str) -> dict:
@@ -41,18 +42,18 @@ def cross_validate(args, recipe: Recipe, source: Source, fit, command: str) -> d
         if found[-1]["fold"] != [number + 1, args.folds]:
             raise ValueError(f"{folder} is fold {found[-1]['fold'][0]} of {found[-1]['fold'][1]}, not of {args.folds}")
     summary = {"folds": args.folds, "mean": {}, "std": {}, "per_fold": []}
-    for figure in FIGURES:
+    for figure in KEYS:
         values = [metrics[figure] for metrics in found if figure in metrics]
         if values:
             summary["mean"][figure], summary["std"][figure] = statistics.fmean(values), statistics.stdev(values)
     summary["per_fold"] = [
-        {key: metrics[key] for key in (*FIGURES, "pictures", "confusion_matrix") if key in metrics} for metrics in found
+        {key: metrics[key] for key in (*KEYS, "pictures", "confusion_matrix") if key in metrics} for metrics in found
     ]
     if not state.is_main_process:
         return summary
     write_json(output / "folds.json", summary)
     for number, metrics in enumerate(found, 1):
-        print(f"fold {number}: top-1 {metrics['top1']:.2f} %  loss {metrics['loss']:.4f}")
+        print(f"fold {number}: {told(metrics, 'top1', 'loss')}")
     mean, std = summary["mean"], summary["std"]
     print(f"mean of {args.folds} folds: top-1 {mean['top1']:.2f} ± {std['top1']:.2f} %  loss {mean['loss']:.4f}")
     return summary

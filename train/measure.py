@@ -7,11 +7,12 @@ import torch
 from transformers import PreTrainedModel
 
 from abn import AbnImageProcessor, Calibration
-from abn.boxes import read_boxes
 from abn.calibration import CALIBRATION_NAME
 from abn.checkpoints import load_calibration, load_checkpoint
-from abn.faithfulness_run import measure as explanation_figures
-from abn.faithfulness_run import spread
+from abn.faithfulness.boxes import read_boxes
+from abn.faithfulness.figures import MAPS, measured, told
+from abn.faithfulness.run import measure as explanation_figures
+from abn.faithfulness.run import spread
 from abn.kinds import kind_of
 from abn.names import shown
 from abn.visualize import grid
@@ -22,7 +23,6 @@ from train.plain import PlainForImageClassification, is_plain
 from train.report import predict
 from train.sources import Source
 
-FIGURES = ("insertion", "deletion", "difference", "pointing", "energy", "strokes", "strokes_area")
 BESIDE = {"abn": "grad-cam", "vit": "gradient-rollout"}  # the method measured beside the network's own map
 SHOWN = 20  # classes of the grid of attention maps
 
@@ -141,7 +141,7 @@ def explanation(loaded: Loaded, samples: list, root: Path, pictures: int, boxes:
         folder=root,
     )
     kept = {
-        name: {key: round(row[key], 4) for key in FIGURES if row.get(key) is not None} for name, row in results.items()
+        name: {figure.key: round(value, 4) for figure, value in measured(MAPS, row)} for name, row in results.items()
     }
     return {"method": own.name, "pictures": len(samples), **kept[own.name], other.name: kept[other.name]}
 
@@ -155,14 +155,14 @@ def summary(found: dict) -> str:
             [*lines, "  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items())]
         )
     lines = [
-        f"top-1 {found['top1']:.2f} %  top-5 {found['top5']:.2f} %  loss {found['loss']:.4f}  "
+        f"{told(found, 'top1', 'top5', 'loss')}  "
         f"({found['pictures']} pictures; ece {found['ece']:.4f}, calibrated {found['ece_calibrated']:.4f})"
     ]
     if found["attention"]:
-        lines.append(f"attention branch alone: top-1 {found['attention_top1']:.2f} %")
+        lines.append(f"attention branch alone: {told({'top1': found['attention_top1']}, 'top1')}")
     lines.append("  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items()))
     if explained := found.get("explanation"):
         beside = [(name, row) for name, row in explained.items() if isinstance(row, dict)]
         for name, row in [("attention map", explained), *beside]:
-            lines.append(f"{name}: " + "  ".join(f"{key} {row[key]:.3f}" for key in FIGURES if key in row))
+            lines.append(f"{name}: " + "  ".join(f"{f.key} {f.shown(value)}" for f, value in measured(MAPS, row)))
     return "\n".join(lines)

@@ -325,7 +325,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     import torch
     from accelerate import PartialState
 
-    from abn.boxes import read_boxes
+    from abn.faithfulness.boxes import read_boxes
     from abn.kinds import check_network
     from abn.names import is_utf8, shown
     from train import fit, measure

@@ -9,8 +9,8 @@ import gradio as gr
 from PIL import Image
 
 from .. import imagenette
+from ..data_urls import jpeg_url
 from ..explanation import BATCH, Explanation
-from .data_urls import jpeg_url
 from .events import QUIET
 from .faults import or_say_why
 from .gallery import Example, Gallery

@@ -13,8 +13,8 @@ import time
 import gradio as gr
 from PIL import Image
 
+from ..data_urls import png_url
 from ..model.pictures import load_rgb
-from .data_urls import png_url
 from .faults import told
 from .files import beside
 from .models import Models

@@ -6,21 +6,13 @@ import threading
 
 import gradio as gr
 
+from ..faithfulness.figures import ANSWERS, MAPS
 from .events import QUIET
 from .faults import or_say_why, told
 from .models import Models
 from .serving import Served, in_both, named
 from .words import both, label, language_of, say
 
-FIGURES = (
-    ("top1", "{:.2f} %"),
-    ("top5", "{:.2f} %"),
-    ("accuracy", "{:.2f} %"),
-    ("attention_top1", "{:.2f} %"),
-    ("loss", "{:.4f}"),
-    ("ece", "{:.3f}"),
-)
-EXPLANATION = ("pointing", "energy", "insertion", "deletion", "difference", "strokes", "strokes_area")
 BESIDE = ("grad-cam", "gradient-rollout")  # the method measured beside the network's own map
 MATRIX_AT_MOST = 20  # classes
 PROVENANCE = ("recipe", "command", "commit", "date", "hardware")
@@ -136,8 +128,8 @@ def _number(value) -> float | None:
 
 
 def _figures(metrics: dict) -> list[tuple[str, str]]:
-    values = ((key, form, _number(metrics.get(key))) for key, form in FIGURES)
-    return [(both(f"figure_{key}"), form.format(value)) for key, form, value in values if value is not None]
+    values = ((figure, _number(metrics.get(figure.key))) for figure in ANSWERS)
+    return [(both(f"figure_{figure.key}"), figure.shown(value)) for figure, value in values if value is not None]
 
 
 def _per_class(values) -> list[tuple[str, str]]:
@@ -159,11 +151,11 @@ def _explained(values) -> str:
     name = next((name for name in BESIDE if isinstance(values.get(name), dict)), BESIDE[0])
     other = values[name] if isinstance(values.get(name), dict) else {}
     rows = ""
-    for key in EXPLANATION:
-        found = [_number(each.get(key)) for each in (values, other)]
+    for figure in MAPS:
+        found = [_number(each.get(figure.key)) for each in (values, other)]
         if found[0] is not None:
-            cells = "".join(f'<td class="abn-number">{"" if v is None else f"{v:.3f}"}</td>' for v in found)
-            rows += f'<tr><th scope="row">{both(f"figure_{key}")}</th>{cells}</tr>'
+            cells = "".join(f'<td class="abn-number">{"" if v is None else figure.shown(v)}</td>' for v in found)
+            rows += f'<tr><th scope="row">{both(f"figure_{figure.key}")}</th>{cells}</tr>'
     if not rows:
         return ""
     own = "rollout" if values.get("method") == "rollout" else "attention"

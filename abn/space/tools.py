@@ -18,12 +18,12 @@ import numpy as np
 from gradio.context import LocalContext
 from mcp import types
 
+from ..data_urls import png
 from ..editing import change
 from ..explanation import Explanation
 from ..overlay import overlay
 from .answers import QUICK_METHODS, Answers
 from .api import record_of, rows
-from .data_urls import png
 from .events import IN_TURN, TOGETHER
 from .models import Models
 from .picture_input import PictureInput

@@ -315,6 +315,10 @@ WORDS: dict[str, dict[str, str]] = {
     "figure_top5": {"en": "Top-5 accuracy", "ja": "Top-5 正解率"},
     "figure_accuracy": {"en": "Mean accuracy over tasks", "ja": "全タスクの平均正解率"},
     "figure_attention_top1": {"en": "Attention branch alone, top-1", "ja": "注意ブランチ単独の Top-1"},
+    "figure_attention_accuracy": {
+        "en": "Attention branch alone, mean accuracy over tasks",
+        "ja": "注意ブランチ単独の全タスクの平均正解率",
+    },
     "figure_loss": {"en": "Loss of both branches", "ja": "両ブランチの損失"},
     "figure_ece": {"en": "Expected calibration error", "ja": "期待較正誤差 (ECE)"},
     "figure_pointing": {"en": "Pointing game", "ja": "ポインティングゲーム"},

@@ -11,8 +11,8 @@ import gradio as gr
 import numpy as np
 
 from ....comparison import Compared, Curves
+from ....data_urls import png_url
 from ....overlay import jet
-from ...data_urls import png_url
 from ...files import beside
 from ...words import LANGUAGES, WORDS, both
 from ..overlay.widget import set_alpha

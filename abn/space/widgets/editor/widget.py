@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import gradio as gr
 import numpy as np
 
+from ....data_urls import png_url
 from ....overlay import jet
-from ...data_urls import png_url
 from ...files import beside
 from ...words import both
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import gradio as gr
 from PIL import Image, ImageOps
 
-from ...data_urls import jpeg_url
+from ....data_urls import jpeg_url
 from ...files import beside
 from ...gallery import Example
 from ...words import both

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ....data_urls import png_url
 from ....explanation import Explanation
-from ...data_urls import png_url
 from ...files import beside
 from ...words import both
 

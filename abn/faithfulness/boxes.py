@@ -7,9 +7,9 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
-from . import imagenette
-from .faithfulness import Box
-from .names import shown
+from .. import imagenette
+from ..names import shown
+from .measures import Box
 
 CORNERS = ("x0", "y0", "x1", "y1")
 ROUNDING = 1e-6  # by which a corner may lie outside the picture

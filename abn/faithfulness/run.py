@@ -19,10 +19,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from . import imagenette
+from .. import imagenette
+from ..explanation import Explainer
+from ..folders import class_folders
+from ..methods import Method, Parts, method_named
+from ..names import print_anything, shown
+from ..tuning import tuned
+from ..vit import VitExplainer
 from .boxes import read_boxes
-from .explanation import Explainer
-from .faithfulness import (
+from .figures import BENCHMARK, MAPS
+from .measures import (
     Box,
     deletion,
     ends_of,
@@ -34,11 +40,6 @@ from .faithfulness import (
     shuffled,
     similarity,
 )
-from .folders import class_folders
-from .methods import Method, Parts, method_named
-from .names import print_anything, shown
-from .tuning import tuned
-from .vit import VitExplainer
 
 QUICK = ("attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "centre", "uniform")
 OF_TRANSFORMERS = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
@@ -266,25 +267,13 @@ def randomisation(explainer, samples, methods, results, seed) -> None:
         results[name]["similarity_to_shuffled"] = torch.cat(parts).mean().item()
 
 
-COLUMNS = (
-    ("insertion", "insertion", ".3f"),
-    ("deletion", "deletion", ".3f"),
-    ("difference", "ins - del", ".3f"),
-    ("pointing", "pointing", ".3f"),
-    ("energy", "energy", ".3f"),
-    ("strokes", "on strokes", ".3f"),
-    ("strokes_area", "strokes' area", ".3f"),
-    ("similarity_to_shuffled", "shuffled", ".2f"),
-    ("milliseconds", "ms", ".1f"),
-)
-
-
 def table(results: dict[str, dict]) -> str:
     """The results as a Markdown table, a row a method."""
-    columns = [column for column in COLUMNS if any(column[0] in row for row in results.values())]
-    lines = ["| method | " + " | ".join(title for _, title, _ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    figures = [figure for figure in (*MAPS, *BENCHMARK) if any(figure.key in row for row in results.values())]
+    heads = " | ".join(figure.column for figure in figures)
+    lines = [f"| method | {heads} |", "|---" * (len(figures) + 1) + "|"]
     for row in results.values():
-        cells = ["–" if row.get(key) is None else format(row[key], form) for key, _, form in columns]
+        cells = ["–" if row.get(f.key) is None else f.shown(row[f.key]) for f in figures]
         lines.append(f"| {row['label']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

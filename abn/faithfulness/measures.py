@@ -8,8 +8,6 @@ pointing game        Zhang et al. 2016 (arXiv:1608.00507): whether the map's max
 energy in the box    Wang et al. 2020 (Score-CAM, arXiv:1910.01279): the share of the map inside the boxes, here of the
                      map minus its minimum; a uniform map scores the boxes' area.
 randomisation        Adebayo et al. 2018 (arXiv:1810.03292): a map that explains a network must change with its weights.
-
-`python -m abn.faithfulness` measures them; see `abn.faithfulness_run`.
 """
 
 import copy
@@ -20,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .model.modeling_abn import AbnForImageClassification
-from .model.modeling_multitask import scores
-from .tuning import quick_arithmetic
+from ..model.modeling_abn import AbnForImageClassification
+from ..model.modeling_multitask import scores
+from ..tuning import quick_arithmetic
 
 STEPS = 21  # points of a curve, both ends included
 BLUR = 31  # pixels, side of the mean filter that insertion starts from
@@ -185,9 +183,3 @@ def similarity(one: Tensor, other: Tensor) -> Tensor:
     correlation = F.cosine_similarity(*ranks, dim=1)
     constant = [maps.flatten(1).amax(1) == maps.flatten(1).amin(1) for maps in (one, other)]
     return torch.where(constant[0] | constant[1], torch.zeros_like(correlation), correlation)
-
-
-if __name__ == "__main__":
-    from .faithfulness_run import main
-
-    main()

@@ -1,0 +1,41 @@
+"""How far a heatmap can be believed. `python -m abn.faithfulness` measures it; see `run`."""
+
+from .measures import (
+    BLUR,
+    FORWARD,
+    STEPS,
+    Box,
+    baseline_of,
+    blurred,
+    curve,
+    deletion,
+    ends_of,
+    energy_in_boxes,
+    energy_inside,
+    insertion,
+    on_pixels,
+    pointing_game,
+    probability,
+    shuffled,
+    similarity,
+)
+
+__all__ = [
+    "BLUR",
+    "FORWARD",
+    "STEPS",
+    "Box",
+    "baseline_of",
+    "blurred",
+    "curve",
+    "deletion",
+    "ends_of",
+    "energy_in_boxes",
+    "energy_inside",
+    "insertion",
+    "on_pixels",
+    "pointing_game",
+    "probability",
+    "shuffled",
+    "similarity",
+]
