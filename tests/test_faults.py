@@ -54,6 +54,13 @@ def too_large(folder):
     return folder / "large.png"
 
 
+def of_a_folder(folder, name, config):
+    """Ask for a model of a folder under the models' root."""
+    (folder / name).mkdir()
+    (folder / name / "config.json").write_bytes(config)
+    Models(Serving("compact"), folder).of(name)
+
+
 @pytest.mark.parametrize(
     ("provoke", "japanese"),
     [
@@ -91,13 +98,21 @@ def too_large(folder):
             lambda folder: Models(Serving("compact")).of("nonsense"),
             "nonsense は使えません: 一覧にも Hub の ID(owner/name)にも当てはまりません",
         ),
+        (
+            lambda folder: Models(Serving("compact")).held("some.one/else"),
+            "some.one/else は使えません: メモリにありません。先に「モデル」で選んでください",
+        ),
+        (
+            lambda folder: of_a_folder(folder, "half.", b'{"model_type": "resnet"}'),
+            "half. は使えません: half. は種類 'resnet' のモデルです。model_type は 'abn' でなければなりません",
+        ),
     ],
 )
 def test_faults_in_japanese(provoke, japanese, tmp_path):
     with pytest.raises(ValueError) as raised:  # noqa: PT011
         provoke(tmp_path)
-    assert told(str(raised.value), "ja") == japanese
-    assert told(str(raised.value), "en") == str(raised.value).rstrip(".")
+    assert told(raised.value, "ja") == japanese
+    assert told(raised.value, "en") == str(raised.value).rstrip(".")
 
 
 @pytest.mark.parametrize("mode", ["missing", "error", "hang", "stall", "cut"])

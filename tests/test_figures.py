@@ -4,7 +4,7 @@ import pytest
 
 from abn.faithfulness.figures import ANSWERS, BENCHMARK, MAPS, measured, told
 from abn.faithfulness.run import table
-from abn.space.words import LANGUAGES, WORDS
+from abn.space.locale import CATALOGUES
 
 FOUND = {"top1": 92.514, "loss": 0.65, "top5": None, "insertion": 0.75}
 
@@ -36,7 +36,7 @@ def test_the_benchmarks_table_has_a_column_for_what_was_measured():
 
 @pytest.mark.parametrize("figure", [*ANSWERS, *MAPS], ids=lambda figure: figure.key)
 def test_the_page_has_words_for_every_figure_of_metrics(figure):
-    assert set(WORDS[f"figure_{figure.key}"]) == set(LANGUAGES)
+    assert all(f"figure_{figure.key}" in words for words in CATALOGUES.values())
 
 
 def test_no_two_figures_share_a_key_or_a_column():

@@ -1,6 +1,7 @@
-"""What the page says: every word in both languages, with the same fields, and the visitor's language chosen."""
+"""What the page says: every word in every language, with the same fields, and the visitor's language chosen."""
 
 import ast
+import json
 import re
 import string
 from types import SimpleNamespace
@@ -9,11 +10,14 @@ import pytest
 from helpers import ROOT
 
 from abn.methods import METHODS
-from abn.space.words import I18N, LANGUAGES, WORDS, both, label, language_of, say
+from abn.space.faults import Fault
+from abn.space.locale import CATALOGUES, DEFAULT, FOLDER, I18N, LANGUAGES, both, label, language_of, say
+
+ENGLISH = CATALOGUES[DEFAULT]
 
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 PREFIXES = ("method", "sign", "view", "colours", "gallery")  # of choices, see `worded`
-ASKING = ("both", "say", "label", "with_names")  # functions whose first argument is a key
+ASKING = ("both", "say", "label", "with_names", "Fault")  # functions whose first argument is a key
 
 
 def fields(words: str) -> set[str]:
@@ -28,12 +32,32 @@ def nodes(kind):
                 yield node
 
 
-@pytest.mark.parametrize("key", WORDS)
-def test_every_word_is_there_in_both_languages(key):
-    assert set(WORDS[key]) == set(LANGUAGES)
-    english, japanese = WORDS[key]["en"], WORDS[key]["ja"]
-    assert fields(english) == fields(japanese)
-    assert english
+@pytest.mark.parametrize("key", ENGLISH)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_word_is_there_in_every_language(key, language):
+    words = CATALOGUES[language][key]
+    assert words
+    assert fields(words) == fields(ENGLISH[key])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_has_the_same_keys_in_the_same_order_and_none_twice(language):
+    pairs = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"), object_pairs_hook=list)
+    assert [key for key, _ in pairs] == list(ENGLISH)
+
+
+def test_the_browser_can_show_every_language():
+    rules = (FOLDER / "style.css").read_text()
+    assert "en" in LANGUAGES
+    assert "ja" in LANGUAGES
+    for language in LANGUAGES:
+        if language != DEFAULT:
+            assert f":root:not(:lang({language})) .abn-{language}, :root:lang({language}) .abn-{DEFAULT} {{" in rules
+
+
+@pytest.mark.parametrize("key", ENGLISH)
+def test_japanese_is_japanese_and_english_is_not(key):
+    english, japanese = ENGLISH[key], CATALOGUES["ja"][key]
     assert not JAPANESE.search(english)
     assert JAPANESE.search(japanese) or not re.search("[a-z]+ [a-z]+", english)  # a name may stay as it is
 
@@ -43,24 +67,23 @@ def test_every_key_that_is_asked_for_is_there_with_its_fields():
     for call in nodes(ast.Call):
         name = getattr(call.func, "id", None)
         if name in ASKING and call.args and isinstance(key := call.args[0], ast.Constant):
-            assert key.value in WORDS
-            if name in ("both", "say") and all(keyword.arg for keyword in call.keywords):
-                assert {keyword.arg for keyword in call.keywords} == fields(WORDS[key.value]["en"]), key.value
+            assert key.value in ENGLISH
+            if name in ("both", "say", "Fault") and all(keyword.arg for keyword in call.keywords):
+                assert {keyword.arg for keyword in call.keywords} == fields(ENGLISH[key.value]), key.value
             asked += 1
     assert asked > 50
 
 
 def test_every_word_is_used():
     """By its key, or by the beginning that a name follows."""
-    keys = {id(key) for held in nodes(ast.Dict) for key in held.keys}  # those of the words themselves
-    named = {node.value for node in nodes(ast.Constant) if id(node) not in keys}
+    named = {node.value for node in nodes(ast.Constant)}
     begun = {parts.values[0].value for parts in nodes(ast.JoinedStr) if isinstance(parts.values[0], ast.Constant)}
     begun |= {f"{name}_" for name in named if isinstance(name, str)} & {f"{name}_" for name in PREFIXES}
-    assert [key for key in WORDS if key not in named and not key.startswith(tuple(begun))] == []
+    assert [key for key in ENGLISH if key not in named and not key.startswith(tuple(begun))] == []
 
 
 def test_every_method_has_a_name():
-    assert {f"method_{name}" for name in METHODS} <= set(WORDS)
+    assert {f"method_{name}" for name in METHODS} <= set(ENGLISH)
 
 
 def asking(languages: str):
@@ -86,3 +109,9 @@ def test_what_a_visitor_wrote_is_escaped():
     assert "<script>" not in words
     assert len(re.findall("&lt;script&gt;", words)) == 2
     assert 'lang="ja"' in words
+
+
+def test_an_errors_words_are_those_of_its_key():
+    fault = Fault("fault_model", name="a.b.", reason=Fault("fault_weights", limit="1"))
+    assert str(fault) == "a.b. cannot be used: its weights are larger than 1 GB"
+    assert isinstance(fault, ValueError)

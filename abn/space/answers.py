@@ -13,7 +13,7 @@ from ..editing import Edited, Editing
 from ..explanation import Explainer, Explanation
 from ..methods import listed, method_named
 from ..model.image_processing_abn import VIEWS
-from .faults import or_say_why
+from .faults import Fault, or_say_why
 from .long_work import MAP, is_long, long_work
 from .models import Models
 from .serving import explain
@@ -67,8 +67,7 @@ class Answers:
             made = {step[1]: comparison(step[1]) for step in steps if step not in long}
             for done in long_work(served, comparison, picture, long, {}):
                 if done.result is None:
-                    needed = f"{done.step[1]} would take the CPU about {done.seconds:.0f} s"
-                    raise ValueError(f"{needed}, and there is no GPU to borrow; ask for other methods, or later")
+                    raise Fault("fault_cpu_time", method=done.step[1], seconds=f"{done.seconds:.0f}")
                 made[done.step[1]] = done.result
         found = tuple(made[method.name] for method in asked)
         return Several(comparison, found, tuple(known[one.method].label for one in found))
@@ -95,7 +94,7 @@ class Answers:
             "description": status.description,
             "state": status.state,
             "wanted": status.wanted,
-            "reason": status.reason,
+            "reason": str(status.reason),
             "classes": self.models.of("").explainer.labels,
         }
 

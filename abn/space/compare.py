@@ -9,10 +9,10 @@ from ..comparison import Comparison
 from ..methods import METHODS, Method, listed
 from .events import QUIET
 from .faults import or_say_why
+from .locale import CATALOGUES, DEFAULT, both, label, language_of, say, with_names, worded
 from .long_work import CURVES, MAP, Done, Step, is_long, long_work
 from .models import Models
 from .widgets.compare.widget import SET_ALPHA, CompareView, Shown
-from .words import WORDS, both, label, language_of, say, with_names, worded
 
 QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
 QUICK += ["rollout", "last-layer", "gradient-rollout"]
@@ -122,7 +122,7 @@ def shown(comparison: Comparison, methods: list[str], found: dict, measured: dic
 def said(step: Step, key: str, request: gr.Request | None) -> str:
     """A step in words of `compare_{map or curves}_{key}`."""
     what, name = step
-    return say(f"compare_{what}_{key}", request, name=WORDS[f"method_{name}"][language_of(request)])
+    return say(f"compare_{what}_{key}", request, name=say(f"method_{name}", request))
 
 
 def noted(done: Done, comparison: Comparison, request: gr.Request | None) -> list[str]:
@@ -139,7 +139,7 @@ def noted(done: Done, comparison: Comparison, request: gr.Request | None) -> lis
 
 def method_choices(language: str, known: dict[str, Method] = METHODS) -> list[tuple[str, str]]:
     """Those with words of their own: not every head of a transformer."""
-    names = [method.name for method in listed(known) if f"method_{method.name}" in WORDS]
+    names = [method.name for method in listed(known) if f"method_{method.name}" in CATALOGUES[DEFAULT]]
     return worded("method", names, language)
 
 

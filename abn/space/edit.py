@@ -12,9 +12,9 @@ from ..multitask import MultiTaskExplainer
 from ..vit import VitExplainer
 from .events import IN_TURN, QUIET
 from .faults import or_say_why
+from .locale import both, say
 from .models import Models
 from .widgets.editor.widget import Editable, MapEditor
-from .words import both, say
 
 SHOWN = 5  # classes
 HELD = 3600  # seconds a visitor's features are kept

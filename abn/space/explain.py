@@ -13,6 +13,7 @@ from ..vit import VitExplainer, attention_name
 from .events import IN_TURN, QUIET, TOGETHER
 from .faults import or_say_why
 from .gallery import Example, Gallery
+from .locale import both, label, language_of, say, with_names, worded
 from .models import Models
 from .panels.digit_pad.panel import DigitPad
 from .panels.tasks.panel import SIGNS, Tasks, TasksView
@@ -22,7 +23,6 @@ from .shares import Shares
 from .widgets.examples.widget import ExamplesView
 from .widgets.overlay.widget import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
 from .widgets.share.widget import ShareLink, read
-from .words import WORDS, both, label, language_of, with_names, worded
 
 VIEWS = ("whole", "model")
 ALL = "one of each"
@@ -265,7 +265,7 @@ def attention_choices(served: Served, language: str):
 
 
 def layer_choices(language: str, count: int) -> list[tuple[str, str]]:
-    numbers = [(WORDS["vit_layer_number"][language].format(number=n), str(n)) for n in range(1, count + 1)]
+    numbers = [(say("vit_layer_number", language, number=n), str(n)) for n in range(1, count + 1)]
     return [*worded("method", ROLLOUTS, language), *numbers]
 
 

@@ -1,7 +1,8 @@
 """What went wrong, in the visitor's language.
 
-The library's errors are English sentences; what a visitor can meet of them stands here in Japanese, too, found by its
-words. A sentence that is not here is shown as it is.
+The page's own errors have a key and values, and their words in the catalogues (`Fault`). The library's are English
+sentences; what a visitor can meet of them stands here in Japanese, too, found by its words. A sentence that is not here
+is shown as it is.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import gradio as gr
 
 from ..model.pictures import PictureError
 from .lending import Left
-from .words import language_of, say
+from .locale import DEFAULT, language_of, say
 
 JAPANESE = tuple(
     (re.compile(english), japanese)
@@ -48,23 +49,8 @@ JAPANESE = tuple(
             r"this network's attention map has no upper bound; only one between 0 and 1 can be edited",
             "注意マップに上限のないネットワークは編集できません",
         ),
-        # Comparisons
-        (
-            r"(\S+) would take the CPU about (\d+) s, and there is no GPU to borrow; ask for other methods, or later",
-            "{0} は CPU では約 {1} 秒かかり、借りられる GPU がありません。他の方法にするか、後でお試しください",
-        ),
         # Models
-        (r"(\S+) cannot be used: (.+)", "{0} は使えません: {1}"),
-        (
-            r"it is neither in the list nor a Hub id \(owner/name\)",
-            "一覧にも Hub の ID(owner/name)にも当てはまりません",
-        ),
         (r"its weights have ([\d.]+) GB; at most (\S+) GB are allowed", "重みが {0} GB あります。上限は {1} GB です"),
-        (r"its weights are larger than (\S+) GB", "重みが上限の {0} GB を超えています"),
-        (
-            r"it is not in memory; choose it under Model first",
-            "メモリにありません。先に「モデル」で選んでください",
-        ),
         (r"one of its files is larger than the (\S+) GB that are allowed", "上限の {0} GB を超えるファイルがあります"),
         (r"its config.json is not JSON", "config.json が JSON ではありません"),
         (
@@ -85,7 +71,6 @@ JAPANESE = tuple(
         (r"the download stood still for (\S+) s at (\S+)", "ダウンロードが {1} のまま {0} 秒止まりました"),
         (r"the download failed \(.*\)", "ダウンロードに失敗しました"),
         (r"it is not in the local cache and the Hub is not asked", "手元になく、Hub への接続は無効です"),
-        (r"the GPU's memory does not hold it", "GPU のメモリに収まりません"),
         (r"(\S+) is not a whole safetensors file.*", "{0} は完全な safetensors ファイルではありません"),
         (r"label2id contradicts id2label: .*", "config.json の label2id と id2label が矛盾しています"),
         (r"(\S+) is not a whole PyTorch file.*", "{0} は完全な PyTorch ファイルではありません"),
@@ -106,13 +91,31 @@ JAPANESE = tuple(
 )
 
 
-def told(words: str, language: str) -> str:
-    """An error's words, which are English, in "en" or "ja"."""
-    words = words.strip().rstrip(".")
+class Fault(ValueError):
+    """An error by its key in the catalogues, and the values of its fields, which may be errors themselves. As a string
+    it is the English sentence."""
+
+    def __init__(self, key: str, /, **values):
+        super().__init__(key, values)
+        self.key, self.values = key, values
+
+    def __str__(self) -> str:
+        return say(self.key, DEFAULT, **self.values)
+
+
+def told(error: Exception | str, language: str) -> str:
+    """An error, or its English words, in a language: without a full stop."""
+    return _told(error, language).strip().rstrip(".")
+
+
+def _told(error: Exception | str, language: str) -> str:
+    if isinstance(error, Fault):
+        return say(error.key, language, **{name: _told(value, language) for name, value in error.values.items()})
+    words = str(error)
     if language == "ja":
         for english, japanese in JAPANESE:
-            if found := english.fullmatch(words):
-                return japanese.format(*(told(part, language) for part in found.groups()))
+            if found := english.fullmatch(words.strip().rstrip(".")):
+                return japanese.format(*(_told(part, language) for part in found.groups()))
     return words
 
 
@@ -128,7 +131,7 @@ def or_say_why(request: gr.Request | None = None):
     except (ValueError, TypeError) as error:
         hint = say("allowed", request) if isinstance(error, PictureError) else ""
         stop = "。" if language_of(request) == "ja" else ". " if hint else ""
-        words = f"{told(str(error), language_of(request))}{stop}{hint}"
+        words = f"{told(error, language_of(request))}{stop}{hint}"
         raise gr.Error(words, title=say("cannot_explain", request), print_exception=False) from None
     except Left:  # nobody reads it
         raise gr.Error(say("left", request), print_exception=False) from None

@@ -23,7 +23,7 @@ from ..model.pictures import load_rgb
 from ..names import shown
 from ..scratch import scratch
 from .drawings import DRAWINGS, painted
-from .words import both
+from .locale import both
 
 PER_CLASS = 30
 FIRST = 10  # of a class, under Explain

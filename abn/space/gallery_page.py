@@ -14,10 +14,10 @@ from ..explanation import BATCH, Explanation
 from .events import QUIET
 from .faults import or_say_why
 from .gallery import Example, Gallery
+from .locale import both, label, language_of, say, with_names, worded
 from .models import Models
 from .serving import Served
 from .widgets.examples.widget import REPORT_CLICK
-from .words import both, label, language_of, say, with_names, worded
 
 ORDERS = ("as_is", "wrong", "most", "least")
 SHOWN = 60  # pictures at most

@@ -17,10 +17,10 @@ from ..data_urls import png_url
 from ..model.pictures import load_rgb
 from .faults import told
 from .files import beside
+from .locale import both, label, language_of, say
 from .models import Models
 from .serving import named
 from .widgets.overlay.widget import set_alpha
-from .words import WORDS, both, label, language_of
 
 VIEW_ID = "abn-live"
 LONGEST = 2_000_000  # characters of a frame's data URL
@@ -70,12 +70,12 @@ class Frames:
             picture = read_frame(asked.get("frame"))
             served = self.models.held(str(asked.get("model") or ""))
         except ValueError as error:
-            return {"error": told(str(error), language)}
+            return {"error": told(error, language)}
         if not self._room.acquire(blocking=False):
-            return {"error": WORDS["live_busy"][language]}
+            return {"error": say("live_busy", language)}
         try:
             if not self._turn.acquire(timeout=PATIENCE):
-                return {"error": WORDS["live_busy"][language]}
+                return {"error": say("live_busy", language)}
             try:
                 began = time.perf_counter()
                 explanation = served.lasting(picture, view="whole")

@@ -9,9 +9,9 @@ import gradio as gr
 from ..faithfulness.figures import ANSWERS, MAPS
 from .events import QUIET
 from .faults import or_say_why, told
+from .locale import both, label, language_of, say
 from .models import Models
 from .serving import Served, in_both, named
-from .words import both, label, language_of, say
 
 BESIDE = ("grad-cam", "gradient-rollout")  # the method measured beside the network's own map
 MATRIX_AT_MOST = 20  # classes
@@ -74,7 +74,7 @@ class ModelPage:
             yield _line(say("model_bringing", request, name=name, share=f"{share[0]:.0%}")), gr.skip(), gr.skip()
         if error := outcome.get("error"):
             old = named(choice or self.models.serving.current.name, language)
-            words = say("model_refused", request, reason=told(str(error), language), name=old)
+            words = say("model_refused", request, reason=told(error, language), name=old)
             yield _line(words, "abn-refused"), gr.skip(), gr.skip()
             return
         served = outcome["served"]

@@ -19,6 +19,7 @@ from ..explanation import Explainer
 from ..folders import is_litter
 from ..names import is_utf8
 from ..scratch import scratch
+from .faults import Fault
 from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
 
 FILES = (".safetensors", *SUFFIXES)
@@ -75,7 +76,7 @@ class Models:
         """
         if found := self._in_memory(choice.strip()):
             return found
-        raise ValueError(f"{choice} cannot be used: it is not in memory; choose it under Model first")
+        raise Fault("fault_model", name=choice, reason=Fault("fault_not_in_memory"))
 
     def listed(self) -> list[str]:
         """The names that can be chosen without typing one."""
@@ -112,17 +113,17 @@ class Models:
                 source = self.root / choice
                 weights = source if source.is_file() else source / "model.safetensors"
                 if weights.is_file() and weights.stat().st_size > LIMIT:
-                    raise ValueError(f"its weights are larger than {LIMIT / 1e9:g} GB")
+                    raise Fault("fault_weights", limit=f"{LIMIT / 1e9:g}")
             elif HUB_ID.match(choice):
                 kept = None if hub.is_cached(choice) else self._folder(choice)
                 source = hub.fetch(choice, cache_dir=kept, limit=LIMIT, token=False, report=report)
             else:
-                raise ValueError("it is neither in the list nor a Hub id (owner/name)")
+                raise Fault("fault_no_model")
             device = "cpu" if ZERO_GPU else None
             return Served(choice, Explainer.from_pretrained(source, device=device), metrics=metrics_of(source))
         except Exception as error:  # whatever is wrong with it, the model in use goes on
             shutil.rmtree(self._folder(choice), ignore_errors=True)
-            raise ValueError(f"{choice} cannot be used: {reason_of(error, source, choice)}") from None
+            raise Fault("fault_model", name=choice, reason=reason_of(error, source, choice)) from None
 
     def _folder(self, choice: str) -> Path:
         """Where a model that a visitor chose is fetched to."""

@@ -17,13 +17,13 @@ from .files import beside
 from .gallery import Gallery
 from .gallery_page import GalleryPage
 from .live import LivePage
+from .locale import I18N, LANGUAGES, both, label
 from .model_page import ModelPage
 from .models import Models
 from .picture_input import PictureInput
 from .serving import Served, Status, named
 from .shares import Shares
 from .tools import Tools, serve
-from .words import I18N, LANGUAGES, both, label
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
@@ -43,7 +43,7 @@ STYLES = (
     "widgets/share/style.css",
     "panels/tasks/style.css",
     "panels/digit_pad/style.css",
-    "language.css",
+    "locale/style.css",
     "page.css",
 )
 
@@ -187,7 +187,7 @@ def launch_settings(shares: Shares) -> dict:
     return {
         "theme": theme,
         "css_paths": [Path(__file__).parent / name for name in STYLES],
-        "head": f"<script>{beside(__file__, 'language.js').strip()}</script>",
+        "head": f"<script>{beside(__file__, 'locale/script.js').strip()}</script>",
         "i18n": I18N,
         "allowed_paths": [str(shares.folder)],
         "max_file_size": "20mb",

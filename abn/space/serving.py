@@ -15,8 +15,9 @@ from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
 from ..vit import VitExplainer
 from .batching import Batcher
+from .faults import Fault
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
-from .words import LANGUAGES, WORDS
+from .locale import LANGUAGES, say
 from .zero_gpu import PICTURE
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
@@ -64,7 +65,7 @@ class Status:
     state: str
     wanted: str
     share: float = 0.0
-    reason: str = ""
+    reason: str | Fault = ""
 
 
 class Serving:
@@ -94,7 +95,7 @@ class Serving:
         self.current = self.bundled
         self.state = "ready" if wanted == BUNDLED else "loading"
         self.share = 0.0
-        self.reason = ""
+        self.reason: str | Fault = ""
 
     def start(self) -> None:
         """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start."""
@@ -140,20 +141,22 @@ class Serving:
     def _refuse(self, error: Exception, source: Path) -> None:
         self.reason = reason_of(error, source, self.shown_name)
         self.state = "refused"
-        print(f"{self.wanted} is not in use: {self.reason.rstrip('.')}. The bundled network stays.", flush=True)
+        print(f"{self.wanted} is not in use: {str(self.reason).rstrip('.')}. The bundled network stays.", flush=True)
 
 
 def described(served: Served, language: str, explainer: Explainer | None = None) -> str:
     """Architecture, size and device in words. explainer: which of the model's two answered; `explainer` if None."""
     explainer = explainer or served.explainer
-    config, words = explainer.model.config, WORDS
+    config = explainer.model.config
     millions = f"{explainer.model.num_parameters() / 1e6:.1f}"
     device = {"cuda": "GPU", "cpu": "CPU"}.get(explainer.device.type, explainer.device.type)
     if isinstance(explainer, VitExplainer):
         shape = {"layers": config.num_hidden_layers, "width": config.hidden_size}
-        return words["described_vit"][language].format(**shape, parameters=millions, device=device)
-    width = "" if config.width == 64 else words["described_width"][language].format(width=config.width)
-    return words["described"][language].format(
+        return say("described_vit", language, **shape, parameters=millions, device=device)
+    width = "" if config.width == 64 else say("described_width", language, width=config.width)
+    return say(
+        "described",
+        language,
         arch=config.arch.replace("resnet", "ResNet-"),
         width=width,
         parameters=millions,
@@ -169,7 +172,7 @@ def in_both(served: Served, explainer: Explainer | None = None) -> tuple[dict[st
 
 def named(name: str, language: str) -> str:
     """A model's name as the page says it."""
-    return WORDS["bundled_name"][language] if name == BUNDLED_NAME else name
+    return say("bundled_name", language) if name == BUNDLED_NAME else name
 
 
 @dataclass(frozen=True)
@@ -212,11 +215,13 @@ def _explained(explainer: Explainer, picture: Picture, view: str) -> Explanation
     return explainer(picture, view=view)
 
 
-def reason_of(error: Exception, source: Path, shown_name: str) -> str:
+def reason_of(error: Exception, source: Path, shown_name: str) -> str | Fault:
     """Why a model cannot be had, in one line without paths of this machine."""
+    if isinstance(error, Fault):
+        return error
     if isinstance(error, torch.cuda.OutOfMemoryError):
-        reason = "the GPU's memory does not hold it"
-    elif isinstance(error, (ValueError, OSError)):
+        return Fault("fault_gpu_memory")
+    if isinstance(error, (ValueError, OSError)):
         reason = str(error).strip().split("\n")[0].replace(str(source), shown_name)
         reason = reason.replace(f"{source.parent}/", "")
     else:

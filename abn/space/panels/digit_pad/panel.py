@@ -3,7 +3,7 @@
 import gradio as gr
 
 from ...files import beside
-from ...words import both
+from ...locale import both
 
 PAD_ID = "abn-pad"
 

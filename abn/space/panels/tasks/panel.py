@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ...locale import both
 from ...widgets.examples.widget import REPORT_CLICK
-from ...words import both
 
 SIGNS = {"positive": "attention", "negative": "attention-negative", "both": "attention-both"}
 

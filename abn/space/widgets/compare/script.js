@@ -7,8 +7,8 @@ function fill() {
   two.querySelectorAll('select').forEach((select, side) => {
     const names = [...select.options].map((option) => option.value);
     if (select.dataset.filled !== '1') {
-      const language = document.documentElement.lang.startsWith('ja') ? 'ja' : 'en';
-      for (const option of select.options) option.textContent = option.dataset[language];
+      const language = document.documentElement.lang.split('-')[0];
+      for (const option of select.options) option.textContent = option.dataset[language] ?? option.dataset.en;
       if (names.includes(chosen[side])) select.value = chosen[side];
       select.dataset.filled = '1';
     }

@@ -14,7 +14,7 @@ from ....comparison import Compared, Curves
 from ....data_urls import png_url
 from ....overlay import jet
 from ...files import beside
-from ...words import LANGUAGES, WORDS, both
+from ...locale import LANGUAGES, both, say
 from ..overlay.widget import set_alpha
 
 VIEW_ID = "abn-compare"
@@ -96,7 +96,7 @@ def pair(methods: list[str], width: int, height: int) -> str:
 
 
 def option(method: str, selected: bool) -> str:
-    """A method in a menu; its name in both languages, of which the script shows one."""
-    names = {language: html.escape(WORDS[f"method_{method}"][language]) for language in LANGUAGES}
+    """A method in a menu; its name in every language, of which the script shows one."""
+    names = {language: html.escape(say(f"method_{method}", language)) for language in LANGUAGES}
     said = " ".join(f'data-{language}="{name}"' for language, name in names.items())
     return f'<option value="{method}" {said}{" selected" if selected else ""}>{names["en"]}</option>'

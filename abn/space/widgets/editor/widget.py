@@ -13,7 +13,7 @@ import numpy as np
 from ....data_urls import png_url
 from ....overlay import jet
 from ...files import beside
-from ...words import both
+from ...locale import both
 
 EDITOR_ID = "abn-editor"
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from ....data_urls import jpeg_url
 from ...files import beside
 from ...gallery import Example
-from ...words import both
+from ...locale import both
 
 THUMBNAIL = (160, 120)
 

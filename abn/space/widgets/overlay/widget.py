@@ -11,7 +11,7 @@ import gradio as gr
 from ....data_urls import png_url
 from ....explanation import Explanation
 from ...files import beside
-from ...words import both
+from ...locale import both
 
 VIEW_ID = "abn-overlay"
 

@@ -16,9 +16,9 @@ from ...events import QUIET
 from ...faults import or_say_why
 from ...files import beside
 from ...gallery import Gallery
+from ...locale import LANGUAGES, both, label, language_of, say
 from ...models import Models
 from ...shares import DAYS, Shares
-from ...words import LANGUAGES, WORDS, both, label, language_of, say
 
 # The server knows its path, the browser the host by which it is reached.
 SHOW_LINK = beside(__file__, "show_link.js").strip()
@@ -60,8 +60,8 @@ def read(query: Mapping[str, str], views: tuple[str, ...]) -> Linked:
 
 def life(shares: Shares) -> dict[str, str]:
     """How long a kept picture lives, in each language."""
-    words = WORDS["share_restart" if shares.until_restart else "share_days"]
-    return {language: words[language].format(days=DAYS) for language in LANGUAGES}
+    key = "share_restart" if shares.until_restart else "share_days"
+    return {language: say(key, language, days=DAYS) for language in LANGUAGES}
 
 
 class ShareLink:
