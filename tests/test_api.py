@@ -97,9 +97,8 @@ def test_only_the_documented_endpoints_are_named(client):
     assert all(p["parameter_has_default"] for p in parameters[1:])
 
 
-def test_edit_is_what_the_library_says(client, tmp_path, bundled):
-    picture = tmp_path / "picture.png"
-    DRAWINGS["chain saw"]().save(picture)
+def test_edit_is_what_the_library_says(client, bundled):
+    picture = DRAWINGS["chain saw"]
     editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), picture)
     before, after, own = client.predict(handle_file(picture), api_name="/edit")
     confidences = [[entry["confidence"] for entry in each["confidences"]] for each in (before, after)]

@@ -182,7 +182,7 @@ def test_saving_gives_what_is_shown(page, url, tmp_path):
 
 
 def test_other_colours_and_stretched_contrast(page):
-    explanation = Explainer.from_pretrained("compact")(DRAWINGS["chain saw"](), view="whole")
+    explanation = Explainer.from_pretrained("compact")(DRAWINGS["chain saw"], view="whole")
     jet_layer = page.locator("#abn-overlay .abn-jet")
     for choose, expected in (
         (lambda: choose_colours(page, "Viridis"), explanation.colours(colourmap="viridis")),
@@ -241,7 +241,7 @@ def test_methods_are_compared_on_the_same_picture(page, bundled):
     open_comparison(page)
     names = page.locator("#abn-compare figcaption > strong").all_inner_texts()
     assert names == ["Attention map", "Attention branch's CAM", "Grad-CAM", "Grad-CAM++", "Centre blob (baseline)"]
-    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"]())
+    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"])
     found = comparison("grad-cam")
     words = page.inner_text("#abn-compare figure:has([data-method=grad-cam])")
     assert "for chain saw" in words
@@ -337,7 +337,7 @@ def test_the_map_is_edited_with_the_keyboard_alone(page):
 
 
 def test_the_bars_are_what_the_library_says(page, bundled):
-    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"]())
+    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"])
     open_editor(page)
     page.locator("#abn-editor button[data-do=invert]").click()
     page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
@@ -356,9 +356,7 @@ def open_gallery(page):
 def test_the_gallery_filters_the_wrong_ones_and_opens_one(page, bundled):
     open_gallery(page)
     assert page.locator("#abn-gallery button").count() == 10
-    found = dict(
-        zip(DRAWINGS, Explainer.from_pretrained(bundled)([d() for d in DRAWINGS.values()], view="whole"), strict=True)
-    )
+    found = dict(zip(DRAWINGS, Explainer.from_pretrained(bundled)([*DRAWINGS.values()], view="whole"), strict=True))
     wrong = [name for name, explanation in found.items() if explanation.label != name]
     assert f"of all 10 pictures {10 - len(wrong)} are right" in page.inner_text("#abn-gallery-status")
     page.locator("#abn-gallery-order label", has_text="wrong ones").click()
@@ -450,7 +448,7 @@ def test_a_visitor_changes_the_model_for_himself_alone(page, browser, url, model
     page.wait_for_selector("#abn-known >> text=This model knows 10 things")
     page.get_by_role("tab", name="Explain").click()
     page.wait_for_selector("#abn-verdict >> text=tiny-three")
-    expected = Explainer.from_pretrained(models_root / "tiny-three")(DRAWINGS["chain saw"](), view="whole")
+    expected = Explainer.from_pretrained(models_root / "tiny-three")(DRAWINGS["chain saw"], view="whole")
     assert expected.label in page.inner_text("#abn-verdict .abn-answer")
     page.get_by_role("tab", name="Edit").click()
     page.wait_for_selector(f"#abn-edit-result >> text={expected.label}")
@@ -482,7 +480,7 @@ def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(page,
     page.wait_for_selector("#abn-tasks button")
     assert "answers 3 questions with yes or no" in page.inner_text("#abn-known")
     explainer = Explainer.from_pretrained(models_root / "three-tasks", device="cpu")
-    picture = DRAWINGS["chain saw"]()
+    picture = DRAWINGS["chain saw"]
     answers = explainer(picture, view="whole").probabilities
     shown = page.locator("#abn-tasks button").all_inner_texts()
     assert shown == [f"{task}\n{answers[task]:.0%}" for task in ("round", "red", "large")]
@@ -510,7 +508,7 @@ def test_a_vision_transformer_shows_its_layers_and_heads(page, models_root):
     page.get_by_role("tab", name="Explain").click()
     page.wait_for_selector("#abn-vit-layer")
     explainer = Explainer.from_pretrained(models_root / "transformer", device="cpu")
-    picture = DRAWINGS["chain saw"]()
+    picture = DRAWINGS["chain saw"]
     colours = page.locator(f"{LAYERS} .abn-jet")
 
     def shown_is(method, before):

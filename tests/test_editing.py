@@ -66,7 +66,7 @@ def test_erasing_the_object_makes_its_class_fall(bundled):
     """Without attention the class loses a little, without the object's features a lot."""
     from abn.space.drawings import DRAWINGS
 
-    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"]())
+    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"])
     label, before, after = change(editing.explanation, editing(np.zeros_like(editing.explanation.attention_map)))
     assert label == "chain saw"
     assert after < before

@@ -11,13 +11,8 @@ from abn.space.serving import Served
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("drawn")
-    made = []
-    for label, draw in DRAWINGS.items():
-        draw().save(folder / f"{label}.png")
-        made.append(Example(str(folder / f"{label}.png"), label, drawn=True))
-    return made
+def examples():
+    return [Example(str(drawing), label, drawn=True) for label, drawing in DRAWINGS.items()]
 
 
 def make(truth, answer, confidence):

@@ -22,7 +22,7 @@ from .. import imagenette
 from ..model.pictures import load_rgb
 from ..names import shown
 from ..scratch import scratch
-from .drawings import DRAWINGS, painted
+from .drawings import DRAWINGS
 from .locale import both
 
 PER_CLASS = 30
@@ -163,10 +163,10 @@ class Gallery:
 
     def _drawn(self) -> list[Example]:
         examples = []
-        for label in DRAWINGS:
+        for label, drawing in DRAWINGS.items():
             file = self.folder / f"{label.replace(' ', '-')}{DRAWN}.png"
             if not file.is_file():  # a visitor may be reading it
-                shutil.copyfile(painted(label), file)
+                shutil.copyfile(drawing, file)
             examples.append(Example(str(file), label, drawn=True))
         return examples
 
