@@ -2,20 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from .calibration import Calibration, energy_score
 from .checkpoints import load_calibration, load_checkpoint
 from .classes import indices_by_name, shown_names
-from .methods import METHODS, Method, Parts, forward_parts, method_named
+from .families import UNEDITABLE, Abilities, Family, family_of
+from .methods import Method, Parts, method_named
 from .model.image_processing_abn import LONGEST_VIEW, AbnImageProcessor
-from .model.modeling_abn import AbnForImageClassification
 from .model.pictures import Reduced, fitted, load_rgb
 from .names import nfc
 from .overlay import coloured, overlay
@@ -73,6 +74,12 @@ class Explanation:
         return coloured(self.heatmap, colourmap, stretch)
 
 
+def grey(picture: Upright) -> Upright:
+    if isinstance(picture, Reduced):
+        return replace(picture, pixels=grey(picture.pixels))
+    return picture.convert("L").convert("RGB")
+
+
 def _whole_number(value) -> int | None:
     """A whole number of Python, NumPy or PyTorch, or an array or tensor of one without dimensions; True is none."""
     if isinstance(value, Tensor) and value.ndim == 0:
@@ -83,12 +90,17 @@ def _whole_number(value) -> int | None:
 
 
 class Explainer:
-    """Explains pictures with one model. Safe to call from several threads.
+    """Explains pictures with one model of any of `abn.families`. Safe to call from several threads.
 
-    methods: those it knows, by name. labels: what its classes are called in all that it gives; see
-    `classes.shown_names`. indices: every name that `target` may be -> the classes it stands for.
+    family: its kind. abilities: what it allows beyond an answer and a map. methods: those it knows, by name. labels:
+    what its classes are called in all that it gives; see `classes.shown_names`. indices: every name that `target` may
+    be -> the classes it stands for.
 
     A model in half precision (float16, bfloat16) computes in it; what comes out is float32.
+
+    Of a multi-task network `label` is the task most surely answered with yes, `probabilities` are every task's of yes
+    (they do not sum to one), `target` names the task whose signed map is `attention_map`. A Vision Transformer sees the
+    whole picture in both views (with a `VitImageProcessor`); it has no attention branch, and its map is the rollout's.
 
     Example:
         >>> explainer = Explainer.from_pretrained("compact")
@@ -97,24 +109,30 @@ class Explainer:
         ('golf ball', (480, 480, 3))
     """
 
-    methods: dict[str, Method] = METHODS
+    family: Family
+    abilities: Abilities
+    methods: dict[str, Method]
 
     def __init__(
         self,
-        model: AbnForImageClassification,
+        model: PreTrainedModel,
         processor: AbnImageProcessor,
         *,
         calibration: Calibration | None = None,
         device: str | torch.device | None = None,
     ):
+        config = model.config
+        self.family = family_of(config)
+        self.abilities, self.methods = self.family.abilities(config), self.family.methods(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError(f"device {str(self.device)!r} was asked for, but there is no CUDA device here")
         self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.family.prepare(self.model)
         self.processor = processor
         self.calibration = calibration or Calibration()
-        self.labels = shown_names(model.config.id2label)
-        self.indices = indices_by_name(model.config.id2label, model.config.label2id)
+        self.labels = shown_names(config.id2label)
+        self.indices = indices_by_name(config.id2label, config.label2id)
 
     @classmethod
     def from_pretrained(
@@ -137,9 +155,7 @@ class Explainer:
             OSError: it cannot be found or fetched.
         """
         model, processor = load_checkpoint(source, residual_attention=residual_attention, **where)
-        from .kinds import kind_of
-
-        return kind_of(model)(model, processor, calibration=load_calibration(source, **where), device=device)
+        return cls(model, processor, calibration=load_calibration(source, **where), device=device)
 
     def __call__(
         self,
@@ -179,10 +195,9 @@ class Explainer:
         """Explain one picture by its attention map, and give the (1, C, h, w) features that `perceive` takes.
 
         Raises:
-            ValueError: as `__call__`'s; or the network's map is not bounded by 1, so that it cannot be edited.
+            ValueError: as `__call__`'s; or the network has no map that can be edited, see `Abilities`.
         """
-        if self.model.model.attention_branch.map_conv is None:
-            raise ValueError("this network's attention map has no upper bound; only one between 0 and 1 can be edited")
+        self._check_editable()
         pictures = [self.read(picture, view)]
         passed = self.forward(pictures, view)
         return self._made(pictures, self.methods["attention"], view, passed)[0], passed.parts.features
@@ -198,9 +213,48 @@ class Explainer:
 
     @torch.no_grad()
     def perceive(self, features: Tensor, attention_map: Tensor) -> dict[str, float]:
-        """The perception branch alone: (1, C, h, w) features and a (1, 1, h, w) map -> class -> probability."""
-        logits = self.model.model.perception_branch(features, attention_map.to(features))
+        """The perception branch alone: (1, C, h, w) features and a (1, 1, h, w) map -> class -> probability.
+
+        Raises:
+            ValueError: as `explain_with_features`'s.
+        """
+        self._check_editable()
+        logits = self.family.perceive(self.model, features, attention_map)
         return self._probabilities(logits[0].float().cpu() / self.calibration.temperature)
+
+    def _check_editable(self) -> None:
+        if not self.abilities.editable:
+            raise ValueError(UNEDITABLE[self.abilities.uneditable])
+
+    @torch.no_grad()
+    def every_task(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        method: str = "attention",
+        view: str = "model",
+        tasks: Sequence[str | int] | None = None,
+    ) -> list[dict[str, Explanation]]:
+        """For each picture, a multi-task network's explanation for every task, or for `tasks`, from one forward pass:
+        name -> explanation.
+
+        Raises:
+            As `__call__`; and ValueError: the network answers no tasks.
+        """
+        if not self.abilities.tasks:
+            raise ValueError("this network chooses one of its classes; only a multi-task network answers task by task")
+        how, opened = method_named(method, self.methods), [self.read(picture, view) for picture in pictures]
+        indices = [self.target_index(task) for task in (range(len(self.labels)) if tasks is None else tasks)]
+        found: list[dict[str, Explanation]] = [{} for _ in opened]
+        for members in self.batches(opened, view):
+            batch = [opened[i] for i in members]
+            passed = self.forward(batch, view)
+            for index in indices:
+                targets = torch.full_like(passed.targets, index)
+                made = self._made(batch, how, view, Passed(passed.pixels, passed.parts, targets))
+                for place, explanation in zip(members, made, strict=True):
+                    found[place][self.labels[index]] = explanation
+        return found
 
     def target_index(self, target: "str | int | np.integer | Tensor | None") -> int | None:
         """A class's name or index as its index; None stays None.
@@ -258,7 +312,7 @@ class Explainer:
         maps = method.compute(self.model, passed.pixels, parts, targets)[:, None].cpu()
         logits, own = parts.logits.float().cpu(), parts.attention_logits
         own = None if own is None else own.float().cpu() / self.calibration.attention_temperature
-        attention_maps = self._attention_maps(passed).float().cpu()
+        attention_maps = self.family.shown_maps(parts, targets).float().cpu()
         energies = energy_score(logits).tolist()
         sizes = [(picture.height, picture.width) for picture in pictures]
         views = [self.seen(picture, view) for picture in pictures]
@@ -284,15 +338,13 @@ class Explainer:
 
     def pixel_values(self, pictures: list[Upright], view: str) -> Tensor:
         """(B, C, H, W), normalised: what the network is given for upright RGB pictures of equal input shape."""
-        return self.processor(pictures, view=view, return_tensors="pt")["pixel_values"]
+        if self.abilities.channels == 1:
+            pictures = [grey(picture) for picture in pictures]
+        return self.processor(pictures, view=view, return_tensors="pt")["pixel_values"][:, : self.abilities.channels]
 
     def parts(self, pixels: Tensor) -> Parts:
         """The network's forward pass, as the methods need it."""
-        return forward_parts(self.model, pixels)
-
-    def _attention_maps(self, passed: Passed) -> Tensor:
-        """(B, h, w): each picture's map, as the model gave it."""
-        return passed.parts.attention_map[:, 0]
+        return self.family.forward(self.model, pixels)
 
     def seen(self, picture: Upright, view: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB: the part of an upright RGB picture that the view shows, at most 1024 pixels a side."""
@@ -305,6 +357,5 @@ class Explainer:
         return np.array(seen if size == sides else seen.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
 
     def _probabilities(self, logits: Tensor) -> dict[str, float]:
-        values = torch.softmax(logits, 0)
-        order = values.argsort(descending=True, stable=True)
+        values, order = self.family.answers(logits)
         return {self.labels[i]: values[i].item() for i in order.tolist()}

@@ -15,7 +15,9 @@ from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url, t
 from huggingface_hub.errors import EntryNotFoundError
 from tqdm import tqdm
 
-KINDS = ("abn", "vit")
+from .families import FAMILIES
+
+KINDS = {family.model_type for family in FAMILIES}
 REQUIRED = ("config.json", "model.safetensors")
 OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
 DEADLINE = 10.0  # seconds to the first answer

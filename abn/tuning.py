@@ -37,7 +37,7 @@ def folded(model: AbnForImageClassification) -> AbnForImageClassification:
         branch.stage = _fused(branch.stage)
     head = network.attention_branch
     head.conv, head.norm2 = fuse_conv_bn_eval(head.conv, head.norm2), nn.Identity()
-    if isinstance(getattr(head, "map_norm", None), nn.BatchNorm2d):
+    if isinstance(head.map_norm, nn.BatchNorm2d):
         head.map_conv, head.map_norm = fuse_conv_bn_eval(head.map_conv, head.map_norm), nn.Identity()
     return model
 
@@ -64,10 +64,11 @@ def tuned(explainer: Explainer, half: bool | None = None) -> Explainer:
         half: bfloat16 in the features and the last stages; None: where the device has it.
 
     Raises:
-        ValueError: the network has one map a task.
+        ValueError: the network has one map a task, or is a Vision Transformer.
     """
-    if explainer.model.config.multitask is not None:
-        raise ValueError("a network with a map for every task cannot be tuned")
+    if not explainer.abilities.tunable:
+        kind = "a network with a map for every task" if explainer.abilities.tasks else "a Vision Transformer"
+        raise ValueError(f"{kind} cannot be tuned")
     model = folded(explainer.model)
     if has_bfloat16(explainer.device) if half is None else half:
         network = model.model

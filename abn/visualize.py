@@ -27,11 +27,10 @@ from tqdm import tqdm
 
 from . import imagenette
 from .explanation import BATCH, Explainer, Explanation, Upright
+from .families import check_arch
 from .folders import HIDDEN, LeftOut, class_folders, pictures_in
-from .kinds import check_network
 from .lettering import for_plot, style
 from .methods import method_named
-from .multitask import MultiTaskExplainer
 from .names import cell, file_name, print_anything, same, shown
 
 
@@ -93,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     print_anything()
     try:
         explainer = Explainer.from_pretrained(args.checkpoint, device=device(args.gpu_id, args.cpu))
-        check_network(args.arch, explainer.model.config, args.checkpoint)
+        check_arch(args.arch, explainer.family.shape(explainer.model.config).arch, args.checkpoint)
         args.target = target_of(explainer, args.target, args.method)
         written = own_pictures(explainer, args) if args.pictures else one_a_class(explainer, args)
     except (ValueError, OSError) as error:
@@ -156,7 +155,7 @@ def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
     chosen = nth_of_each(samples, classes, args.index)
     how = {"view": args.view or "model", "method": args.method}
     show = not args.no_display
-    if isinstance(explainer, MultiTaskExplainer):
+    if explainer.abilities.tasks:
         rows = explainer.every_task(chosen, tasks=None if args.target is None else [args.target], **how)
         figure, summary = task_rows(rows, args.attention_alpha, show), ""
     else:
@@ -315,7 +314,7 @@ def _opened(explainer: Explainer, path: Path, view: str) -> Upright | ValueError
 def _explained(explainer: Explainer, pictures: list, args: argparse.Namespace) -> list[dict[str | None, Explanation]]:
     """Each picture's explanation by task, for --target or all; of a network of classes: the one, under None."""
     how = {"view": args.view or "whole", "method": args.method}
-    if isinstance(explainer, MultiTaskExplainer):
+    if explainer.abilities.tasks:
         return explainer.every_task(pictures, tasks=None if args.target is None else [args.target], **how)
     return [{None: explanation} for explanation in explainer(pictures, target=args.target, **how)]
 

@@ -7,11 +7,10 @@ import pytest
 import torch
 from helpers import made_up_picture, tiny_model, vision_transformer
 
-from abn import AbnConfig, AbnImageProcessor
+from abn import AbnConfig, AbnImageProcessor, Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
 from abn.image_processing_vit import VitImageProcessor
-from abn.kinds import kind_of
 from abn.model.modeling_multitask import AbnForMultiTaskClassification
 
 CLOSE = {torch.float16: 0.03, torch.bfloat16: 0.1}
@@ -30,7 +29,7 @@ def explainer_of(name, dtype=torch.float32):
     side = {"height": 32, "width": 32} if name == "vit" else {"height": 64, "width": 64}
     processor = (VitImageProcessor if name == "vit" else AbnImageProcessor)(size=side, crop_size=side)
     model = MODELS[name]().to(dtype)
-    return kind_of(model)(model, processor, device="cpu")
+    return Explainer(model, processor, device="cpu")
 
 
 def methods_of(name):

@@ -52,3 +52,34 @@ def test_imports_run_one_way():
         if part(name) not in ALLOWED[part(module)]
     ]
     assert crossed == []
+
+
+def test_no_circle():
+    """Depth first; a module on its own way back is part of a circle."""
+    done, way = set(), []
+
+    def visit(module: str) -> None:
+        assert module not in way, " -> ".join([*way[way.index(module) :], module])
+        if module in done:
+            return
+        way.append(module)
+        for name in sorted(imported(module)):
+            visit(name)
+        done.add(way.pop())
+
+    for module in sorted(FILES):
+        visit(module)
+
+
+ORDER = ("abn.model", "abn.methods", "abn.families", "abn.checkpoints", "abn.explanation", "abn.tuning")
+ORDER += ("abn.faithfulness", "abn.comparison")
+
+
+def test_the_librarys_layers_import_those_below():
+    """From a network's files up: none imports one that stands after it."""
+    for place, layer in enumerate(ORDER):
+        later = tuple(f"{name}." for name in ORDER[place + 1 :])
+        for module in FILES:
+            if (module + ".").startswith(layer + "."):
+                above = [name for name in imported(module) if (name + ".").startswith(later)]
+                assert above == [], module

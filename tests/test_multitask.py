@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
+from abn.families import MULTITASK
 from abn.model.modeling_multitask import scores, weighted_focal_loss
-from abn.multitask import MultiTaskExplainer
 
 TASKS = {0: "round", 1: "red", 2: "large"}
 
@@ -30,7 +30,7 @@ def network(version="v1", **changes):
 @pytest.fixture(scope="module")
 def explainer():
     processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
-    return MultiTaskExplainer(network(), processor, device="cpu")
+    return Explainer(network(), processor, device="cpu")
 
 
 @pytest.mark.parametrize("version", ["v0.1", "v1", "v1.0", "v2"])
@@ -95,7 +95,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     model = network("v2")
     model.save_pretrained(tmp_path)
     explainer = Explainer.from_pretrained(tmp_path, device="cpu")
-    assert isinstance(explainer, MultiTaskExplainer)
+    assert explainer.family is MULTITASK
     assert explainer.labels == list(TASKS.values())
     pixels = torch.randn(1, 3, 64, 64)
     with torch.no_grad():

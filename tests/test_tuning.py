@@ -8,7 +8,6 @@ from torch import nn
 
 from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, Explainer
 from abn.benchmark import agreement
-from abn.multitask import MultiTaskExplainer
 from abn.tuning import folded, has_bfloat16, tuned
 
 
@@ -58,4 +57,4 @@ def test_one_map_a_task_cannot_be_tuned():
 
     model = AbnForMultiTaskClassification(AbnConfig(arch="resnet18", width=8, multitask="v1", num_labels=3))
     with pytest.raises(ValueError, match="cannot be tuned"):
-        tuned(MultiTaskExplainer(model, AbnImageProcessor(), device="cpu"))
+        tuned(Explainer(model, AbnImageProcessor(), device="cpu"))

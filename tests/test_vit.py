@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from abn import Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
+from abn.families import VIT
+from abn.families.vit import class_token, gradient_rollout, rollout
 from abn.image_processing_vit import VitImageProcessor
 from abn.space.serving import Served, described
-from abn.vit import VitExplainer, class_token, gradient_rollout, rollout
 
 
 def processor(side=32):
@@ -23,7 +24,7 @@ def processor(side=32):
 
 @pytest.fixture(scope="module")
 def explainer():
-    return VitExplainer(vision_transformer(), processor(), device="cpu")
+    return Explainer(vision_transformer(), processor(), device="cpu")
 
 
 def test_rollout_by_hand():
@@ -117,7 +118,7 @@ def test_a_constant_map_stays_flat(explainer):
 
 
 def test_digits_of_one_channel():
-    explainer = VitExplainer(vision_transformer(channels=1, side=28, patch=7), processor(28), device="cpu")
+    explainer = Explainer(vision_transformer(channels=1, side=28, patch=7), processor(28), device="cpu")
     explanation = explainer(made_up_picture(28, 28).convert("L"))
     assert explanation.attention_map.shape == (4, 4)
     colour = explainer(made_up_picture(28, 28).convert("L").convert("RGB"))
@@ -141,7 +142,7 @@ def test_a_checkpoint_opens_and_says_what_it_is(tmp_path):
         '{"image_processor_type": "ViTImageProcessor", "size": 32, "image_mean": [0.4, 0.4, 0.4]}'
     )
     explainer = Explainer.from_pretrained(tmp_path, device="cpu")
-    assert isinstance(explainer, VitExplainer)
+    assert explainer.family is VIT
     assert explainer.labels == [f"class {i}" for i in range(5)]
     assert list(explainer.processor.image_mean) == [0.4] * 3
     assert list(explainer.processor.image_std) == [0.5] * 3

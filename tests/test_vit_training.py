@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from abn import Explainer
-from abn.vit import VitExplainer
+from abn.families import VIT
 from train.recipes import RECIPES
 from train.run import main
 from train.sources import mnist_source
@@ -92,7 +92,7 @@ def test_a_run_from_start_to_end(digits, tmp_path):
     with Image.open(out / "attentions.png") as grid:
         assert grid.size == (round(2.4 * 10 * 80), round(2.85 * 2 * 80))
     explainer = Explainer.from_pretrained(out, device="cpu")
-    assert isinstance(explainer, VitExplainer)
+    assert explainer.family is VIT
     assert explainer.model.config.num_channels == 1
     picture = Image.fromarray(digit(4, np.random.default_rng(9)))
     assert explainer(picture).attention_map.shape == (4, 4)

@@ -210,7 +210,6 @@ from helpers import made_up_picture
 from abn import Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
-from abn.vit import VitExplainer
 import abn.space.lending
 from transformers import ViTConfig, ViTForImageClassification
 
@@ -224,7 +223,7 @@ shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "i
 vit = ViTForImageClassification(ViTConfig(image_size=64, patch_size=16, num_labels=10, **shape)).eval()
 def work():
     picture = made_up_picture(64, 64)
-    for explainer in (on_cpu, VitExplainer(vit, on_cpu.processor, device="cpu")):
+    for explainer in (on_cpu, Explainer(vit, on_cpu.processor, device="cpu")):
         explainer([picture] * 3, view="whole")
         comparison = Comparison(explainer, picture)
         for method in list(explainer.methods)[:12]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from abn import Explainer, families
 from abn.explanation import BATCH
-from abn.kinds import kind_of
 from abn.model.pictures import load_rgb
-from abn.multitask import MultiTaskExplainer
 from abn.visualize import save_png, task_file
 from train import measure
 from train.sources import Source
@@ -36,10 +35,10 @@ def save(loaded: measure.Loaded, source: Source, folder: Path, sign: str, worker
         OSError: a picture cannot be read, or the folder cannot be written.
     """
     model, processor = loaded
-    if model.config.model_type not in measure.BESIDE:
+    if families.find(model.config) is None:
         raise ValueError("a network trained with --plain has no attention to save")
-    explainer = kind_of(model)(model, processor, device=measure.device())
-    tasks = isinstance(explainer, MultiTaskExplainer)
+    explainer = Explainer(model, processor, device=measure.device())
+    tasks = explainer.abilities.tasks
     if sign != "pos" and not tasks:
         raise ValueError(f"--attention-type {sign}: only a multi-task network's maps have a sign")
     paths = [path for path, _ in source.val]

@@ -31,7 +31,7 @@ from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
 from train.metrics import of_prediction
 from train.naming import check_same_order
-from train.plain import PlainConfig, PlainForImageClassification, is_plain
+from train.plain import PlainConfig, PlainForImageClassification, is_plain, network_shape
 from train.publish import push
 from train.recipes import Recipe
 from train.report import circumstances, commit, save_weights, write_json, write_lines
@@ -77,7 +77,7 @@ def fit(
         if args.padding:
             model.config.padding = args.padding
             set_padding(model, args.padding)
-    check_compile(args.compile, getattr(model.config, "padding", None))
+    check_compile(args.compile, network_shape(model.config).padding)
     teacher = initial_model(args.teacher, source, "--teacher") if args.teacher else None
     if recipe.distil and teacher is None:
         raise ValueError("--distil needs a --teacher to learn from")

@@ -6,24 +6,22 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from abn import AbnImageProcessor, Calibration
+from abn import AbnImageProcessor, Calibration, Explainer, families
 from abn.calibration import CALIBRATION_NAME
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness.boxes import read_boxes
 from abn.faithfulness.figures import MAPS, measured, told
 from abn.faithfulness.run import measure as explanation_figures
 from abn.faithfulness.run import spread
-from abn.kinds import kind_of
 from abn.names import shown
 from abn.visualize import grid
 from train.data import PictureDataset, Reading, preprocessed
 from train.metrics import details, scores, task_details, task_scores
 from train.naming import class_order
-from train.plain import PlainForImageClassification, is_plain
+from train.plain import PlainForImageClassification, is_plain, network_shape
 from train.report import predict
 from train.sources import Source
 
-BESIDE = {"abn": "grad-cam", "vit": "gradient-rollout"}  # the method measured beside the network's own map
 SHOWN = 20  # classes of the grid of attention maps
 
 Loaded = tuple[PreTrainedModel, AbnImageProcessor]
@@ -101,7 +99,7 @@ def figures(
         **details(logits, data.labels, source.classes, calibration.temperature),
         **about,
     }
-    if explain and model.config.model_type in BESIDE:
+    if explain and families.find(model.config) is not None:
         found["explanation"] = explanation(loaded, data.samples, source.root, explain, boxes)
     return found
 
@@ -110,28 +108,30 @@ def attention_grid(loaded: Loaded, samples: Sequence[tuple[str, int]], classes: 
     """The first of the (path, label) samples of each of the first classes beside its attention, as a PNG; of a network
     without a map, none."""
     model, processor = loaded
-    if model.config.model_type not in BESIDE or getattr(model.config, "multitask", None):
+    family = families.find(model.config)
+    if family is None or family.abilities(model.config).tasks:
         return
     first: dict[int, str] = {}
     for path, label in samples:
         first.setdefault(label, path)
     shown = sorted(first)[:SHOWN]
-    explainer = kind_of(model)(model, processor, device=device())
+    explainer = Explainer(model, processor, device=device())
     explanations = explainer([first[label] for label in shown])
     grid(explanations, [classes[label] for label in shown], 1.0).savefig(file, dpi=80)
 
 
 def _network(config) -> str:
-    if config.model_type == "vit":
-        return f"Vision Transformer of {config.num_hidden_layers} layers, width {config.hidden_size}"
-    return f"{config.arch} of width {config.width}"
+    shape = network_shape(config)
+    if shape.layers:
+        return f"Vision Transformer of {shape.layers} layers, width {shape.width}"
+    return f"{shape.arch} of width {shape.width}"
 
 
 def explanation(loaded: Loaded, samples: list, root: Path, pictures: int, boxes: str | None) -> dict:
-    """The attention map's figures (a transformer's: its rollout's), and those of the method in BESIDE."""
+    """The attention map's figures (a transformer's: its rollout's), and those of the family's method beside it."""
     model, processor = loaded
-    explainer = kind_of(model)(model, processor, device=device())
-    own, other = explainer.methods["attention"], explainer.methods[BESIDE[model.config.model_type]]
+    explainer = Explainer(model, processor, device=device())
+    own, other = explainer.methods["attention"], explainer.methods[explainer.family.beside]
     samples = spread(samples, pictures)
     results = explanation_figures(
         explainer,

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 from transformers.utils import ModelOutput
 
+from abn import families
+from abn.families import Abilities, Shape
+from abn.families.abn import shape
 from abn.model.backbones import build, set_padding
 from abn.model.configuration_abn import AbnConfig
 from abn.model.image_processing_abn import AbnImageProcessor
@@ -53,3 +57,15 @@ def is_plain(folder: str | Path) -> bool:
     """Whether an output folder holds a network trained with --plain."""
     file = Path(folder) / "config.json"
     return file.is_file() and json.loads(file.read_text()).get("model_type") == PlainConfig.model_type
+
+
+def network_shape(config: PreTrainedConfig) -> Shape:
+    """A network's of any family, or one trained with --plain: its config is an ABN's."""
+    family = families.find(config)
+    return shape(config) if family is None else family.shape(config)
+
+
+def abilities_of(config: PreTrainedConfig) -> Abilities:
+    """Likewise; a plain network has none."""
+    family = families.find(config)
+    return Abilities() if family is None else family.abilities(config)

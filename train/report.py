@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from abn.files import save_network, whole
 from abn.model.image_processing_abn import AbnImageProcessor
 from train.data import PictureDataset
+from train.plain import abilities_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,7 +35,7 @@ def predict(
     logits, attention_logits = [], []
     for start in tqdm(range(0, len(data), batch), "evaluating", mininterval=1):
         pixels = data.pixel_values(slice(start, start + batch), processor, device)
-        pixels = pixels[:, : getattr(model.config, "num_channels", 3)]
+        pixels = pixels[:, : abilities_of(model.config).channels]
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
         logits.append(outputs.logits.cpu())
         if "attention_logits" in outputs:

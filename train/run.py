@@ -326,11 +326,12 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     from accelerate import PartialState
 
     from abn.faithfulness.boxes import read_boxes
-    from abn.kinds import check_network
+    from abn.families import check_arch
     from abn.names import is_utf8, shown
     from train import fit, measure
     from train.checks import check_compile, check_recipe, check_unused, resume_from
     from train.folds import cross_validate
+    from train.plain import abilities_of, network_shape
     from train.publish import check_name
     from train.recipes import described
     from train.sources import cifar_source, folder_source, imagenette_source, mnist_source
@@ -345,7 +346,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
     # Faults of the arguments are named before anything is downloaded.
     if args.evaluate:
         loaded = measure.load(args.checkpoint, args.residual_attention)
-        check_network(args.arch, loaded[0].config, args.checkpoint)
+        check_arch(args.arch, network_shape(loaded[0].config).arch, args.checkpoint)
     elif not args.average:
         fit.configuration(recipe, ("one", "other"))
         check_recipe(recipe, args.initial)
@@ -358,7 +359,7 @@ def run(args: argparse.Namespace, recipe, command: str) -> None:
         read_boxes(args.boxes)
     if args.push_to_hub:
         check_name(args.push_to_hub)
-    tasks = loaded[0].config.multitask if args.evaluate and loaded[0].config.model_type == "abn" else recipe.multitask
+    tasks = abilities_of(loaded[0].config).tasks if args.evaluate else recipe.multitask
     with state.local_main_process_first():
         if tasks and args.data:
             source = table_source(args.data)

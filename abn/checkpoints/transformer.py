@@ -6,15 +6,9 @@ from pathlib import Path
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
+from ..families.vit import VIT
 from ..image_processing_vit import VitImageProcessor
 from ..model.configuration_abn import checked_id2label
-
-MOST = {
-    "image_size": 1024,
-    "hidden_size": 2048,
-    "num_hidden_layers": 48,
-    "num_labels": 100_000,
-}  # a file may claim much
 
 
 def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, VitImageProcessor]:
@@ -28,7 +22,7 @@ def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, Vi
     if found.get("id2label") is not None:
         checked_id2label(found["id2label"])
     labels = found.get("num_labels") or len(found.get("id2label") or ()) or 2
-    for name, most in MOST.items():
+    for name, most in VIT.limits.items():
         value = labels if name == "num_labels" else found.get(name, 1)
         if not isinstance(value, int) or not 0 < value <= most:
             raise ValueError(f"{name} must be a whole number, {most:,} at most; got {value!r}")

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..families import answers_tasks
 from ..model.modeling_abn import AbnForImageClassification
 from ..model.modeling_multitask import scores
 from ..tuning import quick_arithmetic
@@ -83,13 +84,8 @@ def probability(model: AbnForImageClassification, pixel_values: Tensor, targets:
             for chunk in pixel_values.split(FORWARD)
         ]
     found = torch.cat(logits)
-    shares = found.softmax(1) if _one_answer(model) else scores(found)
+    shares = scores(found) if answers_tasks(model) else found.softmax(1)
     return shares.gather(1, targets[:, None])[:, 0]
-
-
-def _one_answer(model) -> bool:
-    """Whether it chooses among classes, and does not answer task by task."""
-    return getattr(getattr(model, "config", None), "multitask", None) is None
 
 
 def insertion(

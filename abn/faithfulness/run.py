@@ -25,7 +25,6 @@ from ..folders import class_folders
 from ..methods import Method, Parts, method_named
 from ..names import print_anything, shown
 from ..tuning import tuned
-from ..vit import VitExplainer
 from .boxes import read_boxes
 from .figures import BENCHMARK, MAPS
 from .measures import (
@@ -41,8 +40,6 @@ from .measures import (
     similarity,
 )
 
-QUICK = ("attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "centre", "uniform")
-OF_TRANSFORMERS = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 BATCH = 32
 SHUFFLES = 8
 
@@ -91,7 +88,7 @@ def main(argv: list[str] | None = None) -> dict:
 def run(args: argparse.Namespace) -> dict:
     """Raises: ValueError, OSError: the checkpoint, the pictures, the boxes or a method cannot be had; says why."""
     explainer = Explainer.from_pretrained(args.checkpoint)
-    methods = [method_named(name, explainer.methods) for name in args.methods or quick(explainer)]
+    methods = [method_named(name, explainer.methods) for name in args.methods or explainer.family.benchmarked]
     if args.data:
         data = class_folders(args.data)
         folder, place, every = Path(args.data), args.data, data.samples
@@ -111,11 +108,6 @@ def run(args: argparse.Namespace) -> dict:
     draw(results, out / "faithfulness.png")
     print(table(results))
     return report
-
-
-def quick(explainer: Explainer) -> tuple[str, ...]:
-    """Names of the methods that need few forward passes."""
-    return OF_TRANSFORMERS if isinstance(explainer, VitExplainer) else QUICK
 
 
 def measure(
@@ -139,7 +131,7 @@ def measure(
     _curves(explainer, samples, methods, results)
     if boxes:
         _boxes(explainer, boxes, folder, methods, results, tolerance)
-    if getattr(explainer.model.config, "num_channels", 3) == 1:
+    if explainer.abilities.channels == 1:
         _strokes(explainer, samples, methods, results)
     return results
 
@@ -176,8 +168,7 @@ def heatmaps_of(
 
 def _quick(explainer: Explainer):
     """The network that the curves ask, 40 times a map: folded and in bfloat16 where that is possible."""
-    tunable = type(explainer) is Explainer and explainer.model.config.multitask is None
-    return tuned(explainer).model if tunable else explainer.model
+    return tuned(explainer).model if explainer.abilities.tunable else explainer.model
 
 
 def _curves(explainer, samples, methods, results) -> None:
@@ -258,7 +249,7 @@ def randomisation(explainer, samples, methods, results, seed) -> None:
     values = defaultdict(list)
     for draw in tqdm(range(SHUFFLES), "shuffled weights", mininterval=1):
         weights = shuffled(explainer.model, seed * SHUFFLES + draw)
-        other = type(explainer)(weights, explainer.processor, device=explainer.device)
+        other = Explainer(weights, explainer.processor, device=explainer.device)
         for (pixels, _), found in zip(batches, own, strict=True):
             seen = other.parts(pixels)
             for method, (maps, targets) in zip(methods, found, strict=True):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from .pictures import PictureError, as_bytes
+from .picture_errors import NumberError, PictureError
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with opacity
 LAYOUTS = ("channels_first", "channels_last")
@@ -83,6 +83,28 @@ def as_tensor(array: np.ndarray, rgb: bool, shares: bool) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)
 
 
+def as_bytes(array: np.ndarray) -> np.ndarray:
+    """Any kind of number as uint8: uint16 scaled, floats in [0, 1] times 255, other whole numbers as they are.
+
+    Raises:
+        PictureError: floats that are not finite or lie outside [0, 1]; whole numbers outside 0 to 255.
+        NumberError: no numbers: bool, which could mean 0 and 1 or 0 and 255, and others.
+    """
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return np.rint(array / 257).astype(np.uint8)
+    if np.issubdtype(array.dtype, np.floating):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise PictureError("a float array must hold finite values in [0, 1]")
+        return np.rint(array.astype(np.promote_types(array.dtype, np.float32)) * 255).astype(np.uint8)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise NumberError(f"a picture's numbers must be uint8, uint16, other whole numbers or float; got {array.dtype}")
+    if array.min() < 0 or array.max() > 255:
+        raise PictureError(f"whole numbers must lie between 0 and 255; got {array.min()} to {array.max()}")
+    return array.astype(np.uint8)
+
+
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
     try:
         tensor = tensor.detach().cpu()
@@ -93,4 +115,4 @@ def _numpy(tensor: torch.Tensor) -> np.ndarray:
         raise PictureError(f"a tensor must be dense and hold its values; got {kind}, {tensor.dtype}") from None
 
 
-__all__ = ["as_tensor", "each", "from_layout", "is_array"]
+__all__ = ["as_bytes", "as_tensor", "each", "from_layout", "is_array"]

@@ -20,8 +20,9 @@ from transformers.image_transforms import group_images_by_shape, reorder_images
 from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 
-from .arrays import as_tensor, each, from_layout, is_array
-from .pictures import PictureError, Reduced, as_bytes, load_rgb, resized
+from .arrays import as_bytes, as_tensor, each, from_layout, is_array
+from .picture_errors import PictureError
+from .pictures import Reduced, load_rgb, resized
 
 VIEWS = ("model", "whole")
 MULTIPLE = 32  # the network halves a picture five times

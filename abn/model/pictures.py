@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from .arrays import as_bytes, from_layout
 from .heic import can_read, is_heic
+from .picture_errors import NumberError, PictureError
 from .picture_orientation import SIDEWAYS, orientation, turned
 from .picture_repair import can_repair, repaired
 
@@ -25,14 +27,6 @@ Image.init()
 FORMATS = tuple(name for name in KNOWN if name in Image.OPEN)
 
 Enough = Callable[[tuple[int, int]], tuple[float, float]]
-
-
-class PictureError(ValueError):
-    """What was given is no picture, or none that can be used; says why."""
-
-
-class NumberError(PictureError, TypeError):
-    """An array of numbers that a picture is not made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +102,6 @@ def load_rgb(
     if isinstance(picture, Image.Image):
         return _of_pillow(picture, enough)
     if hasattr(picture, "detach"):
-        from .arrays import from_layout
-
         return to_rgb(from_array(from_layout(picture)))
     if not isinstance(picture, (str, Path)):
         raise TypeError(f"a picture must be a PIL image, a NumPy array or a path; got {type(picture).__name__}")
@@ -307,25 +299,3 @@ def from_array(array: np.ndarray) -> Image.Image:
     if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
         raise NumberError(f"an array must be uint8, uint16 or float; got {array.dtype}")
     return Image.fromarray(np.ascontiguousarray(as_bytes(array)))
-
-
-def as_bytes(array: np.ndarray) -> np.ndarray:
-    """Any kind of number as uint8: uint16 scaled, floats in [0, 1] times 255, other whole numbers as they are.
-
-    Raises:
-        PictureError: floats that are not finite or lie outside [0, 1]; whole numbers outside 0 to 255.
-        NumberError: no numbers: bool, which could mean 0 and 1 or 0 and 255, and others.
-    """
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.uint16:
-        return np.rint(array / 257).astype(np.uint8)
-    if np.issubdtype(array.dtype, np.floating):
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise PictureError("a float array must hold finite values in [0, 1]")
-        return np.rint(array.astype(np.promote_types(array.dtype, np.float32)) * 255).astype(np.uint8)
-    if not np.issubdtype(array.dtype, np.integer):
-        raise NumberError(f"a picture's numbers must be uint8, uint16, other whole numbers or float; got {array.dtype}")
-    if array.min() < 0 or array.max() > 255:
-        raise PictureError(f"whole numbers must lie between 0 and 255; got {array.min()} to {array.max()}")
-    return array.astype(np.uint8)

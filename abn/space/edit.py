@@ -8,8 +8,6 @@ from torch import Tensor
 
 from ..editing import Edited, change, under
 from ..explanation import Explanation
-from ..multitask import MultiTaskExplainer
-from ..vit import VitExplainer
 from .events import IN_TURN, QUIET
 from .faults import or_say_why
 from .locale import both, say
@@ -17,6 +15,7 @@ from .models import Models
 from .widgets.editor.widget import Editable, MapEditor
 
 SHOWN = 5  # classes
+REFUSALS = {"tasks": "edit_only_one", "layers": "edit_only_abn"}  # why a map cannot be edited -> what the page says
 HELD = 3600  # seconds a visitor's features are kept
 
 HINTS = (
@@ -66,10 +65,8 @@ class EditPage:
             served = self.models.of(choice)
             if held is not None and (held.picture, held.model) == (picture, served.name):
                 return gr.skip(), gr.skip(), gr.skip()
-            if isinstance(served.lasting, MultiTaskExplainer):
-                return None, None, f"<p>{both('edit_only_one')}</p>"
-            if isinstance(served.lasting, VitExplainer):
-                return None, None, f"<p>{both('edit_only_abn')}</p>"
+            if why := REFUSALS.get(served.lasting.abilities.uneditable):
+                return None, None, f"<p>{both(why)}</p>"
             explanation, features = served.lasting.explain_with_features(picture, "whole")
         held = Held(picture, served.name, explanation, features)
         return held, Editable(explanation.view, explanation.attention_map), unchanged(explanation)

@@ -7,9 +7,8 @@ import gradio as gr
 
 from .. import imagenette
 from ..explanation import Explanation
-from ..multitask import MultiTaskExplainer
+from ..families.vit import attention_name
 from ..overlay import COLOURMAPS
-from ..vit import VitExplainer, attention_name
 from .events import IN_TURN, QUIET, TOGETHER
 from .faults import or_say_why
 from .gallery import Example, Gallery
@@ -173,7 +172,7 @@ class ExplainPage:
             gr.update(visible=multitask(served), value="positive"),
             "",
             *attention_choices(served, language_of(request)),
-            gr.update(visible=getattr(served.explainer.model.config, "num_channels", 3) == 1),
+            gr.update(visible=served.explainer.abilities.pad),
         )
 
     def show_attention(
@@ -256,11 +255,11 @@ class ExplainPage:
 
 def attention_choices(served: Served, language: str):
     """Updates of the row of a Vision Transformer's layers and heads, of the layers and of the heads."""
-    if not isinstance(served.explainer, VitExplainer):
+    shown = served.explainer.abilities
+    if not shown.layers:
         return gr.update(visible=False), gr.skip(), gr.skip()
-    config = served.explainer.model.config
-    layers = layer_choices(language, config.num_hidden_layers)
-    heads = head_choices(language, config.num_attention_heads)
+    layers = layer_choices(language, shown.layers)
+    heads = head_choices(language, shown.heads)
     return gr.update(visible=True), gr.update(choices=layers, value="rollout"), gr.update(choices=heads, value="all")
 
 
@@ -274,7 +273,7 @@ def head_choices(language: str, count: int) -> list[tuple[str, str]]:
 
 
 def multitask(served: Served) -> bool:
-    return isinstance(served.explainer, MultiTaskExplainer)
+    return served.explainer.abilities.tasks
 
 
 def listed(explanation: Explanation, served: Served) -> Tasks | None:

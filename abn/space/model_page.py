@@ -7,13 +7,14 @@ import threading
 import gradio as gr
 
 from ..faithfulness.figures import ANSWERS, MAPS
+from ..families import FAMILIES
 from .events import QUIET
 from .faults import or_say_why, told
 from .locale import both, label, language_of, say
 from .models import Models
 from .serving import Served, in_both, named
 
-BESIDE = ("grad-cam", "gradient-rollout")  # the method measured beside the network's own map
+BESIDE = [family.beside for family in FAMILIES if family.beside]  # measured beside the network's own map
 MATRIX_AT_MOST = 20  # classes
 PROVENANCE = ("recipe", "command", "commit", "date", "hardware")
 

@@ -13,7 +13,6 @@ import torch
 from .. import hub
 from ..checkpoints import BUNDLED as BUNDLED_FOLDER
 from ..explanation import Explainer, Explanation, Picture
-from ..vit import VitExplainer
 from .batching import Batcher
 from .faults import Fault
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
@@ -147,17 +146,17 @@ class Serving:
 def described(served: Served, language: str, explainer: Explainer | None = None) -> str:
     """Architecture, size and device in words. explainer: which of the model's two answered; `explainer` if None."""
     explainer = explainer or served.explainer
-    config = explainer.model.config
+    shape = explainer.family.shape(explainer.model.config)
     millions = f"{explainer.model.num_parameters() / 1e6:.1f}"
     device = {"cuda": "GPU", "cpu": "CPU"}.get(explainer.device.type, explainer.device.type)
-    if isinstance(explainer, VitExplainer):
-        shape = {"layers": config.num_hidden_layers, "width": config.hidden_size}
-        return say("described_vit", language, **shape, parameters=millions, device=device)
-    width = "" if config.width == 64 else say("described_width", language, width=config.width)
+    if shape.layers:
+        size = {"layers": shape.layers, "width": shape.width}
+        return say("described_vit", language, **size, parameters=millions, device=device)
+    width = "" if shape.width == 64 else say("described_width", language, width=shape.width)
     return say(
         "described",
         language,
-        arch=config.arch.replace("resnet", "ResNet-"),
+        arch=shape.arch.replace("resnet", "ResNet-"),
         width=width,
         parameters=millions,
         device=device,

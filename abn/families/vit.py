@@ -6,17 +6,17 @@ shown is the class token's row, in one of these ways. Unlike an ABN's map, atten
 layer mixes what the layers below have mixed already.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import ViTForImageClassification
+from transformers import ViTConfig, ViTForImageClassification
 
-from .calibration import Calibration
-from .explanation import Explainer, Explanation, Passed, Picture, Upright
-from .methods import METHODS, Method, Parts, scaled
-from .model.image_processing_abn import AbnImageProcessor
-from .model.pictures import Reduced
+from ..methods import METHODS, Method, Parts, scaled
+from .family import Abilities, Family, Shape, first_map, one_class
+
+LIMITS = {"image_size": 1024, "hidden_size": 2048, "num_hidden_layers": 48, "num_labels": 100_000}
+QUICK = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _grid(parts: Parts) -> tuple[int, int]:
 
 
 def rolled_out(model, pixel_values, parts: VitParts, targets) -> Tensor:
-    """Attention rollout, over its maximum: as `VitExplainer` keeps it."""
+    """Attention rollout, over its maximum: as `_forward` keeps it."""
     return parts.attention_map[:, 0]
 
 
@@ -139,51 +139,38 @@ def _leave_inference_mode(model: ViTForImageClassification) -> None:
                     setattr(module, name, torch.nn.Parameter(weight.clone(), requires_grad=False))
 
 
-def grey(picture: Upright) -> Upright:
-    if isinstance(picture, Reduced):
-        return replace(picture, pixels=grey(picture.pixels))
-    return picture.convert("L").convert("RGB")
+def _prepare(model: ViTForImageClassification) -> None:
+    model.set_attn_implementation("eager")  # the others do not give their attention away
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    _leave_inference_mode(model)
 
 
-class VitExplainer(Explainer):
-    """As `Explainer`, for a Vision Transformer. With a `VitImageProcessor` it sees the whole picture in both views.
+@torch.no_grad()
+def _forward(model: ViTForImageClassification, pixel_values: Tensor) -> VitParts:
+    outputs = model(pixel_values=pixel_values, output_attentions=True)
+    patch = model.config.patch_size
+    grid = pixel_values.shape[2] // patch, pixel_values.shape[3] // patch
+    rolled = class_token(rollout(outputs.attentions), grid)
+    return VitParts(outputs.logits, None, scaled(rolled)[:, None], attentions=outputs.attentions)
 
-    There is no attention branch, so `attention_probabilities` is empty; `attention_map` is the rollout's.
-    """
 
-    def __init__(
-        self,
-        model: ViTForImageClassification,
-        processor: AbnImageProcessor,
-        *,
-        calibration: Calibration | None = None,
-        device: str | torch.device | None = None,
-    ):
-        model.set_attn_implementation("eager")  # the others do not give their attention away
-        for parameter in model.parameters():
-            parameter.requires_grad_(False)
-        super().__init__(model, processor, calibration=calibration, device=device)
-        _leave_inference_mode(self.model)
-        config = model.config
-        self.methods = vit_methods(config.num_hidden_layers, config.num_attention_heads)
+def _abilities(config: ViTConfig) -> Abilities:
+    shown = {"layers": config.num_hidden_layers, "heads": config.num_attention_heads}
+    return Abilities(uneditable="layers", channels=config.num_channels, **shown)
 
-    def explain_with_features(self, picture: Picture, view: str = "model") -> tuple[Explanation, Tensor]:
-        """Raises: ValueError: always; a transformer has no attention map that its answer is computed from."""
-        raise ValueError("a Vision Transformer has no single attention map that could be edited; an ABN has")
 
-    def pixel_values(self, pictures: list[Upright], view: str) -> Tensor:
-        """One channel for a network of one: digits."""
-        if self.model.config.num_channels == 1:
-            pictures = [grey(picture) for picture in pictures]
-        return super().pixel_values(pictures, view)[:, : self.model.config.num_channels]
-
-    @torch.no_grad()
-    def parts(self, pixels: Tensor) -> VitParts:
-        outputs = self.model(pixel_values=pixels, output_attentions=True)
-        patch = self.model.config.patch_size
-        grid = pixels.shape[2] // patch, pixels.shape[3] // patch
-        rolled = class_token(rollout(outputs.attentions), grid)
-        return VitParts(outputs.logits, None, scaled(rolled)[:, None], attentions=outputs.attentions)
-
-    def _attention_maps(self, passed: Passed) -> Tensor:
-        return passed.parts.attention_map[:, 0]
+VIT = Family(
+    model_type=ViTConfig.model_type,
+    holds=lambda config: config.model_type == ViTConfig.model_type,
+    forward=_forward,
+    methods=lambda config: vit_methods(config.num_hidden_layers, config.num_attention_heads),
+    shown_maps=first_map,
+    answers=one_class,
+    abilities=_abilities,
+    shape=lambda config: Shape(ViTConfig.model_type, config.hidden_size, config.num_hidden_layers),
+    benchmarked=QUICK,
+    beside="gradient-rollout",
+    prepare=_prepare,
+    limits=LIMITS,
+)

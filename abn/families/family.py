@@ -1,0 +1,96 @@
+"""What `Explainer`, the page and the training package ask of a kind of network."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from ..methods import Method, Parts
+
+UNEDITABLE = {
+    "unbounded": "this network's attention map has no upper bound; only one between 0 and 1 can be edited",
+    "tasks": "this network has an attention map for every task; only a single one can be edited",
+    "layers": "a Vision Transformer has no single attention map that could be edited; an ABN has",
+}
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a network allows beyond an answer and a map.
+
+    uneditable: why its map cannot be edited, a key of `UNEDITABLE`; "" where it can. tasks: it answers each of its
+    labels with yes or no, and has a map for each. layers, heads: of attention that can be shown one by one; 0 without.
+    channels: of its pictures; 1 for grey ones, such as digits. tunable: whether `tuning.tuned` makes it quicker.
+    """
+
+    uneditable: str = ""
+    tasks: bool = False
+    layers: int = 0
+    heads: int = 0
+    channels: int = 3
+    tunable: bool = False
+
+    @property
+    def editable(self) -> bool:
+        return not self.uneditable
+
+    @property
+    def pad(self) -> bool:
+        """Whether a digit may be drawn for it."""
+        return self.channels == 1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network's size in words' parts. layers: of a transformer, else 0. padding: of convolutions, if it has any."""
+
+    arch: str
+    width: int
+    layers: int = 0
+    padding: str | None = None
+
+
+def nothing(model: PreTrainedModel) -> None:
+    """For a network that needs no preparation."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network. B pictures, K labels, a map of h x w places.
+
+    model_type: as its config.json says. holds: whether a config is one of its networks'.
+    forward(model, pixel values): one pass, (B, C, H, W) -> `Parts`. methods(config): its ways to explain, by name.
+    shown_maps(parts, targets): (B, h, w), each picture's map as the network gave it.
+    answers(logits): (K,) -> (K,) probabilities, and the labels' order, the surest first.
+    abilities(config), shape(config): see there. prepare(model): what must be done before it is explained.
+    perceive(model, features, map): (1, K) logits under another map; None where no map is editable.
+    limits: the most that a stranger's config may ask for, by the names of its fields.
+    benchmarked: the methods that `python -m abn.faithfulness` measures where none are named. beside: the one that a
+    run measures beside the network's own map.
+    """
+
+    model_type: str
+    holds: Callable[[PreTrainedConfig], bool]
+    forward: Callable[[PreTrainedModel, Tensor], Parts]
+    methods: Callable[[PreTrainedConfig], dict[str, Method]]
+    shown_maps: Callable[[Parts, Tensor], Tensor]
+    answers: Callable[[Tensor], tuple[Tensor, Tensor]]
+    abilities: Callable[[PreTrainedConfig], Abilities]
+    shape: Callable[[PreTrainedConfig], Shape]
+    benchmarked: tuple[str, ...]
+    beside: str | None = None
+    prepare: Callable[[PreTrainedModel], None] = nothing
+    perceive: Callable[[PreTrainedModel, Tensor, Tensor], Tensor] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+def one_class(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """`Family.answers` of a network that chooses one label."""
+    values = logits.softmax(0)
+    return values, values.argsort(descending=True, stable=True)
+
+
+def first_map(parts: Parts, targets: Tensor) -> Tensor:
+    """`Family.shown_maps` of a network with one map for all labels."""
+    return parts.attention_map[:, 0]
