@@ -6,7 +6,7 @@ import torch
 from helpers import made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Explainer
-from abn.image_processing_vit import VitImageProcessor
+from abn.model.image_processing_vit import VitImageProcessor
 
 SIZE = {"size": {"height": 24, "width": 24}, "crop_size": {"height": 24, "width": 24}}
 PROCESSORS = {"abn": AbnImageProcessor, "vit": VitImageProcessor}

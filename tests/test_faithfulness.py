@@ -22,8 +22,8 @@ from abn.faithfulness import (
     similarity,
 )
 from abn.faithfulness.run import heatmaps_of, main, measure, randomisation
-from abn.image_processing_vit import VitImageProcessor
 from abn.methods import method_named
+from abn.model.image_processing_vit import VitImageProcessor
 from abn.model.pictures import load_rgb
 
 

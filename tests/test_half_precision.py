@@ -10,7 +10,7 @@ from helpers import made_up_picture, tiny_model, vision_transformer
 from abn import AbnConfig, AbnImageProcessor, Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
-from abn.image_processing_vit import VitImageProcessor
+from abn.model.image_processing_vit import VitImageProcessor
 from abn.model.modeling_multitask import AbnForMultiTaskClassification
 
 CLOSE = {torch.float16: 0.03, torch.bfloat16: 0.1}

@@ -5,16 +5,18 @@ import ast
 from helpers import ROOT
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
+from abn.model.image_processing_vit import VitImageProcessor
 
 MODEL = ROOT / "abn" / "model"
 SMALL = {"arch": "resnet18", "width": 8, "num_labels": 3}
 
 
 def saved(folder) -> dict[str, bytes]:
-    """The code that a classifier, a multi-task network and their processor leave in a folder."""
+    """The code that a classifier, a multi-task network, their processor and a transformer's leave in a folder."""
     AbnForImageClassification(AbnConfig(**SMALL)).save_pretrained(folder)
     AbnForMultiTaskClassification(AbnConfig(**SMALL, multitask="v1")).save_pretrained(folder)
     AbnImageProcessor().save_pretrained(folder)
+    VitImageProcessor().save_pretrained(folder)
     return {file.name: file.read_bytes() for file in folder.glob("*.py") if file.name != "__init__.py"}
 
 

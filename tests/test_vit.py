@@ -13,7 +13,7 @@ from abn.comparison import Comparison
 from abn.editing import Editing
 from abn.families import VIT
 from abn.families.vit import class_token, gradient_rollout, rollout
-from abn.image_processing_vit import VitImageProcessor
+from abn.model.image_processing_vit import VitImageProcessor
 from abn.space.serving import Served, described
 
 

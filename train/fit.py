@@ -18,10 +18,10 @@ from transformers import (
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
 from abn.checkpoints import CIFAR_STATISTICS, load_checkpoint
-from abn.image_processing_vit import VitImageProcessor
 from abn.model.backbone_resnet import zero_last_norms
 from abn.model.backbones import set_padding
 from abn.model.configuration_abn import cifar_family
+from abn.model.image_processing_vit import VitImageProcessor
 from abn.tuning import has_bfloat16
 from train import attention_pictures, measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card

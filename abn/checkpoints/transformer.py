@@ -7,8 +7,8 @@ from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
 from ..families.vit import VIT
-from ..image_processing_vit import VitImageProcessor
 from ..model.configuration_abn import checked_id2label
+from ..model.image_processing_vit import VitImageProcessor
 
 
 def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, VitImageProcessor]:

@@ -1,6 +1,6 @@
 """Preprocessing of a Vision Transformer."""
 
-from .model.image_processing_abn import AbnImageProcessor, Geometry
+from .image_processing_abn import AbnImageProcessor, Geometry
 
 
 class VitImageProcessor(AbnImageProcessor):
