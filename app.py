@@ -27,17 +27,17 @@ if not os.environ.get("GRADIO_TEMP_DIR"):  # Gradio reads it while it is importe
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, end_tidily)
 
-from abn.space.quick_start import without_interface_files
+from abn.space.server.quick_start import without_interface_files
 
 with without_interface_files():
     from abn.names import print_anything
-    from abn.space.gallery import Gallery
-    from abn.space.memory import give_back_freed
-    from abn.space.models import Models
     from abn.space.page import build, launch_settings
-    from abn.space.serving import DEFAULT, Serving
-    from abn.space.shares import Shares, outlives_restart
-    from abn.space.shutdown import serve_until_told
+    from abn.space.server.examples import Gallery
+    from abn.space.server.memory import give_back_freed
+    from abn.space.server.models import Models
+    from abn.space.server.serving import DEFAULT, Serving
+    from abn.space.server.shares import Shares, outlives_restart
+    from abn.space.server.shutdown import serve_until_told
 
 QUEUE = 200  # requests that may wait; more are turned away at once
 ROOT = Path(__file__).resolve().parent

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from helpers import made_up_picture
 
 from abn.model.pictures import PictureError
-from abn.space.serving import Serving, explain
+from abn.space.server.serving import Serving, explain
 
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 MODES = ("RGB", "L", "P", "RGBA", "CMYK", "1", "I;16", "LA")

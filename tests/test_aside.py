@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from abn.space.aside import aside
+from abn.space.server.aside import aside
 
 
 def slope(x: torch.Tensor) -> torch.Tensor:

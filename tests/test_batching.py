@@ -7,7 +7,7 @@ import pytest
 from helpers import in_threads, made_up_picture, wait_for
 
 from abn import Explainer
-from abn.space.batching import Batcher
+from abn.space.server.batching import Batcher
 
 
 class Watched:

@@ -18,7 +18,7 @@ from packaging.version import Version
 from space_hub_stand_in import Account, space_hub
 
 from abn.space import deploy, space_repo
-from abn.space.zero_gpu import PYTHONS, TORCH
+from abn.space.server.zero_gpu import PYTHONS, TORCH
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # the Hub's
 LARGEST = 10_000_000  # bytes; above it, git there wants LFS or Xet

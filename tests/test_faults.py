@@ -18,8 +18,8 @@ from abn.checkpoints.originals import read_pickled
 from abn.editing import checked_map
 from abn.model.pictures import load_rgb, to_rgb
 from abn.space.faults import or_say_why, told
-from abn.space.models import Models
-from abn.space.serving import Serving
+from abn.space.server.models import Models
+from abn.space.server.serving import Serving
 
 KANA = re.compile("[ぁ-ヿ]")
 

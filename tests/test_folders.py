@@ -13,8 +13,8 @@ from abn import imagenette, visualize
 from abn.faithfulness import run as faithfulness_run
 from abn.folders import LeftOut, class_folders, is_litter, is_picture, pictures_in
 from abn.model.pictures import FORMATS, load_rgb
-from abn.space.gallery import Gallery
-from abn.space.models import Models
+from abn.space.server.examples import Gallery
+from abn.space.server.models import Models
 from train.sources import folder_source
 from train.tasks import table_source
 

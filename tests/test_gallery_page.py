@@ -5,9 +5,9 @@ from helpers import in_threads
 
 from abn import Explainer
 from abn.space.drawings import DRAWINGS
-from abn.space.gallery import Example
-from abn.space.gallery_page import Entry, Explained, GalleryView, chosen
-from abn.space.serving import Served
+from abn.space.server.examples import Example
+from abn.space.server.serving import Served
+from abn.space.tabs.gallery import Entry, Explained, GalleryView, chosen
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_class_that_the_model_does_not_know_is_neither_right_nor_wrong(example
 
 
 def test_each_model_is_asked_once(examples, bundled, monkeypatch):
-    monkeypatch.setattr("abn.space.gallery_page.BATCH", 4)
+    monkeypatch.setattr("abn.space.tabs.gallery.BATCH", 4)
     explainer = Explainer.from_pretrained(bundled, device="cpu")
     asked = []
 

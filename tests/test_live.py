@@ -10,9 +10,9 @@ from helpers import in_threads, made_up_picture
 from PIL import Image
 
 from abn import Explainer
-from abn.space.live import SHOWN, Frames
-from abn.space.models import Models
-from abn.space.serving import Serving
+from abn.space.server.models import Models
+from abn.space.server.serving import Serving
+from abn.space.tabs.live import SHOWN, Frames
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_bad_frame_is_named(frames, asked, words):
 
 
 def test_who_would_wait_too_long_is_told(frames, monkeypatch):
-    monkeypatch.setattr("abn.space.live.PATIENCE", 0.05)
+    monkeypatch.setattr("abn.space.tabs.live.PATIENCE", 0.05)
     asked = {"frame": frame(made_up_picture())}
     with frames._turn:
         assert frames(asked)["error"] == "Many cameras are on; trying again …"

@@ -11,11 +11,11 @@ from helpers import made_up_picture, tiny_model
 from abn import AbnImageProcessor, Explainer
 from abn.comparison import CURVE_PASSES, Comparison
 from abn.methods import METHODS, Parts, forward_parts, occlusion, score_cam
-from abn.space import lending
-from abn.space.compare import ComparePage, noted
-from abn.space.long_work import CURVES, MAP, estimated, long_work
-from abn.space.serving import Served, answer
-from abn.space.zero_gpu import CPU_LIMIT, LONGEST, PICTURE, loan_for
+from abn.space.server import lending
+from abn.space.server.long_work import CURVES, MAP, estimated, long_work
+from abn.space.server.serving import Served, answer
+from abn.space.server.zero_gpu import CPU_LIMIT, LONGEST, PICTURE, loan_for
+from abn.space.tabs.compare import ComparePage, noted
 
 JAPANESE = SimpleNamespace(headers={"accept-language": "ja"})
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
 import threading, time
 from pathlib import Path
-from abn.space import memory
+from abn.space.server import memory
 
 def resident():
     line = next(l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmRSS"))
@@ -45,7 +45,7 @@ def test_what_was_freed_is_handed_back():
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
-    from abn.space import memory
+    from abn.space.server import memory
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("musl", "1.2"))
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: pytest.fail("called"))

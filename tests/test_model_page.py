@@ -5,8 +5,8 @@ import json
 import pytest
 
 from abn import Explainer
-from abn.space.model_page import model_html
-from abn.space.serving import Served, metrics_of
+from abn.space.server.serving import Served, metrics_of
+from abn.space.tabs.model import model_html
 
 METRICS = {
     "dataset": "Imagenette",

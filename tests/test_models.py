@@ -7,9 +7,9 @@ import pytest
 from helpers import in_threads, made_up_picture, tiny_model
 from hub_stand_in import REPO, endpoint, hub
 
-from abn.space import models as models_module
-from abn.space.models import KEPT, Models
-from abn.space.serving import Serving
+from abn.space.server import models as models_module
+from abn.space.server.models import KEPT, Models
+from abn.space.server.serving import Serving
 
 
 @pytest.fixture

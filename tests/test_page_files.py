@@ -7,7 +7,7 @@ import pytest
 from helpers import ROOT
 
 from abn.space.page import STYLES, launch_settings
-from abn.space.shares import Shares
+from abn.space.server.shares import Shares
 
 SPACE = ROOT / "abn" / "space"
 SCRIPT = re.compile(r"addEventListener|querySelector|getElementById|=> \{|document\.")

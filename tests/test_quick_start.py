@@ -7,7 +7,7 @@ import sys
 import gradio as gr
 import pytest
 
-from abn.space.quick_start import without_interface_files
+from abn.space.server.quick_start import without_interface_files
 
 SOURCE = """
 import gradio as gr

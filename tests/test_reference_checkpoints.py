@@ -24,7 +24,7 @@ from abn import AbnConfig, AbnForImageClassification, Explainer, imagenette
 from abn.checkpoints import convert
 from abn.classes import indices_by_name, shown_names
 from abn.comparison import Comparison
-from abn.space.serving import DEFAULT, Serving
+from abn.space.server.serving import DEFAULT, Serving
 
 USUAL = [
     "tench",

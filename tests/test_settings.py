@@ -16,8 +16,8 @@ from abn.checkpoints import load_calibration, load_checkpoint
 from abn.checkpoints.__main__ import main as checkpoints
 from abn.faithfulness import run as faithfulness_run
 from abn.model.pictures import load_rgb
-from abn.space.gallery import Gallery
-from abn.space.models import Models
+from abn.space.server.examples import Gallery
+from abn.space.server.models import Models
 from train.run import parse as train
 from train.sources import folder_source
 from train.tasks import table_source

@@ -8,11 +8,11 @@ import gradio as gr
 import pytest
 from helpers import made_up_picture
 
-from abn.space.explain import VIEWS
-from abn.space.gallery import Gallery
-from abn.space.models import Models
-from abn.space.serving import Serving
-from abn.space.shares import Shares, outlives_restart
+from abn.space.server.examples import Gallery
+from abn.space.server.models import Models
+from abn.space.server.serving import Serving
+from abn.space.server.shares import Shares, outlives_restart
+from abn.space.tabs.explain import VIEWS
 from abn.space.widgets.share.widget import Linked, ShareLink, read
 
 REQUEST = SimpleNamespace(headers={})

@@ -10,7 +10,7 @@ from helpers import in_threads, made_up_picture, wait_for
 from PIL import Image
 
 from abn.model.pictures import PictureError
-from abn.space.shares import DAYS, LIFETIME, Shares
+from abn.space.server.shares import DAYS, LIFETIME, Shares
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(
 SERVER = f"""
 import subprocess, sys, time
 from types import SimpleNamespace
-from abn.space import shutdown
+from abn.space.server import shutdown
 shutdown.NODE_PATIENCE = shutdown.DELIVERY = 0.05
 node = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}], stdout=subprocess.PIPE)
 node.stdout.readline()

@@ -13,12 +13,12 @@ from hub_stand_in import endpoint, hub
 from PIL import Image
 
 from abn import Calibration, Explainer, imagenette
-from abn.space import serving as serving_module
 from abn.space.drawings import DRAWINGS
-from abn.space.explain import verdict
-from abn.space.gallery import Gallery
 from abn.space.page import known_classes, notice_html
-from abn.space.serving import Served, Serving, Status, explain
+from abn.space.server import serving as serving_module
+from abn.space.server.examples import Gallery
+from abn.space.server.serving import Served, Serving, Status, explain
+from abn.space.tabs.explain import verdict
 from abn.space.widgets.examples.widget import caption
 from abn.space.widgets.overlay.widget import EMPTY, OverlayView, layers
 

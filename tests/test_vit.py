@@ -14,7 +14,7 @@ from abn.editing import Editing
 from abn.families import VIT
 from abn.families.vit import class_token, gradient_rollout, rollout
 from abn.model.image_processing_vit import VitImageProcessor
-from abn.space.serving import Served, described
+from abn.space.server.serving import Served, described
 
 
 def processor(side=32):

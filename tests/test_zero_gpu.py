@@ -22,7 +22,7 @@ from server import ROOT, started
 
 from abn import AbnImageProcessor, Explainer
 from abn.comparison import Comparison
-from abn.space.zero_gpu import PICTURE
+from abn.space.server.zero_gpu import PICTURE
 
 spaces = pytest.importorskip("spaces")
 PATIENT = {"timeout": 60.0}  # seconds; a dozen clients at once on a busy machine
@@ -210,7 +210,7 @@ from helpers import made_up_picture
 from abn import Explainer
 from abn.comparison import Comparison
 from abn.editing import Editing
-import abn.space.lending
+import abn.space.server.lending
 from transformers import ViTConfig, ViTForImageClassification
 
 def mark(name):

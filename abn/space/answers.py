@@ -14,9 +14,9 @@ from ..explanation import Explainer, Explanation
 from ..methods import listed, method_named
 from ..model.image_processing_abn import VIEWS
 from .faults import Fault, or_say_why
-from .long_work import MAP, is_long, long_work
-from .models import Models
-from .serving import explain
+from .server.long_work import MAP, is_long, long_work
+from .server.models import Models
+from .server.serving import explain
 
 QUICK_METHODS = "attention, attention-cam, grad-cam"
 

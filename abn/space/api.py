@@ -8,10 +8,10 @@ import numpy as np
 
 from ..overlay import overlay
 from .answers import QUICK_METHODS, Answers
-from .cached_files import PngGallery, PngOutput
-from .events import IN_TURN, TOGETHER
-from .models import Models
-from .picture_input import PictureInput
+from .server.cached_files import PngGallery, PngOutput
+from .server.events import IN_TURN, TOGETHER
+from .server.models import Models
+from .widgets.picture.widget import PictureInput
 
 
 class MapRows(gr.JSON):

@@ -11,8 +11,8 @@ import re
 import gradio as gr
 
 from ..model.pictures import PictureError
-from .lending import Left
 from .locale import DEFAULT, language_of, say
+from .server.lending import Left
 
 JAPANESE = tuple(
     (re.compile(english), japanese)

@@ -8,22 +8,22 @@ import gradio as gr
 
 from .. import imagenette
 from .api import add_api
-from .compare import ComparePage
-from .edit import EditPage
-from .events import QUIET
-from .explain import ExplainPage, multitask
 from .faults import or_say_why, told
 from .files import beside
-from .gallery import Gallery
-from .gallery_page import GalleryPage
-from .live import LivePage
 from .locale import I18N, LANGUAGES, both, label
-from .model_page import ModelPage
-from .models import Models
-from .picture_input import PictureInput
-from .serving import Served, Status, named
-from .shares import Shares
+from .server.events import QUIET
+from .server.examples import Gallery
+from .server.models import Models
+from .server.serving import Served, Status, named
+from .server.shares import Shares
+from .tabs.compare import ComparePage
+from .tabs.edit import EditPage
+from .tabs.explain import ExplainPage, multitask
+from .tabs.gallery import GalleryPage
+from .tabs.live import LivePage
+from .tabs.model import ModelPage
 from .tools import Tools, serve
+from .widgets.picture.widget import PictureInput
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
@@ -33,13 +33,13 @@ SESSIONS = 200  # whose state is kept; a call over plain HTTP is one, and each t
 STYLES = (
     "widgets/overlay/style.css",
     "widgets/examples/style.css",
-    "compare.css",
+    "tabs/compare.css",
     "widgets/compare/style.css",
     "widgets/editor/style.css",
-    "edit.css",
-    "gallery_page.css",
-    "model_page.css",
-    "live.css",
+    "tabs/edit.css",
+    "tabs/gallery.css",
+    "tabs/model.css",
+    "tabs/live.css",
     "widgets/share/style.css",
     "panels/tasks/style.css",
     "panels/digit_pad/style.css",

@@ -24,9 +24,9 @@ from ..explanation import Explanation
 from ..overlay import overlay
 from .answers import QUICK_METHODS, Answers
 from .api import record_of, rows
-from .events import IN_TURN, TOGETHER
-from .models import Models
-from .picture_input import PictureInput
+from .server.events import IN_TURN, TOGETHER
+from .server.models import Models
+from .widgets.picture.widget import PictureInput
 
 WAITING = 200  # calls of a kind that may wait
 NUMBERS = {

@@ -8,8 +8,8 @@ from PIL import Image, ImageOps
 
 from ....data_urls import jpeg_url
 from ...files import beside
-from ...gallery import Example
 from ...locale import both
+from ...server.examples import Example
 
 THUMBNAIL = (160, 120)
 

@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from ....overlay import COLOURMAPS
-from ...events import QUIET
 from ...faults import or_say_why
 from ...files import beside
-from ...gallery import Gallery
 from ...locale import LANGUAGES, both, label, language_of, say
-from ...models import Models
-from ...shares import DAYS, Shares
+from ...server.events import QUIET
+from ...server.examples import Gallery
+from ...server.models import Models
+from ...server.shares import DAYS, Shares
 
 # The server knows its path, the browser the host by which it is reached.
 SHOW_LINK = beside(__file__, "show_link.js").strip()

@@ -7,8 +7,8 @@ from gradio.data_classes import ImageData
 from gradio.utils import is_in_or_equal
 from gradio_client.utils import is_http_url_like
 
-from ..data_urls import decoded, is_data_url
-from .cached_files import kept
+from ....data_urls import decoded, is_data_url
+from ...server.cached_files import kept
 
 LONGEST = 28_000_000  # characters of a data URL: 20 MB of file
 SERVED = "/gradio_api/file="  # what stands before a file's path where this server gives it away

@@ -7,7 +7,7 @@ its own picture among it or not; the others find their answers ready.
 import threading
 from dataclasses import dataclass
 
-from ..explanation import BATCH, Explainer, Explanation, Upright
+from ...explanation import BATCH, Explainer, Explanation, Upright
 
 
 @dataclass(eq=False)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..explanation import Picture
-from ..model.pictures import fitted, load_rgb, resized
+from ...explanation import Picture
+from ...model.pictures import fitted, load_rgb, resized
 
 DAYS = 7
 LIFETIME = DAYS * 24 * 3600  # seconds

@@ -18,12 +18,12 @@ from pathlib import Path
 from huggingface_hub import constants
 from PIL import Image
 
-from .. import imagenette
-from ..model.pictures import load_rgb
-from ..names import shown
-from ..scratch import scratch
-from .drawings import DRAWINGS
-from .locale import both
+from ... import imagenette
+from ...model.pictures import load_rgb
+from ...names import shown
+from ...scratch import scratch
+from ..drawings import DRAWINGS
+from ..locale import both
 
 PER_CLASS = 30
 FIRST = 10  # of a class, under Explain

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import hub
-from ..checkpoints import BUNDLED as BUNDLED_FOLDER
-from ..explanation import Explainer, Explanation, Picture
+from ... import hub
+from ...checkpoints import BUNDLED as BUNDLED_FOLDER
+from ...explanation import Explainer, Explanation, Picture
+from ..faults import Fault
+from ..locale import LANGUAGES, say
 from .batching import Batcher
-from .faults import Fault
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
-from .locale import LANGUAGES, say
 from .zero_gpu import PICTURE
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"

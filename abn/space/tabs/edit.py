@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import gradio as gr
 from torch import Tensor
 
-from ..editing import Edited, change, under
-from ..explanation import Explanation
-from .events import IN_TURN, QUIET
-from .faults import or_say_why
-from .locale import both, say
-from .models import Models
-from .widgets.editor.widget import Editable, MapEditor
+from ...editing import Edited, change, under
+from ...explanation import Explanation
+from ..faults import or_say_why
+from ..locale import both, say
+from ..server.events import IN_TURN, QUIET
+from ..server.models import Models
+from ..widgets.editor.widget import Editable, MapEditor
 
 SHOWN = 5  # classes
 REFUSALS = {"tasks": "edit_only_one", "layers": "edit_only_abn"}  # why a map cannot be edited -> what the page says

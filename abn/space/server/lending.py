@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ..explanation import Explainer
-from ..families import vit
+from ...explanation import Explainer
+from ...families import vit
 from .aside import aside
 
 ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")  # as `spaces` reads it

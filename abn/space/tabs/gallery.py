@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import gradio as gr
 from PIL import Image
 
-from .. import imagenette
-from ..data_urls import jpeg_url
-from ..explanation import BATCH, Explanation
-from .events import QUIET
-from .faults import or_say_why
-from .gallery import Example, Gallery
-from .locale import both, label, language_of, say, with_names, worded
-from .models import Models
-from .serving import Served
-from .widgets.examples.widget import REPORT_CLICK
+from ... import imagenette
+from ...data_urls import jpeg_url
+from ...explanation import BATCH, Explanation
+from ..faults import or_say_why
+from ..locale import both, label, language_of, say, with_names, worded
+from ..server.events import QUIET
+from ..server.examples import Example, Gallery
+from ..server.models import Models
+from ..server.serving import Served
+from ..widgets.examples.widget import REPORT_CLICK
 
 ORDERS = ("as_is", "wrong", "most", "least")
 SHOWN = 60  # pictures at most

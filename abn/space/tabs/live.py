@@ -13,14 +13,14 @@ import time
 import gradio as gr
 from PIL import Image
 
-from ..data_urls import png_url
-from ..model.pictures import load_rgb
-from .faults import told
-from .files import beside
-from .locale import both, label, language_of, say
-from .models import Models
-from .serving import named
-from .widgets.overlay.widget import set_alpha
+from ...data_urls import png_url
+from ...model.pictures import load_rgb
+from ..faults import told
+from ..files import beside
+from ..locale import both, label, language_of, say
+from ..server.models import Models
+from ..server.serving import named
+from ..widgets.overlay.widget import set_alpha
 
 VIEW_ID = "abn-live"
 LONGEST = 2_000_000  # characters of a frame's data URL

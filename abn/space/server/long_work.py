@@ -4,8 +4,8 @@ ZeroGPU's GPU, or else on the CPU, within its time."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..comparison import CURVE_PASSES, Compared, Comparison, Curves
-from ..explanation import Explainer, Picture
+from ...comparison import CURVE_PASSES, Compared, Comparison, Curves
+from ...explanation import Explainer, Picture
 from .lending import Unlent, borrow_each, is_on_loan
 from .serving import Served
 from .zero_gpu import CPU_LIMIT, loan_for

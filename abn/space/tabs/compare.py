@@ -5,14 +5,14 @@ from contextlib import closing
 
 import gradio as gr
 
-from ..comparison import Comparison
-from ..methods import METHODS, Method, listed
-from .events import QUIET
-from .faults import or_say_why
-from .locale import CATALOGUES, DEFAULT, both, label, language_of, say, with_names, worded
-from .long_work import CURVES, MAP, Done, Step, is_long, long_work
-from .models import Models
-from .widgets.compare.widget import SET_ALPHA, CompareView, Shown
+from ...comparison import Comparison
+from ...methods import METHODS, Method, listed
+from ..faults import or_say_why
+from ..locale import CATALOGUES, DEFAULT, both, label, language_of, say, with_names, worded
+from ..server.events import QUIET
+from ..server.long_work import CURVES, MAP, Done, Step, is_long, long_work
+from ..server.models import Models
+from ..widgets.compare.widget import SET_ALPHA, CompareView, Shown
 
 QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
 QUICK += ["rollout", "last-layer", "gradient-rollout"]

@@ -13,13 +13,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-from .. import hub
-from ..checkpoints import SUFFIXES
-from ..explanation import Explainer
-from ..folders import is_litter
-from ..names import is_utf8
-from ..scratch import scratch
-from .faults import Fault
+from ... import hub
+from ...checkpoints import SUFFIXES
+from ...explanation import Explainer
+from ...folders import is_litter
+from ...names import is_utf8
+from ...scratch import scratch
+from ..faults import Fault
 from .serving import BUNDLED, HUB_ID, ZERO_GPU, Served, Serving, metrics_of, reason_of
 
 FILES = (".safetensors", *SUFFIXES)

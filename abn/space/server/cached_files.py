@@ -12,7 +12,7 @@ import gradio as gr
 import numpy as np
 from gradio.components.base import Component
 
-from ..data_urls import png
+from ...data_urls import png
 
 
 def kept(component: Component, content: bytes, name: str) -> str:

@@ -5,23 +5,23 @@ import time
 
 import gradio as gr
 
-from .. import imagenette
-from ..explanation import Explanation
-from ..families.vit import attention_name
-from ..overlay import COLOURMAPS
-from .events import IN_TURN, QUIET, TOGETHER
-from .faults import or_say_why
-from .gallery import Example, Gallery
-from .locale import both, label, language_of, say, with_names, worded
-from .models import Models
-from .panels.digit_pad.panel import DigitPad
-from .panels.tasks.panel import SIGNS, Tasks, TasksView
-from .picture_input import PictureInput
-from .serving import Served, answer, in_both
-from .shares import Shares
-from .widgets.examples.widget import ExamplesView
-from .widgets.overlay.widget import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
-from .widgets.share.widget import ShareLink, read
+from ... import imagenette
+from ...explanation import Explanation
+from ...families.vit import attention_name
+from ...overlay import COLOURMAPS
+from ..faults import or_say_why
+from ..locale import both, label, language_of, say, with_names, worded
+from ..panels.digit_pad.panel import DigitPad
+from ..panels.tasks.panel import SIGNS, Tasks, TasksView
+from ..server.events import IN_TURN, QUIET, TOGETHER
+from ..server.examples import Example, Gallery
+from ..server.models import Models
+from ..server.serving import Served, answer, in_both
+from ..server.shares import Shares
+from ..widgets.examples.widget import ExamplesView
+from ..widgets.overlay.widget import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
+from ..widgets.picture.widget import PictureInput
+from ..widgets.share.widget import ShareLink, read
 
 VIEWS = ("whole", "model")
 ALL = "one of each"

@@ -6,13 +6,13 @@ import threading
 
 import gradio as gr
 
-from ..faithfulness.figures import ANSWERS, MAPS
-from ..families import FAMILIES
-from .events import QUIET
-from .faults import or_say_why, told
-from .locale import both, label, language_of, say
-from .models import Models
-from .serving import Served, in_both, named
+from ...faithfulness.figures import ANSWERS, MAPS
+from ...families import FAMILIES
+from ..faults import or_say_why, told
+from ..locale import both, label, language_of, say
+from ..server.events import QUIET
+from ..server.models import Models
+from ..server.serving import Served, in_both, named
 
 BESIDE = [family.beside for family in FAMILIES if family.beside]  # measured beside the network's own map
 MATRIX_AT_MOST = 20  # classes

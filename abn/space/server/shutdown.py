@@ -7,7 +7,7 @@ import time
 
 import gradio as gr
 
-from ..scratch import end_tidily
+from ...scratch import end_tidily
 
 PATIENCE = 30.0  # seconds that requests under way may still take
 DELIVERY = 0.5  # seconds for the last answers to reach their readers

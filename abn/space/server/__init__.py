@@ -1,0 +1,1 @@
+"""What answers behind the page: models, examples, kept pictures, loans, memory."""
