@@ -105,7 +105,7 @@ def test_without_pillow_heif_the_message_names_the_remedy(brands, tmp_path, monk
     with pytest.raises(PictureError) as raised:
         load_rgb(tmp_path / "phone.heic")
     assert str(raised.value) == NEEDED
-    assert told(NEEDED, "ja").startswith("phone.heic は HEIC 画像です。pillow-heif をインストールする")
+    assert told(raised.value, "ja").startswith("phone.heic は HEIC 画像です。pillow-heif をインストールする")
 
 
 def test_avif_is_no_heic(tmp_path):

@@ -1,12 +1,14 @@
 """Every kind of picture becomes right RGB; what is no picture is named."""
 
 import io
+import pickle
 
 import numpy as np
 import pytest
 from helpers import made_up_picture
 from PIL import Image
 
+from abn.model.picture_errors import NumberError, PictureError
 from abn.model.pictures import from_array, load_rgb, to_rgb
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -139,3 +141,16 @@ def test_too_many_pixels(tmp_path, monkeypatch):
     monkeypatch.setattr("abn.model.pictures.MAX_PIXELS", 62)
     with pytest.raises(ValueError, match=r"large\.png has 9 x 7 pixels; at most 62"):
         load_rgb(tmp_path / "large.png")
+
+
+def test_an_error_has_a_key_and_values_and_survives_pickling(tmp_path):
+    (tmp_path / "{x}.png").write_text("no picture")
+    with pytest.raises(PictureError) as raised:
+        load_rgb(tmp_path / "{x}.png")
+    again = pickle.loads(pickle.dumps(raised.value))
+    for error in (raised.value, again):
+        assert (error.key, error.values) == ("picture_unreadable", {"name": "{x}.png"})
+        assert str(error) == "{x}.png is not a picture that can be read"
+    number = pickle.loads(pickle.dumps(NumberError("array_kind", kind="bool")))
+    assert isinstance(number, NumberError)
+    assert str(number) == "an array must be uint8, uint16 or float; got bool"

@@ -10,6 +10,7 @@ import pytest
 from helpers import ROOT
 
 from abn.methods import METHODS
+from abn.model.picture_errors import ENGLISH as PICTURES
 from abn.space.faults import Fault
 from abn.space.locale import CATALOGUES, DEFAULT, FOLDER, I18N, LANGUAGES, both, label, language_of, say
 
@@ -76,10 +77,15 @@ def test_every_key_that_is_asked_for_is_there_with_its_fields():
 
 def test_every_word_is_used():
     """By its key, or by the beginning that a name follows."""
-    named = {node.value for node in nodes(ast.Constant)}
+    named = {node.value for node in nodes(ast.Constant)} | set(PICTURES)
     begun = {parts.values[0].value for parts in nodes(ast.JoinedStr) if isinstance(parts.values[0], ast.Constant)}
     begun |= {f"{name}_" for name in named if isinstance(name, str)} & {f"{name}_" for name in PREFIXES}
     assert [key for key in ENGLISH if key not in named and not key.startswith(tuple(begun))] == []
+
+
+def test_the_librarys_own_words_are_the_english_catalogues():
+    """A saved checkpoint brings the library's along, without any catalogue."""
+    assert {key: ENGLISH[key] for key in PICTURES} == PICTURES
 
 
 def test_every_method_has_a_name():

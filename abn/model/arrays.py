@@ -41,20 +41,15 @@ def from_layout(image: np.ndarray | torch.Tensor, layout: str | None = None) -> 
     """
     layout = getattr(layout, "value", layout)
     if layout not in (None, *LAYOUTS):
-        raise PictureError(f"input_data_format must be {' or '.join(map(repr, LAYOUTS))}; got {layout!r}")
+        raise PictureError("array_layout", allowed=" or ".join(map(repr, LAYOUTS)), layout=layout)
     array = _numpy(image) if isinstance(image, torch.Tensor) else image
     shape = array.shape
     fits = [array.ndim == 3 and shape[axis] in CHANNELS and layout in (None, LAYOUTS[axis]) for axis in (0, -1)]
     if 0 in shape or not (array.ndim == 2 or any(fits)):
-        raise PictureError(
-            f"an array or tensor must be (H, W), (H, W, C) or (C, H, W) with C of 1, 3 or 4, or a batch of such; "
-            f"got {tuple(shape)}" + (f" as {layout}" if layout else "")
-        )
+        said = f" as {layout}" if layout else ""
+        raise PictureError("array_or_tensor", shape=tuple(shape), layout=said)
     if all(fits):
-        raise PictureError(
-            f"the shape {tuple(shape)} does not tell whether the channels come first or last; "
-            f"say input_data_format={LAYOUTS[0]!r} or {LAYOUTS[1]!r}"
-        )
+        raise PictureError("array_ambiguous", shape=tuple(shape))
     return array.transpose(1, 2, 0) if fits[0] else array
 
 
@@ -72,7 +67,7 @@ def as_tensor(array: np.ndarray, rgb: bool, shares: bool) -> torch.Tensor:
     if shares:
         array = array.astype(np.float32)
         if not np.isfinite(array).all():
-            raise PictureError("a float array must hold finite values")
+            raise PictureError("array_not_finite")
     else:
         array = as_bytes(array)
     if rgb and array.shape[2] == 4:
@@ -96,12 +91,12 @@ def as_bytes(array: np.ndarray) -> np.ndarray:
         return np.rint(array / 257).astype(np.uint8)
     if np.issubdtype(array.dtype, np.floating):
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise PictureError("a float array must hold finite values in [0, 1]")
+            raise PictureError("array_floats")
         return np.rint(array.astype(np.promote_types(array.dtype, np.float32)) * 255).astype(np.uint8)
     if not np.issubdtype(array.dtype, np.integer):
-        raise NumberError(f"a picture's numbers must be uint8, uint16, other whole numbers or float; got {array.dtype}")
+        raise NumberError("array_numbers", kind=str(array.dtype))
     if array.min() < 0 or array.max() > 255:
-        raise PictureError(f"whole numbers must lie between 0 and 255; got {array.min()} to {array.max()}")
+        raise PictureError("array_bytes", least=array.min(), most=array.max())
     return array.astype(np.uint8)
 
 
@@ -112,7 +107,7 @@ def _numpy(tensor: torch.Tensor) -> np.ndarray:
         return (tensor if known else tensor.float()).numpy()
     except (RuntimeError, TypeError, NotImplementedError):
         kind = str(tensor.layout).removeprefix("torch.")
-        raise PictureError(f"a tensor must be dense and hold its values; got {kind}, {tensor.dtype}") from None
+        raise PictureError("tensor_dense", layout=kind, kind=str(tensor.dtype)) from None
 
 
 __all__ = ["as_bytes", "as_tensor", "each", "from_layout", "is_array"]

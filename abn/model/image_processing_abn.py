@@ -154,8 +154,10 @@ class AbnImageProcessor(TorchvisionBackend):
 
         try:
             read = load_rgb(image, lambda picture: _enough(plan(picture)))
-        except TypeError as error:
-            raise PictureError(str(error)) from None
+        except PictureError:
+            raise
+        except TypeError:
+            raise PictureError("picture_type", kind=type(image).__name__) from None
         if not isinstance(read, Reduced):
             return read
         height, width = plan((read.height, read.width)).resized

@@ -180,10 +180,8 @@ def _second_try(content: bytes, name: str, enough: Enough | None, fault: "_Unrea
     """What Pillow did not read: HEIC, and files that are broken where it does not matter."""
     if is_heic(content[:64]):
         if not can_read():
-            raise PictureError(
-                f"{name} is a HEIC picture; install pillow-heif (pip install pillow-heif) or save it as JPEG"
-            )
-        fault = _Unreadable(PictureError(f"{name} is damaged and cannot be read"))
+            raise PictureError("picture_heic", name=name)
+        fault = _Unreadable(PictureError("picture_damaged", name=name))
     for mended, how in repaired(content):
         if mended == content:
             continue
@@ -216,18 +214,18 @@ def _named_faults(name: str):
     except (FileNotFoundError, PictureError):
         raise
     except UnidentifiedImageError:
-        raise _Unreadable(PictureError(f"{name} is not a picture that can be read")) from None
+        raise _Unreadable(PictureError("picture_unreadable", name=name)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PictureError(f"{name} has too many pixels; at most {MAX_PIXELS:,} are allowed") from None
+        raise PictureError("picture_too_large", name=name, most=MAX_PIXELS) from None
     except Exception:
-        raise _Unreadable(PictureError(f"{name} is damaged and cannot be read")) from None
+        raise _Unreadable(PictureError("picture_damaged", name=name)) from None
 
 
 def _decoded(picture: Image.Image, name: str, enough: Enough | None, how: int | None = None) -> "Image.Image | Reduced":
     """An opened picture as upright RGB. how: its orientation where it is known from elsewhere."""
     lazy = isinstance(picture, ImageFile.ImageFile) and picture._im is None
     if lazy and picture.width * picture.height > MAX_PIXELS:
-        raise PictureError(f"{name} has {picture.width} x {picture.height} pixels; at most {MAX_PIXELS:,} are allowed")
+        raise PictureError("picture_pixels", name=name, width=picture.width, height=picture.height, most=MAX_PIXELS)
     drafted = None
     if enough is not None and picture.format in DRAFTED:
         how = orientation(picture) if how is None else how
@@ -269,7 +267,7 @@ def _flat(picture: Image.Image) -> Image.Image:
         try:
             flat = picture.convert("RGB")
         except ValueError as error:
-            raise PictureError(f"a picture of mode {picture.mode} cannot be turned into RGB ({error})") from None
+            raise PictureError("picture_mode", mode=picture.mode, reason=str(error)) from None
     flat.info = {}
     return flat
 
@@ -277,7 +275,7 @@ def _flat(picture: Image.Image) -> Image.Image:
 def _from_deep_grey(values: np.ndarray, mode: str) -> Image.Image:
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise PictureError("the picture holds values that are not finite")
+        raise PictureError("picture_not_finite")
     ranges = {"I": (255, 65535), "F": (1, 255, 65535)}.get(mode, (65535,))
     top = next((top for top in ranges if values.max(initial=0) <= top), ranges[-1])
     return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
@@ -295,7 +293,7 @@ def from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or 0 in array.shape:
-        raise PictureError(f"an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); got {array.shape}")
+        raise PictureError("array_shape", shape=array.shape)
     if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
-        raise NumberError(f"an array must be uint8, uint16 or float; got {array.dtype}")
+        raise NumberError("array_kind", kind=str(array.dtype))
     return Image.fromarray(np.ascontiguousarray(as_bytes(array)))

@@ -1,8 +1,8 @@
 """What went wrong, in the visitor's language.
 
-The page's own errors have a key and values, and their words in the catalogues (`Fault`). The library's are English
-sentences; what a visitor can meet of them stands here in Japanese, too, found by its words. A sentence that is not here
-is shown as it is.
+The page's own errors (`Fault`) and those of pictures have a key and values, and their words in the catalogues. The
+library's others are English sentences; what a visitor can meet of them stands here in Japanese, too, found by its
+words. A sentence that is not here is shown as it is.
 """
 
 import contextlib
@@ -10,27 +10,13 @@ import re
 
 import gradio as gr
 
-from ..model.pictures import PictureError
+from ..model.picture_errors import PictureError
 from .locale import DEFAULT, language_of, say
 from .server.lending import Left
 
 JAPANESE = tuple(
     (re.compile(english), japanese)
     for english, japanese in (
-        # Pictures
-        (r"(.+) is not a picture that can be read", "{0} は読み込める画像ではありません"),
-        (r"(.+) is damaged and cannot be read", "{0} は壊れていて読み込めません"),
-        (
-            r"(.+) has (\d+) x (\d+) pixels; at most ([\d,]+) are allowed",
-            "{0} は {1} × {2} 画素です。上限は {3} 画素です",
-        ),
-        (r"(.+) has too many pixels; at most ([\d,]+) are allowed", "{0} は画素が多すぎます。上限は {1} 画素です"),
-        (
-            r"(.+) is a HEIC picture; install pillow-heif \(pip install pillow-heif\) or save it as JPEG",
-            "{0} は HEIC 画像です。pillow-heif をインストールする(pip install pillow-heif)か、JPEG で保存してください",
-        ),
-        (r"a picture of mode (\S+) cannot be turned into RGB .*", "モード {0} の画像は RGB に変換できません"),
-        (r"the picture holds values that are not finite", "画像に有限でない値が含まれています"),
         # Maps
         (
             r"the map must be (\d+) x (\d+), as the model's own; got .*",
@@ -109,6 +95,8 @@ def told(error: Exception | str, language: str) -> str:
 
 
 def _told(error: Exception | str, language: str) -> str:
+    if isinstance(error, PictureError):
+        return say(error.key, language, **error.values)
     if isinstance(error, Fault):
         return say(error.key, language, **{name: _told(value, language) for name, value in error.values.items()})
     words = str(error)
