@@ -12,8 +12,8 @@ from abn.space.server.examples import Gallery
 from abn.space.server.models import Models
 from abn.space.server.serving import Serving
 from abn.space.server.shares import Shares, outlives_restart
-from abn.space.tabs.explain import VIEWS
-from abn.space.widgets.share.widget import Linked, ShareLink, read
+from abn.space.view import Linked, View, read
+from abn.space.widgets.share.widget import ShareLink
 
 REQUEST = SimpleNamespace(headers={})
 
@@ -27,8 +27,15 @@ def test_a_query_is_read():
         "stretch": "1",
         "model": "someone/abn",
     }
-    assert read(query, VIEWS) == Linked(None, "abc", "someone/abn", "model", "viridis", True, 0.25)
-    assert read({}, VIEWS) == Linked()
+    assert read(query) == Linked(None, "abc", "someone/abn", "model", "viridis", True, 0.25)
+    assert read({}) == Linked()
+
+
+def test_a_link_brings_back_what_was_chosen():
+    view = View("a.png", "", "model", "viridis", True, 0.25)
+    query = parse_qs(view.query({"share": "abc"}, "someone/abn & co").removeprefix("?"))
+    found = Linked(None, "abc", "someone/abn & co", "model", "viridis", True, 0.25)
+    assert read({key: value for key, (value,) in query.items()}) == found
 
 
 @pytest.mark.parametrize(
@@ -36,7 +43,7 @@ def test_a_query_is_read():
     [{"alpha": "nan"}, {"alpha": "2"}, {"alpha": "x"}, {"view": "sideways"}, {"colours": "pink"}, {"stretch": "yes"}],
 )
 def test_nonsense_is_left_out(query):
-    assert read(query, VIEWS) == Linked()
+    assert read(query) == Linked()
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def link(tmp_path):
 
 
 def asked(link, picture, choice=""):
-    query, words = link.share(str(picture), choice, 0.3, "whole", "jet", False, REQUEST)
+    query, words = link.share(REQUEST, picture=str(picture), model=choice, alpha=0.3)
     return {key: value[0] for key, value in parse_qs(query.removeprefix("?")).items()}, words
 
 
@@ -57,7 +64,7 @@ def test_an_example_goes_by_its_id_and_is_not_kept(link):
     assert query.pop("model") == "bundled compact network"  # what answers, so that the link shows the same
     assert query == {"example": "golf-ball-drawn", "alpha": "0.3", "view": "whole", "colours": "jet", "stretch": "0"}
     assert not link.shares.folder.exists()
-    assert link.picture(read(query, VIEWS), REQUEST) == example.path
+    assert link.picture(read(query), REQUEST) == example.path
     assert "7 days" not in words
 
 
@@ -66,13 +73,13 @@ def test_an_upload_is_kept_even_under_an_examples_name(link, tmp_path):
     made_up_picture().save(file)
     query, words = asked(link, file, "someone/abn & co")
     assert query["model"] == "someone/abn & co"
-    assert filecmp.cmp(link.picture(read(query, VIEWS), REQUEST), link.shares.find(query["share"]), shallow=False)
+    assert filecmp.cmp(link.picture(read(query), REQUEST), link.shares.find(query["share"]), shallow=False)
     assert "7 days" in words
 
 
 def test_nothing_to_share(link):
     with pytest.raises(gr.Error, match="no picture to share"):
-        link.share(None, "", 0.5, "whole", "jet", False, REQUEST)
+        link.share(REQUEST, picture=None)
 
 
 def test_drawings_can_be_shared_where_real_pictures_have_come(tiny_imagenette, link):

@@ -7,10 +7,10 @@ import gradio as gr
 
 from ... import imagenette
 from ...explanation import Explanation
-from ...families.vit import attention_name
 from ...overlay import COLOURMAPS
 from ..faults import or_say_why
-from ..locale import both, label, language_of, say, with_names, worded
+from ..locale import both, label, language_of, with_names, worded
+from ..panels import layers
 from ..panels.digit_pad.panel import DigitPad
 from ..panels.tasks.panel import SIGNS, Tasks, TasksView
 from ..server.events import IN_TURN, QUIET, TOGETHER
@@ -18,15 +18,15 @@ from ..server.examples import Example, Gallery
 from ..server.models import Models
 from ..server.serving import Served, answer, in_both
 from ..server.shares import Shares
+from ..view import View, read
 from ..widgets.examples.widget import ExamplesView
 from ..widgets.overlay.widget import SET_ALPHA, SET_ENLARGED, OverlayView, Shown
 from ..widgets.picture.widget import PictureInput
-from ..widgets.share.widget import ShareLink, read
+from ..widgets.share.widget import ShareLink
 
-VIEWS = ("whole", "model")
+VIEWS = ("whole", "model")  # in the order of the buttons
 ALL = "one of each"
 HELD = 3600  # seconds a visitor's explanation is kept, to colour it anew
-ROLLOUTS = ("rollout", "gradient-rollout")
 TOP = 5  # classes listed with their confidence
 START_ALPHA = 0.5
 
@@ -73,11 +73,7 @@ class ExplainPage:
             sign_choices("en"), value="positive", label=label("sign"), visible=False, elem_id="abn-sign"
         )
         self.tasks = TasksView(visible=False)
-        with gr.Row(visible=False) as self.attention_row:
-            self.layer = gr.Dropdown(
-                layer_choices("en", 1), value="rollout", label=label("vit_layer"), elem_id="abn-vit-layer"
-            )
-            self.head = gr.Dropdown(head_choices("en", 1), value="all", label=label("vit_head"), elem_id="abn-vit-head")
+        self.layers = layers.Layers()
         with gr.Row(equal_height=True):
             scores = {"num_top_classes": TOP, "show_heading": False, "elem_classes": "abn-scores", "min_width": 300}
             self.perception = gr.Label(label=label("perception"), elem_id="abn-perception", **scores)
@@ -86,11 +82,19 @@ class ExplainPage:
 
     def wire(self, demo: gr.Blocks, choice: gr.State, model: gr.State) -> None:
         """Connect the components. `model` is the name of the model in use: what it says is new when it changes."""
+        chosen = {
+            "picture": self.picture,
+            "model": choice,
+            "view": self.view,
+            "colours": self.colours,
+            "stretch": self.stretch,
+        }
+        signed = chosen | {"sign": self.sign}
         gr.on(
             [self.picture.change, self.view.change, model.change],
             self.explain,
-            [self.picture, choice, self.view, self.colours, self.stretch],
-            [
+            inputs_kwargs=chosen,
+            outputs=[
                 self.explained,
                 self.overlay,
                 self.perception,
@@ -99,9 +103,9 @@ class ExplainPage:
                 self.tasks,
                 self.sign,
                 self.task,
-                self.attention_row,
-                self.layer,
-                self.head,
+                self.layers.row,
+                self.layers.layer,
+                self.layers.head,
                 self.pad_column,
             ],
             trigger_mode="always_last",
@@ -109,22 +113,22 @@ class ExplainPage:
             **TOGETHER,
         )
         shown = [self.explained, self.overlay, self.tasks, self.task, self.verdict]
-        asked = [self.picture, choice, self.view, self.colours, self.stretch, self.sign]
-        self.tasks.click(self.show_task, asked, shown, **QUIET, **IN_TURN)
-        self.sign.input(self.show_sign, [*asked, self.task], shown, **QUIET, **IN_TURN)
+        self.tasks.click(self.show_task, inputs_kwargs=signed, outputs=shown, **QUIET, **IN_TURN)
+        self.sign.input(self.show_sign, self.task, inputs_kwargs=signed, outputs=shown, **QUIET, **IN_TURN)
         gr.on(
-            [self.layer.input, self.head.input],
+            [self.layers.layer.input, self.layers.head.input],
             self.show_attention,
-            [self.picture, choice, self.view, self.colours, self.stretch, self.layer, self.head],
-            [self.explained, self.overlay, self.verdict],
+            inputs_kwargs=chosen | {"layer": self.layers.layer, "head": self.layers.head},
+            outputs=[self.explained, self.overlay, self.verdict],
             **QUIET,
             **IN_TURN,
         )
         gr.on(
             [self.colours.input, self.stretch.input],
             self.recolour,
-            [self.explained, self.colours, self.stretch],
-            self.overlay,
+            self.explained,
+            inputs_kwargs={"colours": self.colours, "stretch": self.stretch},
+            outputs=self.overlay,
             trigger_mode="always_last",
             **QUIET,
         )
@@ -134,7 +138,7 @@ class ExplainPage:
         self.classes.change(self.chosen, self.classes, self.examples, **QUIET)
         self.pad.release(self.drawn, None, self.picture, **QUIET)
         self.examples.click(self.choose, self.classes, self.picture, **QUIET)
-        self.link.wire(self.picture, choice, self.alpha, self.view, self.colours, self.stretch)
+        self.link.wire(chosen | {"alpha": self.alpha})
         demo.load(self.translate, None, [self.classes, self.view, self.colours, self.sign], **QUIET)
         demo.load(self.restore, None, [self.picture, self.alpha, self.view, self.colours, self.stretch], **QUIET)
 
@@ -146,99 +150,73 @@ class ExplainPage:
 
     def restore(self, request: gr.Request):
         """What a share link asks for; without one, the example that opens the page if it is another by now."""
-        linked = read(request.query_params, VIEWS)
+        linked = read(request.query_params)
         asked = (linked.alpha, linked.view, linked.colours, linked.stretch)
         picture = self.link.picture(linked, request)
         if picture is None and (opening := self.gallery.opening().path) != self.built_with:
             picture = opening
         return [gr.skip() if value is None else value for value in (picture, *asked)]
 
-    def explain(self, picture: str | None, choice: str, view: str, colours: str, stretch: bool, request: gr.Request):
+    def explain(self, request: gr.Request, **chosen):
         """Picture and view -> the explanation, its overlay, both branches' confidences, and a sentence."""
-        if picture is None:
+        view = View(**chosen)
+        if view.picture is None:
             nothing = [None] * 4 + ["", gr.update(value=None, visible=False), gr.update(visible=False), ""]
             return [*nothing, *[gr.skip()] * 4]
         with or_say_why(request):
-            served = self.models.of(choice)
-            answered = answer(served, picture, view)
+            served = self.models.of(view.model)
+            answered = answer(served, view.picture, view.view)
         explanation = answered.explanation
         return (
             explanation,
-            Shown(explanation, colours, stretch),
+            Shown(explanation, view.colours, view.stretch),
             explanation.probabilities,
             explanation.attention_probabilities or None,
             verdict(explanation, served, answered.seconds, answered.unlent),
             gr.update(value=listed(explanation, served), visible=multitask(served)),
             gr.update(visible=multitask(served), value="positive"),
             "",
-            *attention_choices(served, language_of(request)),
+            *layers.updates(served, language_of(request)),
             gr.update(visible=served.explainer.abilities.pad),
         )
 
-    def show_attention(
-        self,
-        picture: str | None,
-        choice: str,
-        view: str,
-        colours: str,
-        stretch: bool,
-        layer: str,
-        head: str,
-        request: gr.Request,
-    ):
+    def show_attention(self, request: gr.Request, **chosen):
         """Another layer's or head's attention of a Vision Transformer, or a rollout."""
-        if picture is None:
+        view = View(**chosen)
+        if view.picture is None:
             return [gr.skip()] * 3
-        method = layer if layer in ROLLOUTS else attention_name(layer, None if head == "all" else head)
-        _, explanation, words = self._explain_by(method, None, picture, choice, view, request)
-        return explanation, Shown(explanation, colours, stretch), words
+        _, explanation, words = self._explain_by(layers.method(view), None, view, request)
+        return explanation, Shown(explanation, view.colours, view.stretch), words
 
-    def show_task(
-        self,
-        picture: str | None,
-        choice: str,
-        view: str,
-        colours: str,
-        stretch: bool,
-        sign: str,
-        event: gr.EventData,
-        request: gr.Request,
-    ):
+    def show_task(self, event: gr.EventData, request: gr.Request, **chosen):
         """A click on a task: its map."""
         with or_say_why(request):
-            task = self.models.of(choice).explainer.labels[event.index]
-        return self.show_sign(picture, choice, view, colours, stretch, sign, task, request)
+            task = self.models.of(chosen["model"]).explainer.labels[event.index]
+        return self.show_sign(task, request, **chosen)
 
-    def show_sign(
-        self,
-        picture: str | None,
-        choice: str,
-        view: str,
-        colours: str,
-        stretch: bool,
-        sign: str,
-        task: str,
-        request: gr.Request,
-    ):
+    def show_sign(self, task: str, request: gr.Request, **chosen):
         """The positive or negative part of a task's map, or both."""
-        if picture is None:
+        view = View(**chosen)
+        if view.picture is None:
             return [gr.skip()] * 5
-        served, explanation, words = self._explain_by(SIGNS[sign], task or None, picture, choice, view, request)
-        return explanation, Shown(explanation, colours, stretch), listed(explanation, served), task, words
+        served, explanation, words = self._explain_by(SIGNS[view.sign], task or None, view, request)
+        shown = Shown(explanation, view.colours, view.stretch)
+        return explanation, shown, listed(explanation, served), task, words
 
     def _explain_by(
-        self, method: str, target: str | None, picture: str, choice: str, view: str, request: gr.Request
+        self, method: str, target: str | None, view: View, request: gr.Request
     ) -> tuple[Served, Explanation, str]:
         """The model, what it explains by another method than its first, and the verdict on that."""
         with or_say_why(request):
-            served = self.models.of(choice)
+            served = self.models.of(view.model)
             began = time.perf_counter()
-            explanation = served.lasting(picture, view=view, target=target, method=method)
+            explanation = served.lasting(view.picture, view=view.view, target=target, method=method)
             return served, explanation, verdict(explanation, served, time.perf_counter() - began)
 
-    def recolour(self, explained: Explanation | None, colours: str, stretch: bool) -> Shown | None:
+    def recolour(self, explained: Explanation | None, **chosen) -> Shown | None:
         """Other colours for what is explained already."""
-        return None if explained is None else Shown(explained, colours, stretch)
+        view = View(**chosen)
+        return None if explained is None else Shown(explained, view.colours, view.stretch)
 
     def drawn(self, event: gr.EventData) -> str:
         """A digit on the pad goes into the upload box, which explains it."""
@@ -251,25 +229,6 @@ class ExplainPage:
     def chosen(self, chosen: str) -> list[Example]:
         """The examples that the drop-down asks for."""
         return self.gallery.of_class(None if chosen == ALL else chosen)
-
-
-def attention_choices(served: Served, language: str):
-    """Updates of the row of a Vision Transformer's layers and heads, of the layers and of the heads."""
-    shown = served.explainer.abilities
-    if not shown.layers:
-        return gr.update(visible=False), gr.skip(), gr.skip()
-    layers = layer_choices(language, shown.layers)
-    heads = head_choices(language, shown.heads)
-    return gr.update(visible=True), gr.update(choices=layers, value="rollout"), gr.update(choices=heads, value="all")
-
-
-def layer_choices(language: str, count: int) -> list[tuple[str, str]]:
-    numbers = [(say("vit_layer_number", language, number=n), str(n)) for n in range(1, count + 1)]
-    return [*worded("method", ROLLOUTS, language), *numbers]
-
-
-def head_choices(language: str, count: int) -> list[tuple[str, str]]:
-    return with_names("vit_all_heads", "all", map(str, range(1, count + 1)), language)
 
 
 def multitask(served: Served) -> bool:
