@@ -1,6 +1,5 @@
 """What several tests need: small networks and pictures made on the spot, foreign checkpoints, a tiny training run."""
 
-import argparse
 import json
 import re
 import threading
@@ -20,6 +19,7 @@ from train.data import PictureDataset, collate
 from train.fit import build_processor, training_arguments
 from train.recipes import Recipe
 from train.run import main as train
+from train.settings import Settings
 from train.trainer import AbnTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -271,7 +271,7 @@ def trainer_of(
     recipe: Recipe, model: nn.Module, data: PictureDataset, folder: Path, steps: int, kind=AbnTrainer, **more
 ):
     """An `AbnTrainer` (or a `kind` of it) on the processor in float32, as `train.fit` sets it up."""
-    arguments = training_arguments(argparse.Namespace(max_steps=steps, compile=False, seed=0), recipe, folder)
+    arguments = training_arguments(Settings(max_steps=steps), recipe, folder)
     arguments.bf16, arguments.disable_tqdm = False, True
     arguments.eval_strategy = arguments.save_strategy = "no"
     return kind(

@@ -14,6 +14,7 @@ from train.augment import shift
 from train.data import PictureDataset, collate
 from train.recipes import RECIPES
 from train.schedule import rate_factor
+from train.settings import Settings
 from train.sources import cifar_source
 from train.trainer import AbnTrainer
 
@@ -67,10 +68,9 @@ def test_two_steps_lower_the_loss(name, tmp_path):
     labels = torch.arange(8) % 4
     pictures = colours[labels].repeat(1, 1, 32, 32) // 2 + torch.randint(0, 60, (8, 3, 32, 32), dtype=torch.uint8)
     data = PictureDataset(pictures, labels, torch.ones(8))
-    arguments = fit.argparse.Namespace(max_steps=2, compile=False, seed=0)
     trainer = AbnTrainer(
         model=fit.build_model(recipe, classes),
-        args=fit.training_arguments(arguments, replace(recipe, train_batch=8), tmp_path),
+        args=fit.training_arguments(Settings(max_steps=2), replace(recipe, train_batch=8), tmp_path),
         recipe=recipe,
         processing_class=fit.build_processor(recipe),
         train_dataset=data,

@@ -49,7 +49,7 @@ def loss_of(tmp_path):
         model = model or tiny_model()
         data = PictureDataset(PICTURES, inputs.get("labels", LABELS), torch.ones(4))
         trainer = trainer_of(recipe, model, data, tmp_path, steps=1)
-        trainer.rounds.current, trainer.rounds.adviser = number, adviser
+        trainer.tuning.current, trainer.tuning.adviser = number, adviser
         model.train(training)
         with torch.no_grad():
             loss = trainer.compute_loss(model, {"pixel_values": PICTURES, "labels": LABELS, **inputs})

@@ -216,6 +216,15 @@ def test_crops_and_sizes_are_each_phases_own(tmp_path):
         assert torch.equal(one["pixel_values"], other["pixel_values"])
 
 
+def test_without_mirrors_the_crops_are_the_same_but_for_them(tmp_path):
+    trainer, _, _ = run(SEEN, tmp_path, marked(), Watching)
+    plain, _, _ = run(replace(SEEN, mirror=False), tmp_path, marked(), Watching)
+    for batch, other in zip(trainer.seen, plain.seen, strict=True):
+        turned = spans(batch)[2].view(-1, 1, 1, 1)
+        expected = torch.where(turned, batch["pixel_values"].flip(3), batch["pixel_values"])
+        torch.testing.assert_close(other["pixel_values"], expected, rtol=0, atol=0.01)
+
+
 def test_pictures_are_mixed_with_their_partners_where_the_recipe_says(tmp_path):
     for recipe, mixed in (
         (replace(SEEN, cutmix=1.0), [True] * 3 + [False] * 4),
@@ -315,7 +324,7 @@ def test_the_teacher_is_the_one_given_or_the_averaged_weights_as_each_round_begi
     for file, weights in zip(files, teachers.values(), strict=True):
         maps = load_file(file)["maps"]
         assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
-    assert torch.equal(trainer.rounds.maps, maps)  # the last round's
+    assert torch.equal(trainer.tuning.maps, maps)  # the last round's
 
 
 def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):

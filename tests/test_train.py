@@ -1,7 +1,5 @@
 """The training package's parts: augmentation, data, schedule, averaging, scores."""
 
-import argparse
-
 import pytest
 import torch
 from helpers import coordinates
@@ -13,6 +11,7 @@ from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
 from train.recipes import RECIPES, Recipe
 from train.schedule import cutmix_share, picture_size, place, rate_factor
+from train.settings import Settings
 
 
 def random_resized_crop(pictures, aspects, size, *, area, aspect, dtype=torch.float32):
@@ -96,8 +95,7 @@ def test_bfloat16_is_close():
 @pytest.mark.parametrize("has", [True, False])
 def test_bfloat16_only_where_the_processor_has_it(has, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "has_bfloat16", lambda device: has)
-    arguments = argparse.Namespace(max_steps=1, compile=False, seed=0)
-    assert fit.training_arguments(arguments, Recipe(arch="resnet18"), tmp_path).bf16 is has
+    assert fit.training_arguments(Settings(max_steps=1), Recipe(arch="resnet18"), tmp_path).bf16 is has
 
 
 def test_the_rate_warms_up_and_follows_the_cosine():

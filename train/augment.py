@@ -74,9 +74,10 @@ def draw_crops(
     *,
     area: tuple[float, float],
     aspect: tuple[float, float],
+    mirror: bool = True,
     generator: torch.Generator | None = None,
 ) -> Crops:
-    """Random parts, half of them mirrored.
+    """Random parts, half of them mirrored if asked.
 
     Inception-style (Szegedy et al. 2015, arXiv:1409.4842): the share of the picture's area is uniform in `area`, the
     logarithm of the part's width over height uniform in `aspect`; a part that would stick out is clipped.
@@ -91,7 +92,7 @@ def draw_crops(
     ratio = torch.exp(low + (high - low) * draws[1]) / aspects.cpu()
     width = torch.sqrt(share * ratio).clamp(max=1)
     height = torch.sqrt(share / ratio).clamp(max=1)
-    return Crops(draws[3] * (1 - height), draws[2] * (1 - width), height, width, draws[4] < 0.5)
+    return Crops(draws[3] * (1 - height), draws[2] * (1 - width), height, width, (draws[4] < 0.5) & mirror)
 
 
 def resize_crops(pictures: Tensor, crops: Crops, size: int, dtype: torch.dtype = torch.float32) -> Tensor:

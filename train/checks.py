@@ -8,6 +8,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
+from train.options import check_values, flag
 from train.recipes import Recipe
 from train.remedy import GRID
 from train.report import commit, write_json
@@ -15,35 +16,17 @@ from train.trainer import checkpoints
 
 RUN_NAME = "run.json"
 
-POSITIVE = ("lr", "tune_lr", "gamma", "teacher_power")
-RANGES = {
-    "holdout": (0, 0.9),
-    "cutmix": (0, 1),
-    "tune_cutmix": (0, 1),
-    "momentum": (0, 1),
-    "label_smoothing": (0, 1),
-    "teacher_crop": (0.05, 1),
-    "weight_decay": (0, 1),
-    "attention_weight": (0, 1000),
-    "peak_weight": (0, 1000),
-    "attention_class_weight": (0, 1000),
-    "distil": (0, 1),
-}
-
 
 def check_recipe(recipe: Recipe, initial: str | None) -> None:
     """Raises: ValueError: a field is out of range, or fields contradict each other."""
-    for name in POSITIVE:
-        value = getattr(recipe, name)
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"--{name.replace('_', '-')} must be above 0; got {value}")
-    for name, (low, high) in RANGES.items():
-        value = getattr(recipe, name)
-        if not low <= value <= high:
-            raise ValueError(f"--{name.replace('_', '-')} must be between {low} and {high}; got {value}")
-    low, high = recipe.crop_area
-    if not 0 < low <= high <= 1:
-        raise ValueError(f"--crop-area must rise, above 0 and to 1 at most; got {low:g} {high:g}")
+    check_values(recipe)
+    for name in ("crop_area", "tune_crop_area"):
+        low, high = getattr(recipe, name)
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"{flag(name)} must rise, above 0 and to 1 at most; got {low:g} {high:g}")
+    low, high = recipe.crop_aspect
+    if not 0 < low <= high < math.inf:
+        raise ValueError(f"--crop-aspect must rise, above 0; got {low:g} {high:g}")
     if not recipe.epochs and initial is None:
         raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
     if not recipe.epochs and not recipe.tune_epochs:
@@ -63,13 +46,13 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
     if recipe.teacher_levels and recipe.teacher_gradient_size < 32:
         raise ValueError(f"--teacher-gradient-size must be 32 or more pixels; got {recipe.teacher_gradient_size}")
     if recipe.average_rounds and not recipe.ema_decay:
-        raise ValueError("a recipe that averages its rounds (average_rounds) needs averaged weights (ema_decay)")
-    if recipe.optimizer not in ("sgd", "adam"):
-        raise ValueError(f"--optimizer must be sgd or adam; got {recipe.optimizer!r}")
+        raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
+    if recipe.channels != 3 and recipe.arch != "vit":
+        raise ValueError(f"--channels {recipe.channels} is for a Vision Transformer; {recipe.arch} sees colours")
     if recipe.focal and not recipe.multitask:
         raise ValueError("--focal weighs the losses of tasks; this recipe has classes")
     if recipe.pad and (len(recipe.sizes) > 1 or recipe.tune_epochs):
-        raise ValueError("a recipe that shifts its pictures (pad) has one size and no fine-tuning rounds")
+        raise ValueError("--pad, which shifts pictures, goes with one of --sizes and no fine-tuning rounds")
     one = recipe.teacher_crops == 1
     if (one and recipe.teacher_crop != 1) or (not one and recipe.teacher_crop * recipe.teacher_crops < 1):
         raise ValueError(

@@ -1,6 +1,5 @@
 """A run from start to end: data -> network -> Trainer -> calibration -> figures -> output folder."""
 
-import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from train.recipes import Recipe
 from train.report import circumstances, commit, save_weights, write_json, write_lines
 from train.room import check_room
 from train.schedule import total_epochs
+from train.settings import Asked, Settings
 from train.sources import Source
 from train.trainer import EMA_NAME, AbnTrainer, checkpoints
 
@@ -44,7 +44,7 @@ MARGIN = 1.25  # pictures are kept this much larger than the largest training cr
 
 
 def fit(
-    args: argparse.Namespace,
+    settings: Asked,
     recipe: Recipe,
     source: Source,
     output: Path,
@@ -64,26 +64,26 @@ def fit(
         FileExistsError: `output` holds weights or checkpoints and the run is not to be resumed.
         ValueError: the recipe contradicts itself; pictures cannot be read.
     """
-    set_seed(args.seed)
+    set_seed(settings.seed)
     newest = "newest" if resume_if_any and checkpoints(output) else None
-    resume = resume_from(newest if resume_if_any else args.resume, output)
+    resume = resume_from(newest if resume_if_any else settings.resume, output)
     if resume is None:
         check_unused(output)
-    check_recipe(recipe, args.initial)
-    if args.initial is None:
+    check_recipe(recipe, settings.initial)
+    if settings.initial is None:
         model = build_model(recipe, source.classes)
     else:
-        model = initial_model(args.initial, source, "--initial")
-        if args.padding:
-            model.config.padding = args.padding
-            set_padding(model, args.padding)
-    check_compile(args.compile, network_shape(model.config).padding)
-    teacher = initial_model(args.teacher, source, "--teacher") if args.teacher else None
+        model = initial_model(settings.initial, source, "--initial")
+        if settings.padding:
+            model.config.padding = settings.padding
+            set_padding(model, settings.padding)
+    check_compile(settings.compile, network_shape(model.config).padding)
+    teacher = initial_model(settings.teacher, source, "--teacher") if settings.teacher else None
     if recipe.distil and teacher is None:
         raise ValueError("--distil needs a --teacher to learn from")
     processor = build_processor(recipe)
-    reading = reading_of(args)
-    kept, held_out = source.split(recipe.holdout, args.seed)
+    reading = reading_of(settings)
+    kept, held_out = source.split(recipe.holdout, settings.seed)
     if recipe.holdout and not held_out:
         print("too few pictures a class to hold any out: no calibration; the validation split is watched instead")
     sizes = [*(recipe.sizes if recipe.epochs else ()), *([recipe.tune_size] if recipe.tune_epochs else ())]
@@ -93,21 +93,21 @@ def fit(
     learned = squashed(kept, side, reading)
     if len(learned) < recipe.train_batch:
         raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
-    if args.teacher_maps:
-        check_maps(args.teacher_maps, len(learned))
+    if settings.teacher_maps:
+        check_maps(settings.teacher_maps, len(learned))
     validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
     watched = preprocessed(held_out, processor, reading) if held_out else validation
 
-    arguments = training_arguments(args, recipe, output)
-    fixed = {"seed": args.seed, "max_steps": args.max_steps, "processes": arguments.world_size}
-    fixed |= {"teacher": args.teacher, "teacher_maps": args.teacher_maps}
+    arguments = training_arguments(settings, recipe, output)
+    fixed = {"seed": settings.seed, "max_steps": settings.max_steps, "processes": arguments.world_size}
+    fixed |= {"teacher": settings.teacher, "teacher_maps": settings.teacher_maps}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
         recipe=recipe,
         teacher=teacher,
-        maps_file=Path(args.teacher_maps) if args.teacher_maps else None,
+        maps_file=Path(settings.teacher_maps) if settings.teacher_maps else None,
         processing_class=processor,
         train_dataset=learned,
         eval_dataset=watched,
@@ -133,23 +133,24 @@ def fit(
             **kept,
             **(more or {}),
         }
-        metrics = finish(args, recipe, source, output, noted, watched if held_out else None, validation, run)
+        metrics = finish(settings, recipe, source, output, noted, watched if held_out else None, validation, run)
     trainer.accelerator.wait_for_everyone()
     return metrics
 
 
-def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
+def average(settings: Settings, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
     """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482), finished as a run is.
 
     Of a run's checkpoint-N folder its averaged weights. They must come from one another by fine-tuning; `recipe` and
-    `args.seed` say what was held out of their training.
+    `settings.seed` say what was held out of their training.
     """
     check_unused(output)
-    loaded = [load_checkpoint(checkpoint) for checkpoint in args.average]
+    loaded = [load_checkpoint(checkpoint) for checkpoint in settings.average]
     model, processor = loaded[0]
-    check_same_order(args.average[0], model, source)
+    check_same_order(settings.average[0], model, source)
     states = [
-        averaged_weights(Path(checkpoint), other) for checkpoint, (other, _) in zip(args.average, loaded, strict=True)
+        averaged_weights(Path(checkpoint), other)
+        for checkpoint, (other, _) in zip(settings.average, loaded, strict=True)
     ]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     if any(shape != shapes[0] for shape in shapes):
@@ -157,13 +158,13 @@ def average(args: argparse.Namespace, recipe: Recipe, source: Source, output: Pa
     model.load_state_dict(mean_of(states))
     save_weights(model, output, half=recipe.half_precision)
     processor.save_pretrained(output)
-    _, held_out = source.split(recipe.holdout, args.seed)
-    reading = reading_of(args)
+    _, held_out = source.split(recipe.holdout, settings.seed)
+    reading = reading_of(settings)
     watched = preprocessed(held_out, processor, reading) if held_out else None
     validation = preprocessed(source.val, processor, reading)
     noted = {"command": command, "commit": commit()}
-    run = {"averaged": list(args.average), "weights": f"the mean of {len(loaded)} checkpoints"}
-    return finish(args, recipe, source, output, noted, watched, validation, run)
+    run = {"averaged": list(settings.average), "weights": f"the mean of {len(loaded)} checkpoints"}
+    return finish(settings, recipe, source, output, noted, watched, validation, run)
 
 
 def averaged_weights(folder: Path, model: PreTrainedModel) -> dict[str, torch.Tensor]:
@@ -174,52 +175,59 @@ def averaged_weights(folder: Path, model: PreTrainedModel) -> dict[str, torch.Te
     return {name: found[name] for name in model.state_dict()}
 
 
-def finish(args, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict) -> dict:
+def finish(
+    settings: Settings, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict
+) -> dict:
     """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
     loaded = measure.load(output)
     measure.calibrate(output, loaded, held_out, recipe.test_batch)
-    found = figures_of(args, recipe, source, output, loaded, validation)
-    about = circumstances(noted["command"], args.seed, noted["commit"])
-    metrics = {**found, "recipe": args.recipe, **run, **about}
+    found = figures_of(settings, recipe, source, output, loaded, validation)
+    about = circumstances(noted["command"], settings.seed, noted["commit"])
+    metrics = {**found, "recipe": settings.recipe, **run, **about}
     write_json(output / "metrics.json", metrics)
     if "confusion_matrix" in found:
         title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
         confusion_matrix_png(found["confusion_matrix"], source.classes, output / MATRIX, title)
-    if args.explain:
+    if settings.explain:
         measure.attention_grid(loaded, validation.samples, source.classes, output / ATTENTIONS)
     write_card(output, metrics)
     print(measure.summary(found))
-    if args.push_to_hub:
-        push(output, args.push_to_hub, metrics)
+    if settings.push_to_hub:
+        push(output, settings.push_to_hub, metrics)
     return metrics
 
 
-def evaluate(args: argparse.Namespace, recipe: Recipe, source: Source, loaded: measure.Loaded) -> dict:
-    """Print the figures of `args.checkpoint` on whole splits, the validation split if none is named, as its own
+def evaluate(settings: Settings, recipe: Recipe, source: Source, loaded: measure.Loaded) -> dict:
+    """Print the figures of `settings.checkpoint` on whole splits, the validation split if none is named, as its own
     processor sees them, and save the attention pictures if asked. Returns the figures of the last."""
-    for split in args.split or ("val",):
+    for split in settings.split or ("val",):
         part = source.with_val(split)
-        found = figures_of(args, recipe, part, args.checkpoint, loaded)
-        if args.split:
+        found = figures_of(settings, recipe, part, settings.checkpoint, loaded)
+        if settings.split:
             print(f"{split} split:")
         print(measure.summary(found))
-        if args.save_attention is not None:
-            folder = attention_pictures.folder_for(args.checkpoint, args.save_attention, split)
-            attention_pictures.save(loaded, part, folder, args.attention_type, args.workers)
+        if settings.save_attention is not None:
+            folder = attention_pictures.folder_for(settings.checkpoint, settings.save_attention, split)
+            attention_pictures.save(loaded, part, folder, settings.attention_type, settings.workers)
     return found
 
 
 def figures_of(
-    args, recipe: Recipe, source: Source, checkpoint, loaded: measure.Loaded, data: PictureDataset | None = None
+    settings: Settings,
+    recipe: Recipe,
+    source: Source,
+    checkpoint,
+    loaded: measure.Loaded,
+    data: PictureDataset | None = None,
 ) -> dict:
     return measure.figures(
         checkpoint,
         loaded,
         source,
-        reading_of(args),
+        reading_of(settings),
         batch=recipe.test_batch,
-        explain=args.explain,
-        boxes=args.boxes,
+        explain=settings.explain,
+        boxes=settings.boxes,
         data=data,
     )
 
@@ -237,8 +245,8 @@ def initial_model(checkpoint: str, source: Source, option: str) -> AbnForImageCl
     return model
 
 
-def reading_of(args: argparse.Namespace) -> Reading:
-    return Reading(args.workers, args.corrupt, Path(args.cache) if args.cache else None)
+def reading_of(settings: Settings) -> Reading:
+    return Reading(settings.workers, settings.corrupt, Path(settings.cache) if settings.cache else None)
 
 
 def build_model(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedModel:
@@ -305,17 +313,17 @@ def build_processor(recipe: Recipe) -> AbnImageProcessor:
     return AbnImageProcessor(size={"shortest_edge": recipe.resize}, crop_size=crop, **statistics)
 
 
-def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -> TrainingArguments:
+def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(output),
         num_train_epochs=total_epochs(recipe),
-        max_steps=args.max_steps,
+        max_steps=settings.max_steps,
         per_device_train_batch_size=recipe.train_batch,
         per_device_eval_batch_size=recipe.test_batch,
         max_grad_norm=0.0,
         bf16=has_bfloat16(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         use_cpu=not torch.cuda.is_available(),
-        torch_compile=args.compile,
+        torch_compile=settings.compile,
         dataloader_drop_last=True,
         dataloader_pin_memory=torch.cuda.is_available(),
         remove_unused_columns=False,
@@ -325,7 +333,7 @@ def training_arguments(args: argparse.Namespace, recipe: Recipe, output: Path) -
         logging_strategy="epoch",
         disable_tqdm=False,
         report_to="tensorboard" if find_spec("tensorboard") else "none",
-        seed=args.seed,
+        seed=settings.seed,
         ddp_find_unused_parameters=False,
         ddp_timeout=6 * 3600,  # the others wait while one makes the teacher's maps, measures and uploads
     )

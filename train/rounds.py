@@ -18,7 +18,7 @@ from train.remedy import teacher_maps
 from train.schedule import Place, tuning_rounds
 
 
-class Rounds:
+class Tuning:
     """The rounds of a run in `folder`: 0, the class training, and the fine-tuning rounds 1, 2, ...
 
     current: the round that the run is in. maps: (N, 1, GRID, GRID), the attention remedy's targets, a map a training

@@ -22,7 +22,7 @@ from train.losses import Aims, answer_loss, training_loss
 from train.recipes import Recipe
 from train.remedy import STRIDE
 from train.report import save_weights
-from train.rounds import Rounds
+from train.rounds import Tuning
 from train.schedule import cutmix_share, picture_size, place, rate_factor
 from train.tasks import shares
 
@@ -35,7 +35,7 @@ class AbnTrainer(Trainer):
     """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`. `processing_class`: its processor.
 
     Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
-    determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see `Rounds`.
+    determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see `Tuning`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class AbnTrainer(Trainer):
     ):
         super().__init__(*args, **kwargs)
         self.recipe, folder = recipe, Path(self.args.output_dir)
-        self.rounds = Rounds(recipe, folder, self.train_dataset, self.processing_class, teacher, maps_file)
+        self.tuning = Tuning(recipe, folder, self.train_dataset, self.processing_class, teacher, maps_file)
         self.best = Best(folder)
         self.mean, self.std = (
             torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
@@ -90,11 +90,11 @@ class AbnTrainer(Trainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
         now = place(self.recipe, self.state.global_step, self.state.max_steps)
-        if now.round != self.rounds.current:
+        if now.round != self.tuning.current:
             if now.round and now.first:
                 self._demand_finite_weights()
             plain = self.accelerator.unwrap_model(self.model)
-            self.rounds.enter(now, self.state.max_steps, plain, self.ema, self.optimizer, self.accelerator)
+            self.tuning.enter(now, self.state.max_steps, plain, self.ema, self.optimizer, self.accelerator)
         inputs = self._prepare_inputs(inputs)
         size, generator = picture_size(self.recipe, now), self._generator()
         aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
@@ -102,11 +102,12 @@ class AbnTrainer(Trainer):
             inputs["pixel_values"] = shift(inputs["pixel_values"], self.recipe.pad, generator, self.recipe.mirror)
         else:
             area = self.recipe.tune_crop_area if now.round else self.recipe.crop_area
-            crops = draw_crops(aspects, area=area, aspect=self.recipe.crop_aspect, generator=generator)
+            how = {"area": area, "aspect": self.recipe.crop_aspect, "mirror": self.recipe.mirror}
+            crops = draw_crops(aspects, **how, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
             inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
-        if self.rounds.maps is not None:  # cropped and mirrored with their pictures: the map is to move along
-            maps = self.rounds.maps[index].to(self.args.device)
+        if self.tuning.maps is not None:  # cropped and mirrored with their pictures: the map is to move along
+            maps = self.tuning.maps[index].to(self.args.device)
             inputs["maps"] = resize_crops(maps, crops, -(-size // STRIDE))
         if torch.rand((), generator=generator) < cutmix_share(self.recipe, now):
             mix = draw_cutmix(len(index), size, generator)
@@ -122,7 +123,7 @@ class AbnTrainer(Trainer):
             bad = torch.tensor(float(not fine), device=self.args.device)
             fine = self.accelerator.reduce(bad, "sum").item() == 0
         if not fine:
-            raise diverged(otherwise, self.state.max_steps, self.recipe, tuning=bool(self.rounds.current))
+            raise diverged(otherwise, self.state.max_steps, self.recipe, tuning=bool(self.tuning.current))
 
     def _demand_finite_weights(self) -> None:
         """Before anything is kept. Raises: DivergedError."""
@@ -148,8 +149,8 @@ class AbnTrainer(Trainer):
         labels = inputs["labels"]
         if not training:
             return answer_loss(outputs, labels, bool(self.recipe.multitask), self.shares)
-        aims = Aims(labels, inputs.get("mix"), self.rounds.advice(pixels), inputs.get("maps"), self.shares)
-        return training_loss(outputs, aims, self.recipe, pixels.shape[-1], tuning=bool(self.rounds.current))
+        aims = Aims(labels, inputs.get("mix"), self.tuning.advice(pixels), inputs.get("maps"), self.shares)
+        return training_loss(outputs, aims, self.recipe, pixels.shape[-1], tuning=bool(self.tuning.current))
 
     def optimizer_stepped(self) -> None:
         if self.ema is not None:
@@ -251,7 +252,7 @@ class AbnTrainer(Trainer):
         self._demand(seen, f"the loss on what is held out is not finite after step {self.state.global_step}")
         self._demand_finite_weights()
         top1 = metrics.get("eval_top1", metrics.get("eval_accuracy"))
-        number = 0 if self.recipe.average_rounds else self.rounds.current
+        number = 0 if self.recipe.average_rounds else self.tuning.current
         if top1 is None or not self.is_world_process_zero() or not self.best.is_beaten_by(number, top1):
             return
         note = {"top1": top1, "epoch": self.state.epoch, "round": number}
@@ -268,7 +269,7 @@ class AbnTrainer(Trainer):
         Returns:
             For metrics.json: "weights", in words; of the best, its epoch and top-1 as well.
         """
-        words, best = self.rounds.mean(self.ema, self.state.max_steps), self.best.note()
+        words, best = self.tuning.mean(self.ema, self.state.max_steps), self.best.note()
         if words is None and best is not None:
             self.best.copy_to(folder)
             words = f"the best on {of}, {best['top1']:.2f} % after epoch {best['epoch']:g}"

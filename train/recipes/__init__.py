@@ -1,0 +1,58 @@
+"""Named recipes: every number of a training run. An argument of the command overrides its field."""
+
+import re
+from dataclasses import fields, replace
+from typing import Any
+
+from train.recipes import cifar, modern, multitask, reference, vit
+from train.recipes.recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    **modern.RECIPES,
+    **reference.RECIPES,
+    **cifar.RECIPES,
+    **vit.RECIPES,
+    **multitask.RECIPES,
+}
+
+CIFAR_RECIPES = {
+    "resnet": "cifar-resnet110",
+    "densenet": "cifar-densenet",
+    "wrn": "cifar-wrn",
+    "resnext": "cifar-resnext",
+}
+
+
+def recipe_for(asked: Any) -> str:
+    """The recipe of a command that names none, from what it asks for (see `train.settings.Asked`). An --arch without a
+    --width means the standard network as the reference and the authors train it, who know no widths, and not compact's
+    narrow one."""
+    if asked.arch is None or asked.width is not None:
+        return "compact"
+    arch = asked.arch.lower()
+    if found := re.fullmatch(r"([a-z]+)\d+(-\d+(x64)?)?-cifar", arch):
+        return CIFAR_RECIPES.get(found[1], "paper")
+    if arch == "vit":
+        return "vit-mnist" if asked.dataset == "mnist" else "vit-imagenette"
+    return "multitask" if asked.multitask or asked.dataset == "celeba" else "paper"
+
+
+def recipe_of(asked: Any) -> Recipe:
+    """The recipe that `asked.recipe` names, with what else was asked for in place of its fields.
+
+    Raises:
+        ValueError: there is no such recipe; names those there are.
+    """
+    if asked.recipe not in RECIPES:
+        raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}; got {asked.recipe!r}")
+    given = {field.name: getattr(asked, field.name) for field in fields(Recipe)}
+    changes = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
+    recipe = replace(RECIPES[asked.recipe], **changes)
+    return replace(recipe, attention_weight=0.0) if recipe.plain else recipe
+
+
+def described(recipe: Recipe) -> str:
+    """The network and the length of a recipe, in words."""
+    network = recipe.arch if recipe.arch.endswith("-cifar") else f"{recipe.arch} of width {recipe.width}"
+    rounds = f", then fine-tuning rounds of {' and '.join(map(str, recipe.tune_epochs))}" if recipe.tune_epochs else ""
+    return f"{network}, {recipe.epochs} epochs{rounds}"

@@ -1,0 +1,62 @@
+"""ResNets with what came after ABN: averaged weights, CutMix, growing pictures, and the attention remedy."""
+
+from dataclasses import replace
+
+from train.recipes.recipe import Recipe
+
+MODERN = Recipe(
+    arch="resnet50",
+    stem="3x3x3",
+    shortcut="avgpool",
+    zero_last_norms=True,
+    epochs=200,
+    sizes=(128, 160, 192, 224),
+    test_size=256,
+    resize=288,
+    train_batch=128,
+    lr=0.4,
+    nesterov=True,
+    weight_decay=5e-4,
+    warmup_epochs=5,
+    label_smoothing=0.1,
+    crop_area=(0.35, 1.0),
+    cutmix=0.5,
+    ema_decay=0.999,
+    eval_every=10,
+    tune_epochs=(5, 5),
+    tune_size=224,
+    tune_lr=0.05,
+    attention_weight=3.0,
+    peak_weight=0.7,
+    attention_class_weight=0.3,
+    teacher_size=160,
+    average_rounds=True,
+)
+
+COMPACT = replace(
+    MODERN,
+    arch="resnet18",
+    width=32,
+    padding="replicate",
+    epochs=130,
+    sizes=(96, 112, 128, 144),
+    test_size=208,  # larger than what it is tuned at: crops show things larger (Touvron et al. 2019, arXiv:1906.06423)
+    resize=208,
+    train_batch=64,
+    lr=0.2,
+    warmup_epochs=3,
+    ema_decay=0.998,
+    half_precision=True,
+    tune_size=192,
+    teacher_size=128,
+    teacher_levels=5,
+    teacher_power=1.0,
+)
+
+RECIPES = {
+    "compact": COMPACT,
+    "compact-remedy": replace(COMPACT, epochs=0),
+    "resnet18": replace(MODERN, arch="resnet18"),
+    "resnet50": MODERN,
+    "resnet152": replace(MODERN, arch="resnet152"),
+}

@@ -1,0 +1,118 @@
+"""What a recipe says, in four parts: the network, its training, the fine-tuning rounds, the attention remedy.
+
+A field is a flag of `train/run.py`, which overrides it, and says here what it means and may be.
+"""
+
+from dataclasses import MISSING, dataclass
+
+from train.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    arch: str = option(MISSING, "-a", help="resnet18, se-resnet50, wrn28-10-cifar, vit, … (see AbnConfig)")
+    width: int = option(64, least=1, help="channels of the first stage; of a transformer, numbers a token")
+    stem: str = option("7x7", choices=("7x7", "3x3x3"), help="one convolution, or three")
+    shortcut: str = option("conv", choices=("conv", "avgpool"), help="whether a mean goes before its convolution")
+    padding: str = option("zeros", choices=("zeros", "replicate"), help="also of the --initial network")
+    attention_head: str = option("C", choices=("A", "B", "C", "D", "E"), help="the attention branch's layout")
+    zero_last_norms: bool = option(False, help="start each block as an identity")
+    dropout: float = option(0.0, help="in the blocks of a Wide ResNet or DenseNet, and in a transformer")
+    residual_attention: bool = option(
+        True,
+        "--residual",
+        help="whether the perception branch sees the features beside the weighted ones; a lone file does not say",
+    )
+    multitask: str | None = option(None, choices=("v1", "v2"), help="yes-or-no tasks: the form of the network")
+    plain: bool = option(
+        False,
+        help="the backbone without the attention branch, for comparison",
+        against=("attention_weight", "attention_head", "teacher", "teacher_maps"),
+    )
+    patch: int = option(16, least=1, help="of a Vision Transformer: pixels a side")
+    heads: int = option(6, least=1, help="of a transformer")
+    layers: int = option(12, least=1, help="of a transformer")
+    mlp: int = option(1536, least=1, help="numbers between the two linear layers of a block")
+    channels: int = option(3, choices=(1, 3), help="of the pictures a transformer sees; 1: grey")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    dataset: str = option(
+        "imagenette",
+        "-d",
+        choices=("imagenette", "cifar10", "cifar100", "mnist", "celeba"),
+        group="data",
+        help="looked for in --imagenette-root",
+    )
+    epochs: int = option(90, least=0, help="of class training; 0 with --initial: only the fine-tuning rounds")
+    sizes: tuple[int, ...] = option((224,), least=1, help="sides of the training pictures, in equal shares")
+    test_size: int = option(224, least=1, help="crop of the saved processor, pixels")
+    resize: int = option(256, least=1, help="short side before that crop, pixels")
+    train_batch: int = option(64, least=1, help="of all devices together")
+    test_batch: int = option(128, least=1, help="pictures at once when measuring")
+    optimizer: str = option("sgd", choices=("sgd", "adam"), help="adam: with decoupled weight decay")
+    lr: float = option(0.1, "--learning-rate", above=0, help="the highest rate")
+    momentum: float = option(0.9, least=0, most=1, help="of sgd")
+    nesterov: bool = option(False, help="of sgd")
+    weight_decay: float = option(1e-4, "--wd", least=0, most=1, help="of convolutions and linear layers alone")
+    schedule: tuple[int, ...] = option((), empty=True, help="epochs at which the rate falls, in place of the cosine")
+    gamma: float = option(0.1, above=0, help="factor by which it falls")
+    warmup_epochs: float = option(0.0, least=0, help="in which the rate rises, before the cosine")
+    label_smoothing: float = option(0.0, least=0, most=1, help="share of a label that all classes share")
+    crop_area: tuple[float, float] = option((0.08, 1.0), metavar=("LEAST", "MOST"), help="share of it that is cropped")
+    crop_aspect: tuple[float, float] = option(
+        (3 / 4, 4 / 3), metavar=("LEAST", "MOST"), help="width over height of that crop, before it is resized"
+    )
+    pad: int = option(0, least=0, help="in place of the crop, shift by up to so many pixels, black coming in")
+    mirror: bool = option(True, help="whether half of the training pictures are mirrored")
+    cutmix: float = option(0.0, least=0, most=1, help="share of the batches that are mixed, but for the last tenth")
+    ema_decay: float = option(0.0, least=0, most=0.999999, help="of the averaged weights; 0: none are kept")
+    focal: bool = option(False, help="weighted focal loss (multi-task recipes)")
+    holdout: float = option(0.04, least=0, most=0.9, help="share of the training pictures kept out of training")
+    eval_every: int = option(1, least=1, help="epochs between evaluations on what is held out")
+    half_precision: bool = option(False, help="of the saved weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds:
+    """Each round starts from the averaged weights of what came before."""
+
+    tune_epochs: tuple[int, ...] = option((), least=1, empty=True, help="epochs of each fine-tuning round, or none")
+    tune_size: int = option(224, least=1, help="side of the pictures in those rounds")
+    tune_lr: float = option(0.02, above=0, help="the highest rate there")
+    tune_warmup: float = option(0.5, least=0, help="epochs of each round in which the rate rises")
+    tune_crop_area: tuple[float, float] = option(
+        (0.5, 1.0), metavar=("LEAST", "MOST"), help="share of a picture that is cropped there"
+    )
+    tune_cutmix: float = option(0.0, least=0, most=1, help="share of the batches that are mixed there")
+    attention_class_weight: float = option(1.0, least=0, most=1000, help="of the attention branch's class loss there")
+    distil: float = option(
+        0.0, least=0, most=1, help="share of the class losses that --teacher's answers make up there"
+    )  # Hinton et al. 2015, arXiv:1503.02531: short rounds without CutMix otherwise cost accuracy
+    average_rounds: bool = option(
+        False, help="end in the mean of the rounds' averaged weights, in place of the best of the last"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """See `train.remedy`. The teacher is the network that a round starts from, or --teacher."""
+
+    attention_weight: float = option(0.0, least=0, most=1000, help="of the attention remedy's loss; 0: only fine-tune")
+    peak_weight: float = option(0.0, least=0, most=1000, help="of the part of that loss that places the map's peak")
+    teacher_crop: float = option(0.75, least=0.05, most=1, help="share of a side that the teacher sees at once")
+    teacher_crops: int = option(3, least=1, help="how many such crops along each side")
+    teacher_size: int = option(128, least=1, help="pixels a side at which it sees one")
+    teacher_levels: int = option(0, least=0, help="of its mask gradients; 0: class activation maps alone")
+    teacher_gradient_size: int = option(160, least=1, help="pixels a side at which it sees the whole then")
+    teacher_power: float = option(2.0, above=0, help="sharpens the teacher's maps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Remedy, Rounds, Training, Network):
+    """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each.
+
+    Without rounds, or where it does not average them, a run ends in the weights that were best on what is held out. The
+    validation split is looked at once, at the end; with nothing held out it takes that place.
+    """

@@ -1,0 +1,140 @@
+"""What a run is asked for beside its recipe: what to do, with which data, on what."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+
+from train.options import check_together, option, optional
+from train.recipes.recipe import Recipe
+
+
+@dataclass(kw_only=True)
+class Task:
+    recipe: str | None = option(
+        None,
+        help="named recipe; the arguments below override it (default: compact; with --arch and no --width the standard "
+        "network's: paper, CIFAR's cifar-…, or multitask)",
+    )
+    checkpoint: str = option("checkpoint", "-c", path=True, help="output folder; with --evaluate: what to evaluate")
+    resume: str | None = option(
+        None,
+        path=True,
+        bare="newest",
+        help="go on from this checkpoint-N folder; without a value from the newest in --checkpoint; with --evaluate: "
+        "what to evaluate",
+    )
+    evaluate: bool = option(
+        False,
+        "-e",
+        help="only evaluate --checkpoint on the validation split",
+        against=("resume", "average", "folds", "push_to_hub", "teacher", "teacher_maps", "plain", "initial"),
+    )
+    split: Sequence[str] | None = option(
+        None,
+        choices=("val", "test", "train"),
+        help="with --evaluate: on these splits, as far as there are",
+        needs="evaluate",
+    )
+    save_attention: str | None = option(
+        None,
+        "-s",
+        path=True,
+        bare="",
+        metavar="DIR",
+        help="with --evaluate: write every picture with its attention; default: attention-SPLIT in --checkpoint",
+        needs="evaluate",
+    )
+    attention_type: str = option("pos", choices=("pos", "neg", "both"), help="of signed maps, with -s")
+    average: Sequence[str] | None = option(
+        None,
+        path=True,
+        metavar="CHECKPOINT",
+        help="no training: the mean of their weights",
+        against=("resume", "folds", "initial", "teacher", "teacher_maps", "plain"),
+    )
+    folds: int | None = option(
+        None,
+        least=2,
+        metavar="K",
+        help="K-fold cross-validation over the training pictures",
+        against=("initial", "push_to_hub"),
+    )
+    push_to_hub: str | None = option(
+        None,
+        bare="",
+        metavar="REPO_ID",
+        help="upload the result to this Hub repository; without a value to one of yours, named as the output folder",
+    )
+
+
+@dataclass(kw_only=True)
+class Data:
+    imagenette_root: str = option("data", "--root", path=True, help="folder that holds, or is to hold, the data set")
+    imagenette_size: str | None = option(
+        None, choices=("full", "320px", "160px"), help="default: any there is, else full"
+    )
+    data: str | None = option(
+        None,
+        path=True,
+        metavar="DIR",
+        help="train/ and val/ of class folders; for tasks: attributes.csv",
+        against=("imagenette_size", "dataset", "boxes"),
+    )
+    workers: int = option(os.cpu_count() or 1, "-j", least=1, help="decoding threads")
+    corrupt: str = option("refuse", choices=("refuse", "skip"), help="pictures that cannot be read")
+    cache: str | None = option(None, path=True, metavar="DIR", help="keep decoded pictures here, memory-mapped")
+
+
+@dataclass(kw_only=True)
+class Figures:
+    explain: int = option(100, least=0, help="pictures for insertion and deletion; 0: no explanation figures")
+    boxes: str | None = option(None, path=True, metavar="CSV", help="path,x0,y0,x1,y1: boxes for pointing and energy")
+
+
+@dataclass(kw_only=True)
+class Start:
+    initial: str | None = option(
+        None,
+        path=True,
+        metavar="CHECKPOINT",
+        help="start from these weights",
+        against=(
+            *("arch", "width", "stem", "shortcut", "attention_head", "residual_attention", "dropout"),
+            *("zero_last_norms", "channels"),
+        ),
+    )
+    max_steps: int = option(-1, least=1, help="squeeze the run into so many steps")
+    seed: int = option(0, "--manualSeed")
+    gpu_id: str | None = option(None, help="the CUDA device to use (default: 0), several as 0,1, or 'cpu'")
+    compile: bool = option(False, help="torch.compile the network")
+
+
+@dataclass(kw_only=True)
+class Teacher:
+    teacher: str | None = option(
+        None, path=True, metavar="CHECKPOINT", help="of all rounds; default: the network a round starts from"
+    )
+    teacher_maps: str | None = option(
+        None, path=True, metavar="FILE", help="what an earlier run left as such, in place of making them"
+    )
+
+
+@dataclass(kw_only=True)
+class Settings(Teacher, Start, Figures, Data, Task):
+    """All of it."""
+
+    def __post_init__(self):
+        """
+        Raises:
+            ValueError: they contradict each other.
+        """
+        if self.push_to_hub == "":
+            self.push_to_hub = Path(self.checkpoint).resolve().name
+        if self.folds is not None and self.resume not in (None, "newest"):
+            raise ValueError("--folds goes on with --resume alone; it takes no checkpoint-N folder")
+        check_together(self)
+
+
+# What a command asked for: the settings, and each field of the recipe that it named; None for those it did not.
+Asked = make_dataclass("Asked", optional(Recipe), bases=(Settings,), kw_only=True)
