@@ -16,7 +16,8 @@ from transformers import ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, imagenette
 from train.data import PictureDataset, collate
-from train.fit import build_processor, training_arguments
+from train.fit import training_arguments
+from train.networks import build_processor
 from train.recipes import Recipe
 from train.run import main as train
 from train.settings import Settings

@@ -12,7 +12,7 @@ from torchvision.datasets import celeba as torchvisions
 
 from abn.classes import CELEBA
 from train.run import main
-from train.tasks import celeba_source
+from train.sources import celeba_source
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -12,6 +12,7 @@ from abn.classes import CIFAR100
 from train import fit
 from train.augment import shift
 from train.data import PictureDataset, collate
+from train.networks import build_model, build_processor
 from train.recipes import RECIPES
 from train.schedule import rate_factor
 from train.settings import Settings
@@ -69,10 +70,10 @@ def test_two_steps_lower_the_loss(name, tmp_path):
     pictures = colours[labels].repeat(1, 1, 32, 32) // 2 + torch.randint(0, 60, (8, 3, 32, 32), dtype=torch.uint8)
     data = PictureDataset(pictures, labels, torch.ones(8))
     trainer = AbnTrainer(
-        model=fit.build_model(recipe, classes),
+        model=build_model(recipe, classes),
         args=fit.training_arguments(Settings(max_steps=2), replace(recipe, train_batch=8), tmp_path),
         recipe=recipe,
-        processing_class=fit.build_processor(recipe),
+        processing_class=build_processor(recipe),
         train_dataset=data,
         eval_dataset=data,
         data_collator=collate,

@@ -15,8 +15,7 @@ from abn.folders import LeftOut, class_folders, is_litter, is_picture, pictures_
 from abn.model.pictures import FORMATS, load_rgb
 from abn.space.server.examples import Gallery
 from abn.space.server.models import Models
-from train.sources import folder_source
-from train.tasks import table_source
+from train.sources import folder_source, table_source
 
 WNID = imagenette.WNIDS[6]
 CLASS = imagenette.CLASSES[6]

@@ -13,8 +13,8 @@ import shlex
 
 import pytest
 
-from train.fit import configuration
 from train.foreign import Refused, translate
+from train.networks import configuration
 from train.recipes import recipe_of
 from train.run import main, parse
 

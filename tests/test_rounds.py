@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from transformers import TrainerCallback
 
 from train.data import PictureDataset
-from train.fit import build_processor
+from train.networks import build_processor
 from train.recipes import Recipe
 from train.remedy import GRID, teacher_maps
 from train.trainer import AbnTrainer

@@ -16,7 +16,7 @@ from server import free_port
 
 from abn import Explainer
 from abn.checkpoints.convert import convert
-from abn.files import by_umask, whole
+from abn.files import by_umask, save_tensors, whole, whole_folder
 from train import fit
 from train.recipes import RECIPES, recipe_of
 from train.run import main, parse
@@ -352,6 +352,27 @@ def test_a_file_is_whole_or_not_there(tmp_path, umask):
         aside.write_text(f"second {1 / 0}")
     assert file.read_text() == "first"
     assert [path.name for path in file.parent.iterdir()] == ["weights.txt"]
+
+
+def test_a_folder_is_whole_or_what_was_there_before(tmp_path):
+    folder = tmp_path / "kept"
+    with whole_folder(folder) as aside:
+        (aside / "one").write_text("first")
+        assert not folder.exists()
+    with pytest.raises(ZeroDivisionError), whole_folder(folder) as aside:
+        (aside / "one").write_text(f"second {1 / 0}")
+    assert (folder / "one").read_text() == "first"
+    with whole_folder(folder) as aside:
+        (aside / "two").write_text("second")
+    assert [(file.name, file.read_text()) for file in folder.iterdir()] == [("two", "second")]
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+
+
+def test_tensors_need_not_be_contiguous_to_be_saved(tmp_path):
+    turned = torch.arange(6.0).view(2, 3).T
+    save_tensors({"turned": turned}, tmp_path / "turned.safetensors")
+    assert torch.equal(load_file(tmp_path / "turned.safetensors")["turned"], turned)
+    assert [file.name for file in tmp_path.iterdir()] == ["turned.safetensors"]
 
 
 def test_by_umask_opens_and_closes(tmp_path, umask):

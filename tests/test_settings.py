@@ -19,8 +19,7 @@ from abn.model.pictures import load_rgb
 from abn.space.server.examples import Gallery
 from abn.space.server.models import Models
 from train.run import parse as train
-from train.sources import folder_source
-from train.tasks import table_source
+from train.sources import folder_source, table_source
 
 DEFAULTS = {
     "checkpoint": "yukiharada1228/abn-resnet152-imagenette",

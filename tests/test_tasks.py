@@ -13,9 +13,10 @@ from torchvision.datasets import CelebA
 
 from abn import Explainer
 from abn.classes import CELEBA
+from train.losses import shares
 from train.metrics import task_details, task_scores
 from train.run import main
-from train.tasks import celeba_source, shares, table_source
+from train.sources import celeba_source, table_source
 
 
 def write_table(folder, header, *rows):

@@ -9,6 +9,7 @@ from abn import imagenette
 from train import fit
 from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
+from train.networks import build_model, build_processor
 from train.recipes import RECIPES, Recipe
 from train.schedule import cutmix_share, picture_size, place, rate_factor
 from train.settings import Settings
@@ -195,8 +196,6 @@ def test_the_average_survives_saving(tmp_path):
 
 
 def test_the_compact_recipe_is_at_most_five_million_parameters():
-    from train.fit import build_model, build_processor
-
     model = build_model(RECIPES["compact"], imagenette.CLASSES)
     assert model.num_parameters() == 4_907_150
     assert model.model.perception_branch.stage[1].bn2.weight.abs().max() == 0

@@ -79,3 +79,8 @@ def answer_loss(
         return loss
     other = F.cross_entropy(outputs["attention_logits"].float(), labels, label_smoothing=smoothing)
     return loss + attention_weight * other
+
+
+def shares(labels: Tensor) -> Tensor:
+    """(N, T) -> (T,): each task's share of yes, for the weighted focal loss."""
+    return torch.as_tensor(labels).float().mean(0)

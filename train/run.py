@@ -113,10 +113,10 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
     from train import fit, measure
     from train.checks import check_compile, check_recipe, check_unused, resume_from
     from train.folds import cross_validate
+    from train.networks import configuration
     from train.plain import abilities_of, network_shape
     from train.publish import check_name
-    from train.sources import cifar_source, folder_source, imagenette_source, mnist_source
-    from train.tasks import celeba_source, table_source
+    from train.sources import source_of
 
     output = Path(settings.checkpoint)
     if not settings.evaluate and not is_utf8(settings.checkpoint):
@@ -129,7 +129,7 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
         loaded = measure.load(settings.checkpoint, settings.residual_attention)
         check_arch(settings.arch, network_shape(loaded[0].config).arch, settings.checkpoint)
     elif not settings.average:
-        fit.configuration(recipe, ("one", "other"))
+        configuration(recipe, ("one", "other"))
         check_recipe(recipe, settings.initial)
         if settings.folds is None and resume_from(settings.resume, output) is None:
             check_unused(output)
@@ -142,17 +142,7 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
         check_name(settings.push_to_hub)
     tasks = abilities_of(loaded[0].config).tasks if settings.evaluate else recipe.multitask
     with state.local_main_process_first():
-        root, download = settings.imagenette_root, settings.resume is None
-        if tasks:
-            source = table_source(settings.data) if settings.data else celeba_source(root, download)
-        elif settings.data:
-            source = folder_source(settings.data, folds=bool(settings.folds))
-        elif recipe.dataset == "mnist":
-            source = mnist_source(root, download)
-        elif recipe.dataset in ("cifar10", "cifar100"):
-            source = cifar_source(root, recipe.dataset, download)
-        else:
-            source = imagenette_source(root, settings.imagenette_size, download)
+        source = source_of(settings, recipe.dataset, bool(tasks))
     if settings.boxes:
         read_boxes(settings.boxes, source.root)
     if settings.evaluate:

@@ -18,13 +18,12 @@ from train.augment import draw_crops, draw_cutmix, resize_crops, shift
 from train.best import Best
 from train.ema import ExponentialAverage
 from train.finite import are_finite, diverged
-from train.losses import Aims, answer_loss, training_loss
+from train.losses import Aims, answer_loss, shares, training_loss
 from train.recipes import Recipe
 from train.remedy import STRIDE
 from train.report import save_weights
 from train.rounds import Tuning
 from train.schedule import cutmix_share, picture_size, place, rate_factor
-from train.tasks import shares
 
 EMA_NAME = "ema.safetensors"
 CLOCK_NAME = "clock.json"

@@ -1,43 +1,18 @@
-"""Yes-or-no tasks in place of classes: where their pictures come from, and how answers are scored."""
+"""A folder of pictures with a table of yes-or-no attributes."""
 
 import csv
 import os
-import random
 import unicodedata
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from abn.classes import CELEBA
 from abn.folders import HIDDEN, LeftOut, fault_of, is_litter, pictures_in
 from abn.names import nfc, shown
-from train import celeba
-from train.sources import Samples, Source
+from train.sources.source import Samples, TaskSource
 
 TABLE = "attributes.csv"
 VALUES = {"1": 1, "0": 0, "-1": 0}
 UNLISTED = "not in the table"
 VALIDATION = 0.1  # of the pictures, where the table names no split
-
-
-class TaskSource(Source):
-    """A `Source` whose samples are (path, one 0 or 1 a task); `classes` are the tasks."""
-
-    def split(self, holdout: float, seed: int) -> tuple[Samples, Samples]:
-        """(rest, held out): a random part, the same for the same seed."""
-        order = random.Random(seed).sample(range(len(self.train)), len(self.train))
-        held_out = set(order[: round(holdout * len(order))])
-        parts = ([], [])
-        for place, sample in enumerate(self.train):
-            parts[place in held_out].append(sample)
-        return parts
-
-    def test_split(self) -> Samples:
-        return self.test
-
-    def fold(self, number: int, count: int, seed: int) -> Source:
-        raise ValueError("--folds is for classes; a multi-task network is trained on one split")
 
 
 def table_source(root: str | Path) -> TaskSource:
@@ -103,28 +78,3 @@ def _picture(root: Path, name: str) -> Path | None:
     """The file that a table names, also where the file system has the name in another normal form."""
     forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
     return next((root / form for form in forms if os.path.isfile(root / form)), None)
-
-
-def celeba_source(root: str | Path, download: bool) -> TaskSource:
-    """CelebA's 40 attributes, in its own training, validation and test splits.
-
-    Raises:
-        FileNotFoundError: it is not at `root`, and `download` is False or fails.
-        ValueError: its lists are damaged.
-    """
-    root = Path(root).expanduser()
-    found = celeba.read(root)
-    if found is None and download:
-        celeba.download(root)
-        found = celeba.read(root)
-    if found is None:
-        raise FileNotFoundError(
-            f"CelebA is not at {root}: expected {celeba.ATTRIBUTES} and its pictures in {root}/celeba"
-        )
-    parts, folder = found
-    return TaskSource("CelebA", CELEBA, parts["train"], parts["val"], folder, parts["test"])
-
-
-def shares(labels: Tensor) -> Tensor:
-    """(N, T) -> (T,): each task's share of yes, for the weighted focal loss."""
-    return torch.as_tensor(labels).float().mean(0)

@@ -6,12 +6,31 @@ from pathlib import Path
 from torchvision.datasets import CelebA
 
 from abn.classes import CELEBA
+from train.sources.source import TaskSource
 
 ATTRIBUTES, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
 PICTURES = ("img_align_celeba", "Img/img_align_celeba", "Img/img_celeba")
 SPLITS = {"0": "train", "1": "val", "2": "test"}
 
 Labelled = list[tuple[str, tuple[int, ...]]]
+
+
+def celeba_source(root: str | Path, download: bool) -> TaskSource:
+    """CelebA's 40 attributes, in its own training, validation and test splits.
+
+    Raises:
+        FileNotFoundError: it is not at `root`, and `download` is False or fails.
+        ValueError: its lists are damaged.
+    """
+    root = Path(root).expanduser()
+    found = read(root)
+    if found is None and download:
+        fetch(root)
+        found = read(root)
+    if found is None:
+        raise FileNotFoundError(f"CelebA is not at {root}: expected {ATTRIBUTES} and its pictures in {root}/celeba")
+    parts, folder = found
+    return TaskSource("CelebA", CELEBA, parts["train"], parts["val"], folder, parts["test"])
 
 
 def read(root: Path) -> tuple[dict[str, Labelled], Path] | None:
@@ -31,7 +50,7 @@ def read(root: Path) -> tuple[dict[str, Labelled], Path] | None:
     return None
 
 
-def download(root: Path) -> None:
+def fetch(root: Path) -> None:
     """To root/celeba, by torchvision.
 
     Raises:

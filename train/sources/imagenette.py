@@ -1,0 +1,15 @@
+"""Imagenette."""
+
+from pathlib import Path
+
+from abn import imagenette
+from train.sources.source import Source
+
+
+def imagenette_source(root: str | Path, size: str | None, download: bool) -> Source:
+    """Imagenette, downloaded to `root` where it is missing and `download` is True. Raises as `imagenette.load`."""
+    train = imagenette.load(root, "train", size, download=download)
+    val = imagenette.load(root, "val", size)
+    for data in (train, val):
+        data.left_out.report(data._image_root)
+    return Source("Imagenette", imagenette.CLASSES, train._samples, val._samples, root=train._size_root)
