@@ -101,7 +101,7 @@ def _own(root, monkeypatch):
     out, found = root.parent / "out", []
 
     class Stub:
-        labels = ()
+        labels, abilities = (), SimpleNamespace(tasks=False)
 
         def read(self, path, view):
             found.append(path)
