@@ -2,6 +2,7 @@
 
 import ast
 
+import pytest
 from helpers import ROOT
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor
@@ -40,3 +41,16 @@ def test_its_files_import_their_neighbours_by_one_dot_and_by_name():
 def test_the_names_that_older_folders_have_in_their_auto_map_are_kept(tmp_path):
     files = saved(tmp_path / "saved")
     assert {"configuration_abn.py", "modeling_abn.py", "modeling_multitask.py", "image_processing_abn.py"} <= set(files)
+
+
+@pytest.mark.parametrize("name", ["image_processing_abn", "image_processing_vit"])
+def test_a_processors_file_names_all_that_its_neighbours_need(name):
+    """transformers 4.57 (dynamic_module_utils.py, get_cached_module_file) copies what the file itself imports, and then
+    looks for what those import: without this it says that a file is missing, and not which version is needed."""
+
+    def imports(file: str) -> set[str]:
+        tree = ast.parse((MODEL / f"{file}.py").read_text())
+        return {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+
+    named = imports(name)
+    assert set().union(*map(imports, named)) <= named

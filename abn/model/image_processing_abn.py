@@ -21,7 +21,10 @@ from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 
 from .arrays import as_bytes, as_tensor, each, from_layout, is_array
+from .heic import can_read  # noqa: F401 - what `pictures` needs: transformers 4 copies only what this file imports itself
 from .picture_errors import PictureError
+from .picture_orientation import orientation  # noqa: F401 - likewise
+from .picture_repair import repaired  # noqa: F401 - likewise
 from .pictures import Reduced, load_rgb, resized
 
 VIEWS = ("model", "whole")
