@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from helpers import wait_for
 from server import started
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -72,8 +73,9 @@ def opened(url):
 def test_the_page_works_as_on_spaces_and_leaves_nothing_behind(node, tmp_path):
     arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp_path / "none")]
     environment = {"SPACE_ID": "you/abn", "SYSTEM": "spaces", "GRADIO_SSR_MODE": "True", "GRADIO_NODE_PATH": node}
+    environment["PYTHONUNBUFFERED"] = "1"
     with started(tmp_path, *arguments, **environment) as (process, url, log):
-        assert "with SSR" in log.read_text()
+        wait_for(lambda: "with SSR" in log.read_text())  # said after the page answers
         with opened(url) as (browser, page):
             page.wait_for_selector("#abn-verdict >> text=chain saw", timeout=60000)
             page.locator("#abn-alpha input[type=range]").fill("1")
