@@ -29,7 +29,13 @@ def temporary(tmp_path, monkeypatch):
 
 
 def owner(code: str) -> subprocess.Popen:
-    process = subprocess.Popen([sys.executable, "-c", OWNER + code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER + code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
+    )
     assert "abn-models-" in process.stdout.readline()
     return process
 

@@ -37,14 +37,22 @@ def test_sigterm_answers_what_is_under_way(tmp_path):
 
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
 SERVER = f"""
-import subprocess, sys, time
+import signal, subprocess, sys, threading, time
 from types import SimpleNamespace
 from abn.space.server import shutdown
 shutdown.NODE_PATIENCE = shutdown.DELIVERY = 0.05
 node = subprocess.Popen([sys.executable, "-c", {STUBBORN!r}], stdout=subprocess.PIPE)
 node.stdout.readline()
 queue = type("Queue", (), {{"active_jobs": [1 if "busy" in sys.argv else None], "__len__": lambda self: 0}})()
-print(node.pid, flush=True)
+
+
+def announce():
+    while getattr(signal.getsignal(signal.SIGTERM), "__name__", "") != "hear":
+        time.sleep(0.01)
+    print(node.pid, flush=True)
+
+
+threading.Thread(target=announce, daemon=True).start()
 demo = SimpleNamespace(_queue=queue, node_process=node, close=lambda verbose: None)
 shutdown.serve_until_told(demo)
 """
