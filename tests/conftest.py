@@ -44,13 +44,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left():
-    """After all tests the temporary folder holds pytest's own folder, and those that gradio_client and torchrun do not
-    remove."""
+    """After all tests the temporary folder holds pytest's own folder, and those that gradio_client, torchrun and
+    torch.compile do not remove."""
     yield
     for folder in list(scratch.HELD):  # this process's, which go at its exit
         if folder != TEMPORARY:
             scratch.HELD[folder]()
-    others = re.compile("pytest-of-.*|[0-9a-f]{40}|torchelastic_.*")
+    others = re.compile("pytest-of-.*|[0-9a-f]{40}|torchelastic_.*|torchinductor_.*")
     left = [path.name for path in TEMPORARY.iterdir() if not others.fullmatch(path.name)]
     assert not left, f"left in the temporary folder: {left}"
 
