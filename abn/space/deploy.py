@@ -19,6 +19,7 @@ from .space_repo import MOUNT, Ended, Refused, SpaceRepo, in_one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 IGNORED = (
+    ".git",  # a file in a worktree
     ".git/*",
     ".venv/*",
     "data/*",
