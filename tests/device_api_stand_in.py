@@ -11,8 +11,10 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from json_server import JsonHandler
 
 MODES = ("lent", "waits", "waits in vain", "waits for ever", "quota", "too long", "none free", "killed", "broken")
 PING = 0.02  # seconds
@@ -44,12 +46,7 @@ def device_api():
     """Serve one; gives (DeviceApi, url)."""
     api = DeviceApi()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args):
-            pass
-
+    class Handler(JsonHandler):
         def do_POST(self):
             url = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
@@ -109,16 +106,6 @@ def device_api():
             data = text.encode()
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
             self.wfile.flush()
-
-        def say(self, code, answer, headers=()):
-            body = json.dumps(answer).encode()
-            self.send_response(code)
-            for name, value in dict(headers).items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

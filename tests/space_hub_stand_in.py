@@ -11,7 +11,9 @@ import base64
 import json
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
+
+from json_server import JsonHandler
 
 NEEDS_PRO = (
     "Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on free cpu-basic requires a PRO "
@@ -73,12 +75,7 @@ class Account:
 def space_hub(account: Account):
     """Serve the account; gives the endpoint."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *args):
-            pass
-
+    class Handler(JsonHandler):
         def do_GET(self):
             self.respond("GET")
 
@@ -150,16 +147,6 @@ def space_hub(account: Account):
                 event = json.dumps({"data": f"{line}\n", "timestamp": "2026-09-04T10:00:00.000Z"})
                 self.wfile.write(f"data: {event}\n\ndata:\n\n".encode())
             self.close_connection = True
-
-        def say(self, code, answer, headers=()):
-            body = json.dumps(answer).encode()
-            self.send_response(code)
-            for name, value in dict(headers).items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
