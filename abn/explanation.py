@@ -16,7 +16,7 @@ from .checkpoints import load_calibration, load_checkpoint
 from .classes import indices_by_name, shown_names
 from .families import UNEDITABLE, Abilities, Family, family_of
 from .methods import Method, Parts, method_named
-from .model.image_processing_abn import LONGEST_VIEW, AbnImageProcessor
+from .model.image_processing_abn import LONGEST_VIEW, AbnImageProcessor, Geometry
 from .model.pictures import Reduced, fitted, load_rgb
 from .names import nfc
 from .overlay import coloured, overlay
@@ -47,7 +47,9 @@ class Explanation:
         networks (signed, the target's).
     view: (H, W, 3) uint8 RGB: the picture's own pixels of what was looked at, the longest side at most 1024.
     heatmap: (H, W) float32 in [0, 1]: the map laid over `view`; the attention map, or what `method` gave.
-        These three arrays are writable, and nothing else holds their memory.
+    grid: (h, w) float32: the same map on its own places, before it was laid and cut to [0, 1].
+        These four arrays are writable, and nothing else holds their memory.
+    geometry: where `view` and the grid lie in the picture.
     method: the name of the method the heatmap comes from, see `abn.methods`.
     target: the class it explains; None for methods that are the same for every class.
     energy: log sum exp of the logits; low where the network has seen nothing alike.
@@ -60,6 +62,8 @@ class Explanation:
     attention_map: np.ndarray = field(repr=False)
     view: np.ndarray = field(repr=False)
     heatmap: np.ndarray = field(repr=False)
+    grid: np.ndarray = field(repr=False)
+    geometry: Geometry = field(repr=False)
     energy: float
     unfamiliar: bool
     method: str = "attention"
@@ -328,6 +332,8 @@ class Explainer:
                     attention_map=attention_maps[i].numpy().copy(),  # no memory that anything else holds
                     view=views[i],
                     heatmap=heatmaps[i].clamp(0, 1).numpy(),
+                    grid=maps[i, 0].float().numpy().copy(),
+                    geometry=self.processor.geometry(sizes[i], view),
                     energy=energies[i],
                     unfamiliar=self.calibration.is_unfamiliar(energies[i]),
                     method=method.name,

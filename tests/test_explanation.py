@@ -47,6 +47,19 @@ def test_the_crop_shows_the_crop_and_the_whole_shows_all(explainer):
     assert np.abs(whole.heatmap - expected).max() < 1e-5
 
 
+def test_the_grid_laid_by_the_geometry_is_the_heatmap(explainer):
+    picture = made_up_picture(96, 72)
+    for view in ("model", "whole"):
+        explanation = explainer(picture, view=view, method="grad-cam", target=3)
+        grid = torch.from_numpy(explanation.grid)[None, None]
+        size = explanation.view.shape[:2]
+        (laid,) = explainer.processor.post_process_attention(grid, [explanation.geometry.picture], view, [size])
+        assert np.array_equal(laid.clamp(0, 1).numpy(), explanation.heatmap)
+        left, top, right, bottom = explanation.geometry.box
+        assert np.array_equal(explanation.view, np.asarray(picture)[top:bottom, left:right])
+        assert np.array_equal(explainer(picture, view=view).grid, explainer(picture, view=view).attention_map)
+
+
 def test_large_pictures_are_shown_smaller_with_the_map_on_the_same_place(explainer):
     explanation = explainer(made_up_picture(3000, 1500), view="whole")
     assert explanation.view.shape == (512, 1024, 3)
