@@ -4,6 +4,7 @@ The one place that walks them, for training, evaluation, plots, measures and the
 torchvision's ImageFolder does; a link that leads back to a folder above it is not.
 """
 
+import io
 import os
 import sys
 from collections import defaultdict
@@ -15,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from .model import pictures
+from .model.picture_repair import can_repair, repaired
 from .names import is_utf8, nfc, shown
 
 LITTER = frozenset(  # beside what begins with a dot: what systems leave in folders, in lower case
@@ -82,9 +84,24 @@ def is_litter(name: str) -> bool:
 
 
 def _begins_as_a_picture(file: str | Path) -> bool:
+    """As `load_rgb` would see it: one that is too large is a picture, and so is one that opens once it is repaired."""
+    if _opens(file):
+        return True
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read(64)
+            content += opened.read() if can_repair(content) else b""
+    except OSError:
+        return False
+    return any(_opens(io.BytesIO(mended)) for mended, _ in repaired(content))
+
+
+def _opens(file: str | Path | io.BytesIO) -> bool:
     try:
         with Image.open(file, formats=pictures.FORMATS):
             return True
+    except Image.DecompressionBombError:
+        return True
     except Exception:  # Pillow raises what it likes
         return False
 

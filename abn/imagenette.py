@@ -11,6 +11,7 @@ from torchvision.datasets import Imagenette, VisionDataset
 from torchvision.datasets.utils import check_integrity, extract_archive
 from tqdm import tqdm
 
+from .files import replace_folder
 from .folders import class_folders
 from .model.pictures import load_rgb
 
@@ -110,10 +111,7 @@ def fetch(root: str | Path, size: str = "160px", report: Callable[[float], None]
         if not check_integrity(archive, md5):
             raise OSError(f"{archive.name} arrived damaged: its checksum is wrong")
         extract_archive(archive, aside)
-        target = root / FOLDERS[size]
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(Path(aside) / FOLDERS[size], target)
+        replace_folder(Path(aside) / FOLDERS[size], root / FOLDERS[size])
 
 
 def _download(url: str, file: Path, report: Callable[[float], None] | None) -> None:

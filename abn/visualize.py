@@ -28,6 +28,7 @@ from tqdm import tqdm
 from . import imagenette
 from .explanation import BATCH, Explainer, Explanation, Upright
 from .families import check_arch
+from .files import whole
 from .folders import HIDDEN, LeftOut, class_folders, pictures_in
 from .lettering import for_plot, style
 from .methods import method_named
@@ -261,41 +262,39 @@ def own_pictures(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
     scores = Path(args.out_dir) / f"{args.prefix}_scores.csv"
     written, looked_at = 0, len(files) + len(left_out)
     overlays.mkdir(parents=True, exist_ok=True)
-    aside = scores.with_suffix(".writing")
-    with (
-        aside.open("w", newline="", encoding="utf-8") as lines,
-        tqdm(total=len(files), desc="explaining", mininterval=1) as bar,
-        ThreadPoolExecutor(args.workers) as pool,
-    ):
-        table = csv.writer(lines)
-        table.writerow(map(cell, ["picture", "predicted", "confidence", "unfamiliar", *explainer.labels]))
-        for start in range(0, len(files), args.test_batch):
-            chunk = files[start : start + args.test_batch]
-            names, pictures = [], []
-            opening = pool.map(lambda path: _opened(explainer, path, args.view or "whole"), chunk)
-            for path, opened in zip(chunk, opening, strict=True):
-                if isinstance(opened, (ValueError, OSError)):
-                    say(f"left out {shown(path.relative_to(folder))}: {shown(opened)}")
-                else:
-                    pictures.append(opened)
-                    names.append(path.relative_to(folder))
-            for name, found in zip(names, _explained(explainer, pictures, args), strict=True):
-                e = next(iter(found.values()))
-                row = [name, e.label, f"{e.probabilities[e.label]:.4f}", int(e.unfamiliar)]
-                table.writerow(map(cell, row + [f"{e.probabilities[label]:.4f}" for label in explainer.labels]))
-                for task, explanation in found.items():
-                    own = file_name(name.name, ".png")
-                    file = name.with_name(own) if task is None else name / task_file(task)
-                    save_png(explanation.overlay(args.attention_alpha), overlays / file)
-                written += 1
-            bar.update(len(chunk))
-    if not written:
-        aside.unlink()
-        raise ValueError(f"there is no picture in {shown(folder)}")
+    with whole(scores) as aside:
+        with (
+            aside.open("w", newline="", encoding="utf-8") as lines,
+            tqdm(total=len(files), desc="explaining", mininterval=1) as bar,
+            ThreadPoolExecutor(args.workers) as pool,
+        ):
+            table = csv.writer(lines)
+            table.writerow(map(cell, ["picture", "predicted", "confidence", "unfamiliar", *explainer.labels]))
+            for start in range(0, len(files), args.test_batch):
+                chunk = files[start : start + args.test_batch]
+                names, pictures = [], []
+                opening = pool.map(lambda path: _opened(explainer, path, args.view or "whole"), chunk)
+                for path, opened in zip(chunk, opening, strict=True):
+                    if isinstance(opened, (ValueError, OSError)):
+                        say(f"left out {shown(path.relative_to(folder))}: {shown(opened)}")
+                    else:
+                        pictures.append(opened)
+                        names.append(path.relative_to(folder))
+                for name, found in zip(names, _explained(explainer, pictures, args), strict=True):
+                    e = next(iter(found.values()))
+                    row = [name, e.label, f"{e.probabilities[e.label]:.4f}", int(e.unfamiliar)]
+                    table.writerow(map(cell, row + [f"{e.probabilities[label]:.4f}" for label in explainer.labels]))
+                    for task, explanation in found.items():
+                        own = file_name(name.name, ".png")
+                        file = name.with_name(own) if task is None else name / task_file(task)
+                        save_png(explanation.overlay(args.attention_alpha), overlays / file)
+                    written += 1
+                bar.update(len(chunk))
+        if not written:
+            raise ValueError(f"there is no picture in {shown(folder)}")
     if looked_at > written:
         hidden = len(left_out.found[HIDDEN])
         say(f"left out {looked_at - written} of {looked_at}" + (f", {hidden} of them {HIDDEN}" if hidden else ""))
-    os.replace(aside, scores)
     return [overlays, scores]
 
 

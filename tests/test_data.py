@@ -1,6 +1,8 @@
 """Decoding: once, as it should, with faults named, and into a cache that knows when it is stale."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -137,3 +139,14 @@ def test_a_cache_of_damaged_pictures_is_not_left_behind(data, tmp_path):
     assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob("*.writing"))
     assert len(squashed(data._samples, 24, Reading(cache=tmp_path, corrupt="skip"))) == 39
     assert len(squashed(data._samples, 24, Reading(cache=tmp_path, corrupt="skip"))) == 39
+
+
+def test_a_file_aside_goes_where_its_process_is_gone_and_no_other_does(data, tmp_path):
+    """Also beside files of other programs, whatever they are called."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = ("x.writing", ".writing", ".x.writing", f".a.npy.{gone.pid}.writing", f".a.npy.{os.getpid()}.writing")
+    for name in names:
+        (tmp_path / name).touch()
+    squashed(data._samples[:2], 8, Reading(cache=tmp_path))
+    assert sorted(file.name for file in tmp_path.glob("*.writing")) == sorted({*names} - {names[3]})

@@ -12,7 +12,7 @@ from PIL import Image
 from abn import imagenette, visualize
 from abn.faithfulness import run as faithfulness_run
 from abn.folders import LeftOut, class_folders, is_litter, is_picture, pictures_in
-from abn.model.pictures import FORMATS, load_rgb
+from abn.model.pictures import FORMATS, PictureError, load_rgb
 from abn.space.server.examples import Gallery
 from abn.space.server.models import Models
 from train.sources import folder_source, table_source
@@ -378,6 +378,29 @@ def test_hidden_files_are_no_models(tmp_path):
     models = Models(None, tmp_path)
     assert models._local() == ["folder", "mine.safetensors"]
     shutil.rmtree(models.fetched)
+
+
+def test_a_file_without_an_ending_is_judged_as_load_rgb_judges_it(tmp_path, monkeypatch):
+    """Also where it can only be read once it is repaired, or is refused for its size: then training names it."""
+    odd = tmp_path / "odd"
+    save = made_up_picture(24, 20).save
+    save(odd, "PNG")
+    content = odd.read_bytes()
+    unknown = b"\0\0\0\4zTXtkey\0\0\0\0\0"  # a text whose checksum is wrong, before the pixels: Pillow opens nothing
+    odd.write_bytes(content[:33] + unknown + content[33:])
+    with pytest.raises(Exception), Image.open(odd):  # noqa: B017, PT011 - Pillow's, of whatever kind
+        pass
+    assert load_rgb(odd).size == (24, 20)
+    assert is_picture(odd)
+    odd.write_bytes(content[:33])
+    assert is_picture(odd)  # a picture, of which nothing is there
+    odd.write_bytes(b"II*\0" + bytes(60))
+    assert not is_picture(odd)
+    save(odd, "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    assert is_picture(odd)
+    with pytest.raises(PictureError, match="too many pixels"):
+        load_rgb(odd)
 
 
 # Tables of attributes

@@ -1,5 +1,6 @@
 """Finding, loading and fetching Imagenette."""
 
+import os
 import shutil
 
 import pytest
@@ -57,6 +58,23 @@ def test_a_damaged_archive_leaves_nothing(mirror, tmp_path):
     with pytest.raises(OSError, match="checksum is wrong"):
         imagenette.fetch(tmp_path / "data", "160px")
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_fetching_again_replaces_what_is_there_at_once(mirror, tmp_path, monkeypatch):
+    """While the new folder takes its place, the old one is whole: beside it, or under its name."""
+    folder, seen = tmp_path / "data" / "imagenette2-160", []
+    (folder / "half").mkdir(parents=True)
+    rename = os.replace
+
+    def watched(source, target):
+        seen.append(sorted(path.parent.name for path in folder.parent.glob("*/half")))
+        rename(source, target)
+
+    monkeypatch.setattr("os.replace", watched)
+    imagenette.fetch(tmp_path / "data", "160px")
+    assert seen == [["imagenette2-160"], [".old-imagenette2-160"]]
+    assert sorted(path.name for path in folder.iterdir()) == ["train", "val"]
+    assert [path.name for path in folder.parent.iterdir()] == ["imagenette2-160"]
 
 
 def test_load_downloads_when_asked(mirror, tmp_path):

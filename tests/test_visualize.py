@@ -1,6 +1,7 @@
 """`python -m abn.visualize`: the grid of a picture a class, and overlays and scores of one's own pictures."""
 
 import csv
+import os
 import shutil
 
 import numpy as np
@@ -88,6 +89,29 @@ def test_ones_own_pictures(imagenette_folder, tmp_path, capsys):
     with Image.open(out / "abn_overlays" / "a.png.png") as overlay:
         assert np.array_equal(np.asarray(overlay), explanation.overlay(1.0))
     assert (out / "abn_overlays" / "sub" / "a.jpg.png").is_file()
+
+
+def test_scores_are_written_whole_or_not_at_all(imagenette_folder, tmp_path, monkeypatch):
+    """The file aside is this process's own, and gone when the run breaks off; what was there before stays."""
+    made_up_picture(90, 60, 1).save(tmp_path / "a.png")
+    out, seen = tmp_path / "out", []
+    out.mkdir()
+    for name in ("abn_scores.csv", "abn_scores.writing"):
+        (out / name).write_text("of before")
+
+    def breaking(*_):
+        seen.extend(file.name for file in out.iterdir() if file.is_file())
+        raise OSError("no space left")
+
+    monkeypatch.setattr("abn.visualize.save_png", breaking)
+    arguments = ["--checkpoint", str(imagenette_folder), "--pictures", str(tmp_path / "a.png"), "--out-dir", str(out)]
+    assert main([*arguments, "--cpu"]) == 2
+    assert sorted(seen) == [f".abn_scores.csv.{os.getpid()}.writing", "abn_scores.csv", "abn_scores.writing"]
+    files = sorted(file for file in out.iterdir() if file.is_file())
+    assert [(file.name, file.read_text()) for file in files] == [
+        ("abn_scores.csv", "of before"),
+        ("abn_scores.writing", "of before"),
+    ]
 
 
 def test_faults_are_one_line(imagenette_folder, tiny_imagenette, tmp_path, capsys):

@@ -158,9 +158,10 @@ def _room(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
     if file is None:
         return np.empty(shape, np.uint8)
     file.parent.mkdir(parents=True, exist_ok=True)
-    for stale in file.parent.glob("*.writing"):  # left by a process that was killed
-        if not Path(f"/proc/{stale.suffixes[-2].lstrip('.')}").exists():
-            stale.unlink(missing_ok=True)
+    for other in file.parent.glob(".*.writing"):  # as `whole` names them
+        process = other.stem.rpartition(".")[2]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():  # it was killed
+            other.unlink(missing_ok=True)
     room = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
     with file.open("r+b") as opened:
         try:
