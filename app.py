@@ -33,13 +33,13 @@ with without_interface_files():
     from abn.names import print_anything
     from abn.space.page import build, launch_settings
     from abn.space.server.examples import Gallery
+    from abn.space.server.limits import WAITING_IN_ALL
     from abn.space.server.memory import give_back_freed
     from abn.space.server.models import Models
     from abn.space.server.serving import DEFAULT, Serving
     from abn.space.server.shares import Shares, outlives_restart
     from abn.space.server.shutdown import serve_until_told
 
-QUEUE = 200  # requests that may wait; more are turned away at once
 ROOT = Path(__file__).resolve().parent
 
 
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()
     shares.start()
-    demo.queue(default_concurrency_limit=4, max_size=QUEUE)
+    demo.queue(default_concurrency_limit=4, max_size=WAITING_IN_ALL)
     where = {"server_name": args.host, "server_port": args.port}
     demo.launch(prevent_thread_lock=True, **where, **launch_settings(shares))
     gc.freeze()  # what the page is made of lives as long as the server

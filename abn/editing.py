@@ -76,7 +76,7 @@ def checked_map(attention_map, shape: tuple[int, int]) -> np.ndarray:
     """
     try:
         values = np.asarray(attention_map, dtype=np.float32)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise ValueError(f"a map must be {shape[0]} rows of {shape[1]} numbers") from None
     if values.shape != tuple(shape):
         found = " x ".join(map(str, values.shape)) or "a single number"

@@ -5,6 +5,7 @@ import html
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from .. import imagenette
 from .api import add_api
@@ -13,6 +14,9 @@ from .files import beside
 from .locale import I18N, LANGUAGES, both, label
 from .server.events import QUIET
 from .server.examples import Gallery
+from .server.fair_queue import FairBlocks
+from .server.gate import Gate
+from .server.limits import SESSIONS_IN_ALL
 from .server.models import Models
 from .server.serving import Served, Status, named
 from .server.shares import Shares
@@ -27,7 +31,6 @@ from .widgets.picture.widget import PictureInput
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
 LISTED = 20  # class names shown at most
-SESSIONS = 200  # whose state is kept; a call over plain HTTP is one, and each takes 0.2 MB
 
 # In the order in which the browser is given them
 STYLES = (
@@ -60,7 +63,7 @@ CONTRAST = {
 }
 
 
-class Page(gr.Blocks):
+class Page(FairBlocks):
     """Blocks whose endpoints fill in what a call leaves out, with the parameters' defaults: at its end, since programs
     were written for fewer parameters, or as null, which the JavaScript client sends for it. Pictures may come in more
     ways than Gradio takes them, see `PictureInput.received`."""
@@ -192,7 +195,8 @@ def launch_settings(shares: Shares) -> dict:
         "allowed_paths": [str(shares.folder)],
         "max_file_size": "20mb",
         "enable_monitoring": False,
-        "state_session_capacity": SESSIONS,
+        "state_session_capacity": SESSIONS_IN_ALL,
+        "app_kwargs": {"middleware": [Middleware(Gate)]},
         "mcp_server": True,
         "footer_links": ["api", "gradio", "settings"],
     }

@@ -1,0 +1,157 @@
+"""Gradio's queue, in which visitors take turns, and of which a call over plain HTTP leaves nothing behind.
+
+Gradio's own takes what came first: a visitor who asks for a hundred things makes everyone wait for all of them. And it
+keeps the state of so many sessions, whosever they are.
+"""
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+
+import gradio as gr
+from gradio.queueing import Event, Queue
+from gradio.state_holder import StateHolder
+
+from ... import stopping
+from ..faults import Fault, told
+from ..locale import language_of, say
+from . import limits, visitors
+from .budgets import spending
+from .gate import in_a_line
+
+
+def visitor_of(event: Event) -> str:
+    return visitors.of_scope(event.request.scope)
+
+
+class FairQueue(Queue):
+    """Made of a `Queue` by `FairBlocks`. Next is the visitor who has the fewest requests under way; of those, who was
+    served longest ago; of one visitor's, the first. Nobody has more than RUNNING_A_VISITOR under way."""
+
+    def waiting(self, visitor: str | None = None) -> tuple[int, int]:
+        """(requests, bytes of their bodies), waiting or under way: the visitor's, or everybody's."""
+        found = [event for event in self._known() if visitor is None or visitor_of(event) == visitor]
+        return len(found), sum(event.request.scope.get("abn.bytes", 0) for event in found)
+
+    def _known(self) -> Iterator[Event]:
+        for queue in list(self.event_queue_per_concurrency_id.values()):
+            yield from queue.queue
+        yield from self._running()
+
+    def _running(self) -> Iterator[Event]:
+        for events in self.active_jobs:
+            yield from events or ()
+
+    def get_events(self):
+        """One event at a time, in turn. Gradio's (6.31, queueing.py) gives several to functions that take batches;
+        there are none here."""
+        running = Counter(visitor_of(event) for event in self._running())
+        best = None
+        for name, queue in self.event_queue_per_concurrency_id.items():
+            limit = queue.concurrency_limit
+            if not queue.queue or (limit is not None and queue.current_concurrency >= limit):
+                continue
+            for event in queue.queue:
+                visitor = visitor_of(event)
+                rank = running[visitor], self.served.get(visitor, 0.0), event.enqueue_time
+                if running[visitor] < limits.RUNNING_A_VISITOR and (best is None or rank < best[0]):
+                    best = rank, name, event, visitor
+        if best is None:
+            return None
+        _, name, event, visitor = best
+        self.event_queue_per_concurrency_id[name].queue.remove(event)
+        self.served[visitor] = time.monotonic()
+        return [event], False, name
+
+    async def process_events(self, events: list[Event], *args, **kwargs) -> None:
+        try:
+            await super().process_events(events, *args, **kwargs)
+        finally:
+            for event in events:
+                event.data = None
+                if event.session_hash == event._id:  # a call over plain HTTP: no page to come back to
+                    self.server_app.state_holder.forget(event._id)
+                    self.unread[event._id] = time.monotonic()
+            self._forget_unread()
+
+    def _forget_unread(self) -> None:
+        """Answers that nobody came for, and what is kept about who was here."""
+        now = time.monotonic()
+        for session in [one for one, since in self.unread.items() if now - since > limits.UNREAD_SECONDS]:
+            del self.unread[session]
+            self.pending_event_ids_session.pop(session, None)
+            if session in self.pending_messages_per_session:
+                del self.pending_messages_per_session[session]
+        if len(self.served) > 1000:
+            self.served = {who: when for who, when in self.served.items() if now - when < 60}
+
+
+class FairStates(StateHolder):
+    """Sessions' state, made of a `StateHolder`: a visitor has SESSIONS_A_VISITOR at most, and his own oldest go."""
+
+    def __getitem__(self, session: str):
+        if session not in self.session_data:
+            visitor = visitors.ASKING.get()
+            own = self.owned.setdefault(visitor, OrderedDict())
+            own[session] = None
+            for gone in [one for one in own if one != session and one not in self.session_data]:
+                del own[gone]
+            while len(own) > limits.SESSIONS_A_VISITOR:
+                self.forget(own.popitem(last=False)[0])
+            self.owned.move_to_end(visitor)
+            while len(self.owned) > self.capacity:
+                self.owned.popitem(last=False)
+        return super().__getitem__(session)
+
+    def forget(self, session: str) -> None:
+        with self.lock:
+            self.session_data.pop(session, None)
+            self.time_last_used.pop(session, None)
+
+
+class FairBlocks(gr.Blocks):
+    """Blocks with that queue and those states; what handlers compute is counted, and ends when its client leaves."""
+
+    def queue(self, *args, **kwargs):
+        super().queue(*args, **kwargs)
+        self._queue.__class__, self._queue.served, self._queue.unread = FairQueue, {}, {}
+        return self
+
+    @property
+    def state_holder(self) -> StateHolder:
+        return self._state_holder
+
+    @state_holder.setter
+    def state_holder(self, holder: StateHolder) -> None:
+        holder.__class__, holder.owned = FairStates, OrderedDict()
+        self._state_holder = holder
+
+    async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
+        """Raises: gr.Error: in place of whatever Gradio's components raise over what they cannot read."""
+        try:
+            return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            print(f"{block_fn.api_name or block_fn._id}: {in_a_line(error)}", flush=True)
+            raise gr.Error(say("gate_odd", None), print_exception=False) from None
+
+    async def call_function(self, block_fn, inputs, iterator=None, requests=None, event_id=None, *args, **more):
+        """Raises: gr.Error: in place of whatever the handler raises, which is said in a line of the log."""
+        request = requests[0] if isinstance(requests, list) else requests
+        asking = getattr(request, "request", None)
+        visitor = visitors.NOBODY if asking is None else visitors.of_scope(asking.scope)
+        event = self._queue.event_ids_to_events.get(event_id)
+        with spending(visitor), stopping.when(lambda: event is not None and not event.alive):
+            try:
+                return await super().call_function(block_fn, inputs, iterator, requests, event_id, *args, **more)
+            except gr.Error:
+                raise
+            except stopping.Stopped:
+                words = say("left", request)
+            except Fault as fault:
+                words = told(fault, language_of(request))
+            except Exception as error:
+                print(f"{block_fn.api_name or block_fn._id}: {in_a_line(error)}", flush=True)
+                words = say("gate_failed", request)
+        raise gr.Error(words, print_exception=False)
