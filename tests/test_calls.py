@@ -242,6 +242,7 @@ def test_an_uploaded_files_path_or_url_is_taken(url, expected, way):
         assert shares(ask(url, "explain", [WAYS[way](sent)])[0]) == pytest.approx(expected.probabilities, abs=1e-4)
 
 
+PRIVATE = "The picture's URL cannot be fetched: only http and https addresses of the public internet are asked."
 REFUSED = {
     "no base64": ("data:image/png;base64,%%%", "The picture's data URL is not base64."),
     "one character too many": ("data:image/png;base64," + "A" * 5, "The picture's data URL is not base64."),
@@ -257,9 +258,9 @@ REFUSED = {
     "a file URL": ("file:///etc/passwd", "not an uploaded file's"),
     "the way out of the cache": ("{cache}/../../../../../etc/passwd", "not an uploaded file's"),
     "by the server's own URL": ("http://somewhere/gradio_api/file=/etc/passwd", "not an uploaded file's"),
-    "a neighbour": ("http://127.0.0.1:1/x.png", "The picture's URL cannot be fetched."),
-    "a neighbour by name": ("http://localhost:1/x.png", "The picture's URL cannot be fetched."),
-    "the cloud's own": ("http://169.254.169.254/latest/meta-data", "The picture's URL cannot be fetched."),
+    "a neighbour": ("http://127.0.0.1:1/x.png", PRIVATE),
+    "a neighbour by name": ("http://localhost:1/x.png", PRIVATE),
+    "the cloud's own": ("http://169.254.169.254/latest/meta-data", PRIVATE),
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import gradio as gr
 from gradio.queueing import Event, Queue
+from gradio.route_utils import get_fn
 from gradio.state_holder import StateHolder
 
 from ... import stopping
@@ -19,9 +20,26 @@ from . import limits, visitors
 from .budgets import spending
 from .gate import in_a_line
 
+META = {"_type": "gradio.FileData"}
+SERVED = "/gradio_api/file="  # what stands before a file's path where this server gives it away
+
 
 def visitor_of(event: Event) -> str:
     return visitors.of_scope(event.request.scope)
+
+
+def url_of(value) -> str | None:
+    """The URL in what stands for a file, or as a bare string; None for what holds no other host's URL."""
+    if isinstance(value, dict):
+        named = [value.get("path"), value.get("url")]
+        inner = [url_of(part) for part in value.values() if isinstance(part, (dict, list))]
+        found = next((one for one in named if isinstance(one, str) and one.strip()), None)
+        return next((one for one in inner if one), url_of(found))
+    if isinstance(value, list):
+        return next((url for part in value if isinstance(part, (dict, list)) and (url := url_of(part))), None)
+    if isinstance(value, str) and value.strip()[:8].lower().startswith(("http://", "https://")):
+        return None if SERVED in value else value.strip()
+    return None
 
 
 class FairQueue(Queue):
@@ -41,6 +59,11 @@ class FairQueue(Queue):
     def _running(self) -> Iterator[Event]:
         for events in self.active_jobs:
             yield from events or ()
+
+    async def push(self, body, request, username):
+        if body.fn_index is not None:
+            await self.blocks.fetch_pictures(body)
+        return await super().push(body=body, request=request, username=username)
 
     def get_events(self):
         """One event at a time, in turn. Gradio's (6.31, queueing.py) gives several to functions that take batches;
@@ -117,6 +140,22 @@ class FairBlocks(gr.Blocks):
         self._queue.__class__, self._queue.served, self._queue.unread = FairQueue, {}, {}
         return self
 
+    async def fetch_pictures(self, body) -> None:
+        """Put files in the place of pictures' URLs in a call's data, before it takes a place in the queue, and errors
+        in the place of other files' URLs, which Gradio would fetch itself."""
+        fn = get_fn(self, None, body)
+        for place, value in enumerate(body.data):
+            url = url_of(value)
+            component = fn.inputs[place] if place < len(fn.inputs) else None
+            if url is None:
+                continue
+            try:
+                if not hasattr(component, "fetched"):
+                    raise gr.Error(say("gate_odd", None), print_exception=False)
+                body.data[place] = {"path": await component.fetched(url), "meta": META}
+            except gr.Error as error:
+                body.data[place] = error
+
     @property
     def state_holder(self) -> StateHolder:
         return self._state_holder
@@ -128,6 +167,9 @@ class FairBlocks(gr.Blocks):
 
     async def preprocess_data(self, block_fn, inputs, *args, **kwargs):
         """Raises: gr.Error: in place of whatever Gradio's components raise over what they cannot read."""
+        for value in inputs:
+            if isinstance(value, gr.Error):  # as `fetch_pictures` left it
+                raise value
         try:
             return await super().preprocess_data(block_fn, inputs, *args, **kwargs)
         except gr.Error:

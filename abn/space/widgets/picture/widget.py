@@ -8,7 +8,9 @@ from gradio.utils import is_in_or_equal
 from gradio_client.utils import is_http_url_like
 
 from ....data_urls import decoded, is_data_url
+from ...faults import Fault
 from ...server.cached_files import kept
+from ...server.fetching import fetch
 
 LONGEST = 28_000_000  # characters of a data URL: 20 MB of file
 SERVED = "/gradio_api/file="  # what stands before a file's path where this server gives it away
@@ -67,13 +69,17 @@ class PictureInput(gr.Image):
             return False
 
     async def async_move_resource_to_block_cache(self, url_or_file_path):
-        """As Gradio's, which downloads a URL, of public hosts alone; a failure is named."""
+        """As Gradio's, but a URL is fetched by our own code; a failure is named."""
+        if is_http_url_like(str(url_or_file_path)):
+            return await self.fetched(url_or_file_path)
+        return await super().async_move_resource_to_block_cache(url_or_file_path)
+
+    async def fetched(self, url: str) -> str:
+        """A URL's content as a file, not decoded. Raises: gr.Error: it cannot be had; says why."""
         try:
-            return await super().async_move_resource_to_block_cache(url_or_file_path)
-        except Exception:
-            if is_http_url_like(str(url_or_file_path)):
-                raise refused("The picture's URL cannot be fetched.") from None
-            raise
+            return kept(self, await fetch(url), "picture")
+        except Fault as fault:
+            raise refused(str(fault)) from None
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         if payload is None:
