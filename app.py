@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     shares.start()
     demo.queue(default_concurrency_limit=4, max_size=WAITING_IN_ALL)
     where = {"server_name": args.host, "server_port": args.port}
-    demo.launch(prevent_thread_lock=True, **where, **launch_settings(shares))
+    demo.launch(prevent_thread_lock=True, **where, **launch_settings(demo))
     gc.freeze()  # what the page is made of lives as long as the server
     gc.enable()
     serve_until_told(demo)

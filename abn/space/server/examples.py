@@ -23,7 +23,6 @@ from ...model.pictures import load_rgb
 from ...names import shown
 from ...scratch import scratch
 from ..drawings import DRAWINGS
-from ..locale import both
 
 PER_CLASS = 30
 FIRST = 10  # of a class, under Explain
@@ -55,12 +54,12 @@ class Gallery:
         self.root = Path(root)
         self.folder = scratch("examples", self)
         self.may_download = may_download and not constants.HF_HUB_OFFLINE
-        self.note = ""
+        self.note: tuple[str, dict] = "", {}  # what is said of the examples: a key of the catalogues, and its values
         self.settled = imagenette.find(self.root) is not None
         found = self._whatever_is_there() if self.settled else []
         self.examples = found or self._drawn()
         if self.settled and not found:
-            self.note = both("drawings_unreadable")
+            self.note = "drawings_unreadable", {}
 
     def by_id(self, name: str) -> Example | None:
         """The example of an id. Drawings are there whatever the examples are."""
@@ -82,9 +81,9 @@ class Gallery:
         if self.settled:
             return
         if not self.may_download:
-            self._settle(both("drawings_offline"))
+            self._settle("drawings_offline")
             return
-        self.note = both("drawings_meanwhile", share="")
+        self.note = "drawings_meanwhile", {"share": ""}
         threading.Thread(target=self._bring, name="imagenette", daemon=True).start()
 
     def of_class(self, label: str | None) -> list[Example]:
@@ -103,16 +102,16 @@ class Gallery:
             self.examples = self._whatever_is_there() or self.examples
         except Exception as error:  # whatever went wrong, the drawings stay
             reason = str(error).strip().split("\n")[0] or type(error).__name__
-            self._settle(both("drawings_failed"))
+            self._settle("drawings_failed")
             print(f"Imagenette could not be downloaded: {reason}", flush=True)
             return
         self._settle("")
 
     def _report(self, share: float) -> None:
-        self.note = both("drawings_meanwhile", share=f" ({share:.0%})")
+        self.note = "drawings_meanwhile", {"share": f" ({share:.0%})"}
 
     def _settle(self, note: str) -> None:
-        self.note = note
+        self.note = note, {}
         self.settled = True
 
     def _whatever_is_there(self) -> list[Example]:

@@ -1,0 +1,54 @@
+"""An explanation as the page's scripts take it: a few kilobytes of JSON."""
+
+import numpy as np
+
+from ..explanation import Explanation
+from ..model.image_processing_abn import Geometry
+from .server.serving import Served, described, named
+
+SHOWN = 5  # classes
+
+
+def map_of(grid: np.ndarray, geometry: Geometry) -> dict:
+    """A map on its own places, and where they lie. rows: h lists of w float32 numbers; size: (width, height) of the
+    upright picture; box and span as `Geometry`'s, in its pixels."""
+    return {
+        "rows": [[float(np.format_float_positional(value, unique=True)) for value in row] for row in grid],
+        "box": list(geometry.box),
+        "span": [list(pair) for pair in geometry.span],
+        "size": [geometry.picture[1], geometry.picture[0]],
+    }
+
+
+def classes_of(probabilities: dict[str, float], count: int = SHOWN) -> list[list]:
+    """[name, probability], the surest first."""
+    return [[name, round(share, 6)] for name, share in list(probabilities.items())[:count]]
+
+
+def answer_of(explanation: Explanation, served: Served, language: str, milliseconds: float) -> dict:
+    """What Explain shows of a picture."""
+    own = explanation.attention_probabilities
+    shown = classes_of(explanation.probabilities)
+    return {
+        "label": explanation.label,
+        "target": explanation.target,
+        "classes": shown,
+        "attention": {name: round(own[name], 6) for name, _ in shown if name in own},
+        "attention_label": next(iter(own), None),
+        "unfamiliar": explanation.unfamiliar,
+        "map": map_of(explanation.grid, explanation.geometry),
+        "milliseconds": round(milliseconds, 1),
+        "model": {"name": named(served.name, language), "description": described(served, language)},
+    }
+
+
+def abilities_of(served: Served) -> dict:
+    """What the page shows for a model beyond an answer and a map."""
+    can = served.lasting.abilities
+    return {
+        "tasks": can.tasks,
+        "layers": can.layers,
+        "heads": can.heads,
+        "pad": can.pad,
+        "uneditable": can.uneditable,
+    }

@@ -1,0 +1,260 @@
+// The page: its tabs, what the visitor has chosen, and the picture that all tabs share.
+import { connect } from './ask.js';
+import { chosenLanguage, loadWords } from './locale/words.js';
+import { fromFile, fromServer, fromSession, pixelsOf, Refused } from './pictures.js';
+import { fit } from './room.js';
+import { query, read } from './view.js';
+
+const SETTLING = 1500; // milliseconds between looks at what still changes on the server
+
+function bytes(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+class App {
+  constructor(element, root, base) {
+    this.root = element.querySelector('[data-abn]');
+    this.base = base;
+    this.server = connect(root);
+    this.listeners = { view: [], picture: [], state: [] };
+    this.tabs = {};
+    this.picture = null;
+    this.picking = 0;
+  }
+
+  find = (selector) => this.root.querySelector(selector);
+
+  // A copy of what a template of the frame holds.
+  template(name) {
+    return this.root.querySelector(`template[data-template=${name}]`).content.cloneNode(true);
+  }
+
+  // --- What the visitor has chosen
+  follow = (listener) => this.listeners.view.push(listener);
+  onPicture = (listener) => this.listeners.picture.push(listener);
+  onState = (listener) => {
+    this.listeners.state.push(listener);
+    if (this.state) listener(this.state);
+  };
+
+  set(changed, push = false) {
+    Object.assign(this.view, changed);
+    this.address(push);
+    for (const listener of this.listeners.view) listener(changed);
+  }
+
+  address(push = false) {
+    const search = query(this.view, location.search);
+    if (search === location.search) return;
+    history[push ? 'pushState' : 'replaceState'](null, '', `${location.pathname}${search}`);
+    // On huggingface.co the page lies in a frame; the address that a visitor sees is the host's
+    if (window.parent !== window && location.hostname.endsWith('.hf.space'))
+      window.parent.postMessage({ queryString: search.slice(1) }, 'https://huggingface.co');
+  }
+
+  // What every question to the server says.
+  get asking() {
+    return { language: this.words.language, model: this.view.model };
+  }
+
+  // Ask about a picture, by `name`; sends it first where the server has it not, or no longer.
+  async askAbout(picture, name, values, options = {}) {
+    const asked = async () => {
+      const source = await picture.sent(this.server, options.signal);
+      return this.server.ask(name, { ...this.asking, ...values, picture: source }, options);
+    };
+    const answer = await asked();
+    return answer?.gone && picture.forgotten() ? asked() : answer;
+  }
+
+  // --- The picture
+  async choose(making, push = true) {
+    const mine = ++this.picking;
+    let picture;
+    try {
+      picture = await making;
+    } catch (error) {
+      if (mine === this.picking) this.say(this.words.say('cannot_explain'), this.reason(error));
+      return;
+    }
+    if (mine !== this.picking || !picture) return;
+    this.show(picture, push);
+  }
+
+  show(picture, push = true) {
+    this.picture = picture;
+    const source = picture.source || {};
+    const named = { example: source.example || '', share: source.share || '', local: source.example || source.share ? '' : picture.local };
+    Object.assign(this.view, named);
+    this.address(push);
+    for (const listener of this.listeners.picture) listener(picture);
+  }
+
+  reason(error) {
+    if (error instanceof Refused) return this.words.say(error.key, error.values);
+    if (error.status === 413) return this.words.say('picture_bytes_any');
+    if (error.status === 429 || error.status === 503) return error.words || this.words.say('busy');
+    return error.words || this.words.say(error.status === 0 || error instanceof TypeError ? 'offline' : 'failed');
+  }
+
+  // A message that nothing else on the page would show.
+  say(title, words = '') {
+    const toast = this.find('[data-toast]');
+    toast.querySelector('p').textContent = words ? `${title}: ${words}` : title;
+    toast.hidden = false;
+    clearTimeout(this.told);
+    this.told = setTimeout(() => {
+      toast.hidden = true;
+    }, 12000);
+  }
+
+  // --- Tabs
+  async open(name, push = true) {
+    for (const tab of this.root.querySelectorAll('[role=tab]')) {
+      const on = tab.dataset.tab === name;
+      tab.setAttribute('aria-selected', String(on));
+      tab.tabIndex = on ? 0 : -1;
+      this.find(`#abn-${tab.dataset.tab}`).hidden = !on;
+    }
+    const before = this.view.tab;
+    this.set({ tab: name }, push && before !== name);
+    if (before !== name) (await this.tabs[before])?.hidden?.();
+    this.tabs[name] ||= import(`./tabs/${name}.js`).then((module) => module.mount(this.find(`#abn-${name}`), this));
+    const tab = await this.tabs[name];
+    if (this.view.tab === name) tab.shown?.();
+  }
+
+  wireTabs() {
+    const list = this.find('[role=tablist]');
+    list.addEventListener('click', (event) => {
+      const tab = event.target.closest('[role=tab]');
+      if (tab) this.open(tab.dataset.tab);
+    });
+    list.addEventListener('keydown', (event) => {
+      const all = [...list.querySelectorAll('[role=tab]')];
+      const at = all.indexOf(document.activeElement);
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      const tab = all[(to + all.length) % all.length];
+      tab.focus();
+      this.open(tab.dataset.tab);
+    });
+    this.find('[data-chip]').addEventListener('click', () => this.open('model'));
+    this.find('[data-toast] button').addEventListener('click', () => {
+      this.find('[data-toast]').hidden = true;
+    });
+  }
+
+  // --- A picture dropped or pasted anywhere
+  wireDrop() {
+    const zone = this.find('[data-drop]');
+    const holds = (event) => [...(event.dataTransfer?.types || [])].includes('Files');
+    let inside = 0;
+    document.addEventListener('dragenter', (event) => {
+      if (!holds(event)) return;
+      inside += 1;
+      zone.hidden = false;
+    });
+    document.addEventListener('dragleave', (event) => {
+      if (holds(event) && --inside <= 0) zone.hidden = true;
+    });
+    document.addEventListener('dragover', (event) => {
+      if (holds(event)) event.preventDefault();
+    });
+    document.addEventListener('drop', (event) => {
+      inside = 0;
+      zone.hidden = true;
+      const [file] = event.dataTransfer?.files || [];
+      if (!file) return;
+      event.preventDefault();
+      this.take(file);
+    });
+    document.addEventListener('paste', (event) => {
+      const [file] = event.clipboardData?.files || [];
+      if (!file || event.target.closest?.('input, textarea')) return;
+      event.preventDefault();
+      this.take(file);
+    });
+  }
+
+  // A visitor's file: it is shown under Explain unless a tab that works on the picture is open.
+  take(file) {
+    if (['gallery', 'live', 'model'].includes(this.view.tab)) this.open('explain');
+    return this.choose(fromFile(file));
+  }
+
+  // --- What the server says of itself
+  async look() {
+    try {
+      this.state = await this.server.state(this.words.language);
+    } catch {
+      setTimeout(() => this.look(), 4 * SETTLING);
+      return;
+    }
+    this.chip();
+    for (const listener of this.listeners.state) listener(this.state);
+    if (!this.state.settled) setTimeout(() => this.look(), SETTLING);
+  }
+
+  chip() {
+    const { model } = this.state;
+    const own = this.view.model && this.view.model !== model.name;
+    this.find('[data-chip-name]').textContent = own ? this.view.model : model.shown;
+    this.find('[data-dot]').dataset.state = own ? 'ready' : model.state;
+    const notice = this.find('[data-notice]');
+    const words = own ? '' : model.notice;
+    this.find('[data-chip]').title = words || this.words.say('model_answers');
+    notice.textContent = words;
+    notice.hidden = !words;
+  }
+
+  // The picture that the address asks for, else the one that opens the page.
+  async restore() {
+    const { example, share, local } = this.view;
+    let picture = local ? await fromSession(local) : null;
+    if (!picture && share) picture = fromServer('share', share);
+    if (!picture && example) picture = fromServer('example', example);
+    if (picture) {
+      try {
+        await pixelsOf(picture, this.server);
+      } catch (error) {
+        this.say(this.words.say('share'), this.reason(error));
+        picture = null;
+      }
+    }
+    this.show(picture || fromServer('example', this.state.opening), false);
+    if (!picture) Object.assign(this.view, { example: '' });
+    this.address();
+  }
+}
+
+export async function start(element, root, base) {
+  const app = new App(element, root, base);
+  const [words, tables] = await Promise.all([
+    loadWords(base, chosenLanguage()),
+    fetch(`${base}/colours.json`).then((answer) => answer.json()),
+  ]);
+  app.words = words;
+  document.documentElement.lang = words.language;
+  document.title = words.say('title');
+  app.colours = Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, bytes(text)]));
+  app.view = read(location.search, Object.keys(tables));
+  words.fill(app.root);
+  fit(app.root);
+  app.wireTabs();
+  app.wireDrop();
+  window.addEventListener('popstate', () => {
+    const before = app.view;
+    app.view = read(location.search, Object.keys(tables));
+    for (const listener of app.listeners.view) listener(app.view);
+    if (app.view.tab !== before.tab) app.open(app.view.tab, false);
+    if (['example', 'share', 'local'].some((name) => app.view[name] !== before[name])) app.restore();
+  });
+  const { tab } = app.view;
+  app.view.tab = 'explain';
+  await Promise.all([app.look(), app.open('explain', false)]);
+  await app.restore();
+  if (tab !== 'explain') app.open(tab, false);
+  app.root.dataset.ready = '';
+}

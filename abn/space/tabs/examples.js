@@ -1,0 +1,53 @@
+// The row of examples: one of each class, or more of one.
+export function exampleRow(section, app, open) {
+  const row = section.querySelector('[data-examples]');
+  let shown = '';
+  let of = null; // the class of which there is more
+  let at = '';
+
+  function cards(list, state) {
+    const key = list.map((each) => each.id).join() + of;
+    if (key === shown) return;
+    shown = key;
+    row.replaceChildren(
+      ...list.map((example) => {
+        const card = section.querySelector('template[data-template=example]').content.cloneNode(true).firstElementChild;
+        const button = card.querySelector('[data-open]');
+        button.dataset.id = example.id;
+        const name = app.words.named(example.label);
+        card.querySelector('img').src = app.server.picture('example', example.id, true);
+        card.querySelector('span').textContent = example.drawn ? `${name} ${app.words.say('drawn')}` : name;
+        button.addEventListener('click', () => open(example.id));
+        const more = card.querySelector('[data-more]');
+        more.hidden = !of && (state.more[example.label] || 0) < 2;
+        more.textContent = app.words.say(of ? 'examples_all' : 'examples_more');
+        more.title = of ? more.textContent : app.words.say('examples_more_of', { name });
+        more.setAttribute('aria-label', more.title);
+        more.addEventListener('click', () => choose(of ? null : example.label));
+        return card;
+      }),
+    );
+    outline();
+  }
+
+  async function choose(label) {
+    of = label;
+    if (!label) return cards(app.state.examples, app.state);
+    const answer = await app.server.ask('examples', { ...app.asking, label });
+    if (of === label && answer.examples) cards(answer.examples, app.state);
+  }
+
+  function outline() {
+    for (const button of row.querySelectorAll('[data-open]')) {
+      button.setAttribute('aria-pressed', String(button.dataset.id === at));
+    }
+  }
+
+  return {
+    fill: (state) => !of && cards(state.examples, state),
+    mark(picture) {
+      at = picture.source?.example || '';
+      outline();
+    },
+  };
+}

@@ -1,1 +1,0 @@
-(alpha) => { document.getElementById('VIEW').style.setProperty('--alpha', alpha); }

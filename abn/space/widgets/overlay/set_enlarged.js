@@ -1,1 +1,0 @@
-(on) => { document.getElementById('abn-overlay').classList.toggle('abn-enlarged', on); }
