@@ -17,7 +17,6 @@ from .server.models import Models
 from .server.shares import Shares
 from .server.uploads import uploaded
 
-
 FAULTS = (ValueError, TypeError, OSError, Left)  # what a visitor can be the cause of
 
 

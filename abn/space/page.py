@@ -158,5 +158,3 @@ def launch_settings(demo: gr.Blocks) -> dict:
             "routes": page_routes(context.gallery, context.shares, partial(state_of, context)),
         },
     }
-
-

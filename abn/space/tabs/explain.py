@@ -67,7 +67,10 @@ def share(asked: Asked) -> dict:
     if isinstance(source, dict) and isinstance(source.get("example"), str):
         return {"source": {"example": source["example"]}, "words": say("share_link_example", asked.language)}
     kept = context.shares.keep(asked.picture)
-    return {"source": {"share": kept}, "words": say("share_link", asked.language, life=life(context.shares, asked.language))}
+    return {
+        "source": {"share": kept},
+        "words": say("share_link", asked.language, life=life(context.shares, asked.language)),
+    }
 
 
 def life(shares: Shares, language: str) -> str:
