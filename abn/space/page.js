@@ -254,6 +254,7 @@ export async function start(element, root, base) {
   const { tab } = app.view;
   app.view.tab = 'explain';
   await Promise.all([app.look(), app.open('explain', false)]);
+  app.root.dataset.worded = '';
   await app.restore();
   if (tab !== 'explain') app.open(tab, false);
   app.root.dataset.ready = '';

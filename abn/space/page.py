@@ -2,6 +2,7 @@
 
 import copy
 from functools import partial
+from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -73,7 +74,7 @@ class Page(FairBlocks):
 def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings`."""
     context = Context(models, gallery, shares)
-    with Page(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+    with Page(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
         gr.HTML(
             frame(),
             elem_id="abn-page",
@@ -148,6 +149,7 @@ def launch_settings(demo: gr.Blocks) -> dict:
     return {
         "theme": gr.themes.Base(primary_hue="indigo", font=fonts, font_mono=mono),
         "head": links,
+        "css_paths": [Path(__file__).parent / "frame.css"],
         "max_file_size": "20mb",
         "enable_monitoring": False,
         "state_session_capacity": SESSIONS_IN_ALL,

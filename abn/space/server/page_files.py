@@ -26,7 +26,7 @@ HERE = Path(__file__).parents[1]
 PREFIX = "/gradio_api/abn"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".json": "application/json"}
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-SMALL = 176  # pixels, the longest side of an example's small picture
+SMALL = 144  # pixels, the longest side of an example's small picture
 
 
 def _read() -> dict[str, bytes]:

@@ -32,10 +32,16 @@ export function mount(section, app) {
     find('[data-answer]').classList.remove('abn-waiting');
     find('[data-label]').textContent = words.named(label);
     find('[data-share-of-it]').textContent = percent(answer.classes[0][1]);
-    find('[data-sentence]').textContent = sentence(answer);
+    const said = find('[data-sentence]');
+    said.textContent = sentence(answer);
     const warning = find('[data-warning]');
     warning.hidden = !answer.unfamiliar;
-    warning.textContent = answer.unfamiliar ? `${words.say('unfamiliar')} ${words.say('unfamiliar_why')}` : '';
+    if (answer.unfamiliar) {
+      const doubt = document.createElement('strong');
+      doubt.textContent = words.say('unfamiliar');
+      said.prepend(doubt, ' ');
+      warning.textContent = words.say('unfamiliar_why');
+    }
     const rows = answer.classes.map(([name, share]) => [name, share, answer.attention[name]]);
     showScores(find('[data-scores]'), rows, app);
     find('.abn-key').classList.toggle('abn-unsaid', answer.attention_label === null);

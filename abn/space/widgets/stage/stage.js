@@ -11,7 +11,7 @@ export class Stage {
     this.words = app.words;
     place.append(app.template('stage'));
     this.root = place.querySelector('[data-stage]');
-    this.canvas = this.root.querySelector('canvas');
+    this.canvas = this.root.querySelector('.abn-stage-box > canvas');
     this.box = this.root.querySelector('.abn-stage-box');
     this.line = this.root.querySelector('[data-line]');
     this.corners = this.root.querySelector('[data-corners]');
@@ -144,8 +144,7 @@ export class Stage {
     const table = this.app.colours[colours];
     for (let x = 0; x < canvas.width; x++) {
       const at = Math.floor((255 * x) / (canvas.width - 1));
-      const grey = at;
-      const colour = blend === 'spotlight' ? [grey, grey, grey] : table.subarray(3 * at, 3 * at + 3);
+      const colour = blend === 'spotlight' ? [at, at, at] : table.subarray(3 * at, 3 * at + 3);
       row.data.set([...colour, 255], 4 * x);
     }
     context.putImageData(row, 0, 0);
