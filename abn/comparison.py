@@ -66,6 +66,7 @@ class Comparison:
         self._passed = explainer.forward([picture], view, explainer.target_index(target))
         self.seconds_a_pass = time.perf_counter() - began
         self.target = explainer.labels[self._passed.targets]
+        self.geometry = explainer.processor.geometry(self._size, view)
         self.view = explainer.seen(picture, view)
 
     def __call__(self, method: str, limit: int | None = None) -> Compared:

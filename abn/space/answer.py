@@ -2,11 +2,15 @@
 
 import numpy as np
 
-from ..explanation import Explanation
+from ..explanation import Explainer, Explanation
+from ..methods import listed
 from ..model.image_processing_abn import Geometry
+from .locale import CATALOGUES, DEFAULT
 from .server.serving import Served, described, named
 
 SHOWN = 5  # classes
+USUAL = ("attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre")
+USUAL += ("rollout", "last-layer", "gradient-rollout")
 
 
 def map_of(grid: np.ndarray, geometry: Geometry) -> dict:
@@ -51,4 +55,12 @@ def abilities_of(served: Served) -> dict:
         "heads": can.heads,
         "pad": can.pad,
         "uneditable": can.uneditable,
+        "methods": methods_of(served.lasting),
     }
+
+
+def methods_of(explainer: Explainer) -> list[dict]:
+    """Those with words of their own: not every head of a transformer. usual: compared where no others are chosen; slow:
+    they need many forward passes."""
+    named = [one for one in listed(explainer.methods) if f"method_{one.name}" in CATALOGUES[DEFAULT]]
+    return [{"name": one.name, "usual": one.name in USUAL, "slow": one.passes is not None} for one in named]

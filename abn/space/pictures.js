@@ -71,9 +71,18 @@ class Picture {
     return this.source?.example || this.source?.share || this.local;
   }
 
-  // Send it where it has not been sent; gives its source.
+  // Send it where it has not been sent, once for all who ask; gives its source.
   async sent(server, signal) {
-    if (!this.source) this.source = { upload: await server.upload(this.blob, this.name, signal) };
+    while (!this.source) {
+      this.sending ||= server.upload(this.blob, this.name, signal).finally(() => {
+        this.sending = null;
+      });
+      try {
+        this.source = { upload: await this.sending };
+      } catch (error) {
+        if (error.name !== 'AbortError' || signal?.aborted) throw error; // else whoever began it has left: once more
+      }
+    }
     return this.source;
   }
 
@@ -146,6 +155,13 @@ export const fromServer = (kind, id) => new Picture({ name: id, source: { [kind]
 // Fetch what is not there yet. Raises Refused where the server has no such picture.
 export async function pixelsOf(picture, server) {
   if (picture.pixels || picture.blob) return;
+  picture.coming ||= pixelsFrom(picture, server).finally(() => {
+    picture.coming = null;
+  });
+  await picture.coming;
+}
+
+async function pixelsFrom(picture, server) {
   const [[kind, id]] = Object.entries(picture.source);
   const answer = await fetch(server.picture(kind, id));
   const bitmap = answer.ok && (await decoded(await answer.blob()));
