@@ -126,7 +126,8 @@ export function cardGrid(section, app, put) {
   }
 
   function paintAll() {
-    waiting ||= requestAnimationFrame(() => {
+    if (waiting) return;
+    waiting = requestAnimationFrame(() => {
       waiting = 0;
       for (const card of cards.values()) draw(card);
     });
