@@ -38,6 +38,7 @@ ANSWERS = (
     Figure("attention_accuracy", ".2f", "attention branch alone, mean accuracy", unit="%"),
     Figure("loss", ".4f", "loss"),
     Figure("ece", ".4f", "expected calibration error"),
+    Figure("ece_calibrated", ".4f", "expected calibration error after temperature scaling"),
 )
 MAPS = (
     Figure("insertion", ".3f", "insertion", column="insertion"),

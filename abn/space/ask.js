@@ -94,6 +94,14 @@ export function connect(root) {
     return path;
   }
 
+  // A question of bytes alone, which is answered at once.
+  async function post(name, blob, values, signal) {
+    const url = signed(`${api}/abn/${name}?${new URLSearchParams(values)}`);
+    const answer = await fetch(url, { method: 'POST', headers: { 'Content-Type': blob.type }, body: blob, signal });
+    if (!answer.ok) throw await refused(answer);
+    return answer.json();
+  }
+
   const picture = (kind, id, small = false) => signed(`${api}/abn/${kind}/${encodeURIComponent(id)}${small ? '?small' : ''}`);
 
   async function state(language) {
@@ -102,5 +110,5 @@ export function connect(root) {
     return answer.json();
   }
 
-  return { ask, upload, picture, state };
+  return { ask, upload, post, picture, state };
 }

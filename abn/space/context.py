@@ -1,7 +1,7 @@
 """What a tab's answers need: the models, the example pictures, the kept pictures, and the visitor's words."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isgeneratorfunction
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ..model.picture_errors import PictureError
 from .faults import Fault, told
 from .locale import LANGUAGES, language_of, say
 from .server.examples import Gallery
+from .server.explained import Explained
 from .server.lending import Left
 from .server.models import Models
 from .server.shares import Shares
@@ -25,6 +26,7 @@ class Context:
     models: Models
     gallery: Gallery
     shares: Shares
+    explained: Explained = field(default_factory=Explained)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from .server.serving import named
 from .server.shares import Shares
 from .tabs import TABS
 from .tabs.explain import life, listed
+from .tabs.live import frame_route
 from .tools import Tools, serve
 from .widgets.picture.widget import PictureInput
 
@@ -37,7 +38,6 @@ QUEUES = {
     "compare": {"concurrency_id": "compare", "concurrency_limit": 1},
     "gallery": {"concurrency_id": "gallery", "concurrency_limit": 2},
     "use": {"concurrency_id": "model", "concurrency_limit": 2},
-    "frame": {"concurrency_id": "live", "concurrency_limit": 2},
 }
 
 
@@ -157,6 +157,9 @@ def launch_settings(demo: gr.Blocks) -> dict:
         "footer_links": ["api", "gradio", "settings"],
         "app_kwargs": {
             "middleware": [Middleware(Gate)],
-            "routes": page_routes(context.gallery, context.shares, partial(state_of, context)),
+            "routes": [
+                frame_route(context.models),
+                *page_routes(context.gallery, context.shares, partial(state_of, context)),
+            ],
         },
     }

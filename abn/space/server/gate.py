@@ -38,11 +38,11 @@ class Route:
 
 
 CALL = Route(limits.JSON_BYTES, limits.JSON_VALUES, queued=True)
-FRAME = Route(limits.FRAME_BYTES, 1000, direct=True)
+FRAME = Route(limits.FRAME_BYTES, 0, direct=True)
 TOOL = Route(limits.JSON_BYTES, limits.JSON_VALUES, direct=True)
 UPLOAD = Route(limits.UPLOAD_BYTES + 100_000, 0)  # beside the files: what stands around them
 OTHER = Route()
-ROUTES = {"/call/": CALL, "/queue/join": CALL, "/component_server": FRAME, "/upload": UPLOAD, "/mcp": TOOL}
+ROUTES = {"/call/": CALL, "/queue/join": CALL, "/abn/frame": FRAME, "/upload": UPLOAD, "/mcp": TOOL}
 
 
 def route_of(path: str) -> Route:

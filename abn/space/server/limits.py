@@ -7,7 +7,7 @@ MB = 1_000_000
 
 # A request's body, by where it goes
 JSON_BYTES = 30 * MB  # calls: a picture of 20 MB as a data URL
-FRAME_BYTES = 2 * MB  # functions of the page that bypass the queue, such as Live's
+FRAME_BYTES = 2 * MB  # a camera's frame, which bypasses the queue
 UPLOAD_BYTES = 20 * MB  # all files of an upload together
 OTHER_BYTES = 10_000
 JSON_DEPTH = 12  # brackets within brackets

@@ -1,1 +1,114 @@
+"""The Live tab: the camera's frames, explained as they come.
+
+A frame is one POST of a JPEG's bytes to a route of its own, and its answer is JSON: a question over Gradio's API would
+be two requests, and one over its server functions a third more bytes. The browser sends a frame when the answer to the
+last one is there, and never the ones between: what cannot be done in time is dropped, and nothing lags.
+"""
+
+import io
+import threading
+import time
+
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from ...model.pictures import load_rgb
+from ..answer import classes_of, packed_map
+from ..faults import told
+from ..locale import LANGUAGES, language_of, say
+from ..server import visitors
+from ..server.budgets import spending, waiting
+from ..server.models import Models
+from ..server.page_files import PREFIX
+from ..server.serving import named
+
+MOST_PIXELS = 4_000_000
+SHOWN = 3  # classes
+ROOM = 8  # frames that may wait
+PATIENCE = 2.0  # seconds for a turn
 ASKS = {}
+
+
+class Frames:
+    """Explains frames. Visitors take turns; who would wait too long, or behind too many, is told so at once: frames do
+    not pass through the page's queue and must not hold its threads."""
+
+    def __init__(self, models: Models):
+        self.models = models
+        self._turn, self._room = threading.Lock(), threading.Semaphore(ROOM)
+
+    def __call__(self, content: bytes, model: str = "", language: str = "en") -> dict:
+        """
+        Args:
+            content: a frame as a JPEG.
+            model: the visitor's choice.
+
+        Returns:
+            classes, the most probable with their probabilities; map, see `packed_map`; milliseconds; model. Or error:
+            what is wrong.
+        """
+        try:
+            picture = read_frame(content)
+            served = self.models.held(model)
+        except ValueError as error:
+            return {"error": told(error, language)}
+        if not self._room.acquire(blocking=False):
+            return {"error": say("live_busy", language)}
+        try:
+            with waiting():
+                mine = self._turn.acquire(timeout=PATIENCE)
+            if not mine:
+                return {"error": say("live_busy", language)}
+            try:
+                began = time.perf_counter()
+                explanation = served.lasting(picture, view="whole")
+                took = 1000 * (time.perf_counter() - began)
+            finally:
+                self._turn.release()
+        finally:
+            self._room.release()
+        return {
+            "classes": classes_of(explanation.probabilities, SHOWN),
+            "map": packed_map(explanation.grid, explanation.geometry),
+            "milliseconds": round(took, 1),
+            "model": named(served.name, language),
+        }
+
+
+def read_frame(content: bytes) -> Image.Image:
+    """A JPEG as a picture.
+
+    Raises:
+        ValueError: it is none, damaged, or too large.
+    """
+    if not content.startswith(b"\xff\xd8"):
+        raise ValueError("a frame must be a JPEG")
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise ValueError(f"a frame may have {MOST_PIXELS:,} pixels at most")
+            return load_rgb(opened)
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # damaged, or a lie
+        raise ValueError("the frame is damaged") from None
+
+
+def frame_route(models: Models) -> Route:
+    """POST a JPEG; `model` and `language` are the query's."""
+    frames = Frames(models)
+
+    def answered(content: bytes, model: str, language: str, visitor: str) -> dict:
+        with spending(visitor):
+            return frames(content, model, language)
+
+    async def frame(request: Request) -> JSONResponse:
+        query = request.query_params
+        language = query.get("language", "")
+        language = language if language in LANGUAGES else language_of(request)
+        visitor = visitors.of_scope(request.scope)
+        content = await request.body()
+        return JSONResponse(await run_in_threadpool(answered, content, query.get("model", ""), language, visitor))
+
+    return Route(f"{PREFIX}/frame", frame, methods=["POST"])

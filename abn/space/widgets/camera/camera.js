@@ -1,4 +1,6 @@
 // A photograph from the camera, in a dialog.
+import { openCamera, whyNot } from './open.js';
+
 export function wireCamera(section, app, taken) {
   const dialog = section.querySelector('[data-camera]');
   const video = dialog.querySelector('video');
@@ -28,8 +30,7 @@ export function wireCamera(section, app, taken) {
     take.disabled = true;
     note.textContent = app.words.say('live_asking');
     try {
-      if (!navigator.mediaDevices) throw new DOMException('', 'NotFoundError');
-      const got = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+      const got = await openCamera();
       if (!dialog.open) {
         for (const track of got.getTracks()) track.stop();
         return;
@@ -40,7 +41,7 @@ export function wireCamera(section, app, taken) {
       note.textContent = '';
       take.disabled = false;
     } catch (error) {
-      note.textContent = app.words.say(error.name === 'NotAllowedError' ? 'live_refused' : 'live_missing');
+      note.textContent = app.words.say(whyNot(error));
     }
   };
 }

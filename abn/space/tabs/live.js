@@ -1,0 +1,131 @@
+// Live: the camera, explained frame by frame. A frame and its map are drawn together; the next one is sent when the
+// answer to the last is there.
+import { openCamera, whyNot } from '../widgets/camera/open.js';
+import { percent } from '../widgets/scores/scores.js';
+import { unpacked } from '../widgets/stage/packed.js';
+import { Stage } from '../widgets/stage/stage.js';
+
+const SHORT = 256; // pixels, a frame's shorter side
+const QUALITY = 0.8;
+const PATIENCE = 1000; // milliseconds before a refused frame's next
+const SPAN = 2000; // milliseconds over which frames are counted
+
+export function mount(section, app) {
+  const { words } = app;
+  const stage = new Stage(section.querySelector('[data-place=live]'), app);
+  stage.box.append(app.template('live'));
+  stage.corners.append(app.template('live-stop'));
+  const find = (selector) => section.querySelector(selector);
+  const off = find('[data-off]');
+  const list = find('[data-live-answer]');
+  const rate = find('[data-rate]');
+  const video = document.createElement('video');
+  video.muted = true;
+  video.playsInline = true;
+  const sent = document.createElement('canvas');
+  const pen = sent.getContext('2d');
+  let running = null; // of the camera that is on: its end
+  let times = [];
+  rate.dataset.frames = 0;
+
+  stage.show(null);
+
+  function tell(key) {
+    find('[data-live-words]').textContent = words.say(key);
+  }
+
+  async function start() {
+    stop();
+    const mine = new AbortController();
+    running = mine;
+    find('[data-start]').disabled = true;
+    tell('live_asking');
+    let camera = null;
+    try {
+      camera = await openCamera({ width: { ideal: 640 }, height: { ideal: 480 } });
+      const end = () => {
+        for (const track of camera.getTracks()) track.stop();
+      };
+      if (mine.signal.aborted) return end();
+      mine.signal.addEventListener('abort', end);
+      camera.getVideoTracks()[0].addEventListener('ended', () => mine === running && stop('live_missing'));
+      video.srcObject = camera;
+      await video.play();
+    } catch (error) {
+      if (mine === running) stop(whyNot(error));
+      return;
+    }
+    find('[data-start]').disabled = false;
+    find('[data-stop]').hidden = false;
+    tell('live_first');
+    find('[data-start]').hidden = true;
+    while (mine === running) await frame(mine.signal);
+  }
+
+  // why: the key of what is said.
+  function stop(why = 'live_stopped') {
+    running?.abort();
+    running = null;
+    video.srcObject = null;
+    times = [];
+    stage.show(null);
+    list.hidden = true;
+    off.hidden = false;
+    find('[data-start]').hidden = false;
+    find('[data-start]').disabled = false;
+    find('[data-stop]').hidden = true;
+    rate.textContent = '';
+    tell(why);
+  }
+
+  // One frame and its answer; one that was refused is said, and the next one waits.
+  async function frame(signal) {
+    const scale = SHORT / Math.min(video.videoWidth, video.videoHeight);
+    sent.width = Math.round(video.videoWidth * scale);
+    sent.height = Math.round(video.videoHeight * scale);
+    pen.drawImage(video, 0, 0, sent.width, sent.height);
+    const blob = await new Promise((done) => sent.toBlob(done, 'image/jpeg', QUALITY));
+    try {
+      const answer = await app.server.post('frame', blob, app.asking, signal);
+      if (signal.aborted) return;
+      if (answer.error) throw Object.assign(new Error(answer.error), { words: answer.error });
+      fill(answer);
+    } catch (error) {
+      if (signal.aborted) return;
+      rate.textContent = app.reason(error);
+      await new Promise((done) => setTimeout(done, PATIENCE));
+    }
+  }
+
+  function fill(answer) {
+    stage.pixels = sent;
+    stage.lay(unpacked(answer.map));
+    off.hidden = true;
+    list.hidden = false;
+    while (list.children.length < answer.classes.length) list.append(app.template('live-class'));
+    for (const [place, [name, share]] of answer.classes.entries()) {
+      const [label, number] = list.children[place].children;
+      label.textContent = words.named(name);
+      number.textContent = percent(share);
+    }
+    while (list.children.length > answer.classes.length) list.lastElementChild.remove();
+    const now = performance.now();
+    times = [...times.filter((time) => now - time < SPAN), now];
+    const seconds = (now - times[0]) / 1000;
+    const values = { rate: seconds ? Math.round((times.length - 1) / seconds) : 0, ms: Math.round(answer.milliseconds), model: answer.model };
+    rate.textContent = words.say('live_rate', values);
+    rate.dataset.frames = Number(rate.dataset.frames) + 1;
+  }
+
+  find('[data-start]').addEventListener('click', start);
+  find('[data-stop]').addEventListener('click', () => {
+    stop();
+    find('[data-start]').focus();
+  });
+  const leave = () => running && stop();
+  document.addEventListener('visibilitychange', () => document.hidden && leave());
+  window.addEventListener('pagehide', leave);
+  tell('live_ready');
+
+  return { shown: () => stage.place(), hidden: leave };
+}
