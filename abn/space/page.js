@@ -1,6 +1,7 @@
 // The page: its tabs, what the visitor has chosen, and the picture that all tabs share.
 import { connect } from './ask.js';
 import { chosenLanguage, loadWords } from './locale/words.js';
+import { arrive, leave } from './models.js';
 import { fromFile, fromServer, fromSession, pixelsOf, Refused } from './pictures.js';
 import { fit } from './room.js';
 import { query, read } from './view.js';
@@ -20,6 +21,9 @@ class App {
     this.tabs = {};
     this.picture = null;
     this.picking = 0;
+    this.coming = ''; // a model that the address names, until it is there
+    this.said = ''; // of it, meanwhile
+    this.shown = {}; // what the page calls models that were chosen
   }
 
   find = (selector) => this.root.querySelector(selector);
@@ -40,6 +44,7 @@ class App {
   set(changed, push = false) {
     Object.assign(this.view, changed);
     this.address(push);
+    if ('model' in changed && this.state) this.chip();
     for (const listener of this.listeners.view) listener(changed);
   }
 
@@ -54,7 +59,7 @@ class App {
 
   // What every question to the server says.
   get asking() {
-    return { language: this.words.language, model: this.view.model };
+    return { language: this.words.language, model: this.coming ? '' : this.view.model };
   }
 
   // Ask about a picture, by `name`; sends it first where the server has it not, or no longer.
@@ -199,11 +204,11 @@ class App {
 
   chip() {
     const { model } = this.state;
-    const own = this.view.model && this.view.model !== model.name;
-    this.find('[data-chip-name]').textContent = own ? this.view.model : model.shown;
+    const own = this.asking.model && this.view.model !== model.name;
+    this.find('[data-chip-name]').textContent = own ? this.shown[this.view.model] || this.view.model : model.shown;
     this.find('[data-dot]').dataset.state = own ? 'ready' : model.state;
     const notice = this.find('[data-notice]');
-    const words = own ? '' : model.notice;
+    const words = own ? '' : this.said || model.notice;
     this.find('[data-chip]').title = words || this.words.say('model_answers');
     notice.textContent = words;
     notice.hidden = !words;
@@ -240,6 +245,7 @@ export async function start(element, root, base) {
   document.title = words.say('title');
   app.colours = Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, bytes(text)]));
   app.view = read(location.search, Object.keys(tables));
+  app.coming = app.view.model;
   words.fill(app.root);
   fit(app.root);
   app.wireTabs();
@@ -247,6 +253,8 @@ export async function start(element, root, base) {
   window.addEventListener('popstate', () => {
     const before = app.view;
     app.view = read(location.search, Object.keys(tables));
+    leave(app);
+    app.chip();
     for (const listener of app.listeners.view) listener(app.view);
     if (app.view.tab !== before.tab) app.open(app.view.tab, false);
     if (['example', 'share', 'local'].some((name) => app.view[name] !== before[name])) app.restore();
@@ -255,6 +263,7 @@ export async function start(element, root, base) {
   app.view.tab = 'explain';
   await Promise.all([app.look(), app.open('explain', false)]);
   app.root.dataset.worded = '';
+  await arrive(app);
   await app.restore();
   if (tab !== 'explain') app.open(tab, false);
   app.root.dataset.ready = '';

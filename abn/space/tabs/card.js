@@ -19,7 +19,7 @@ export function cardOf(card, section, app, open) {
   const canvas = root.querySelector('canvas');
   const context = canvas.getContext('2d', { willReadFrequently: true });
   let layer = null; // {picture, out, heat, peak}, once the picture is there
-  let frame = 0;
+  let queued = false;
 
   const name = words.named(card.label);
   root.dataset.id = card.id;
@@ -48,8 +48,10 @@ export function cardOf(card, section, app, open) {
   }
 
   function later() {
-    frame ||= requestAnimationFrame(() => {
-      frame = 0;
+    if (queued) return;
+    queued = true;
+    requestAnimationFrame(() => {
+      queued = false;
       draw();
     });
   }
@@ -69,9 +71,7 @@ export function cardOf(card, section, app, open) {
     canvas.height = height;
     context.drawImage(image, 0, 0);
     const map = unpacked(card.map);
-    // a view that shows a part of the picture only has its map there
-    const [left, top, right, bottom] = [0, 0, ...card.map.size];
-    const heat = lay({ ...map, box: [left, top, right, bottom] }, width, height);
+    const heat = lay({ ...map, box: [0, 0, ...card.map.size] }, width, height);
     layer = { picture: context.getImageData(0, 0, width, height), out: new ImageData(width, height), heat, peak: peakOf(heat) };
     draw();
     root.dataset.painted = '';

@@ -1,9 +1,11 @@
 """The Gallery tab: validation pictures with their attention, right and wrong."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..answer import packed_map
 from ..context import Asked
+from ..server.examples import Example
 from ..server.explained import Entry
 
 ORDERS = ("as_is", "wrong", "most", "least")
@@ -14,7 +16,7 @@ def gallery(asked: Asked) -> Iterator[dict]:
     """A page of the gallery: `label`, the class asked for ("" for all); `order`, of ORDERS; `start`, how many came
     before. Yields {done, count} while pictures are being explained, and at last the page; a first page of all
     pictures comes as soon as it is full."""
-    served, examples = asked.served, asked.context.gallery.examples
+    served, examples = asked.served, mixed(asked.context.gallery.examples)
     label, start = asked.text("label"), asked.values.get("start")
     order = asked.text("order") if asked.text("order") in ORDERS else ORDERS[0]
     start = start if isinstance(start, int) and start >= 0 else 0
@@ -35,6 +37,16 @@ def gallery(asked: Asked) -> Iterator[dict]:
         "right": sum(one.right for one in entries),
         "known": any(one.known for one in entries),
     }
+
+
+def mixed(examples: Sequence[Example]) -> list[Example]:
+    """The first of each class, then the second of each, and so on."""
+    before: Counter[str] = Counter()
+    places = {}
+    for example in examples:
+        places[example.path] = before[example.label]
+        before[example.label] += 1
+    return sorted(examples, key=lambda example: places[example.path])
 
 
 def chosen(entries: Sequence[Entry], label: str, order: str) -> list[Entry]:

@@ -22,8 +22,6 @@ export function mount(section, app) {
   const video = document.createElement('video');
   video.muted = true;
   video.playsInline = true;
-  const sent = document.createElement('canvas');
-  const pen = sent.getContext('2d');
   let running = null; // of the camera that is on: its end
   let times = [];
   rate.dataset.frames = 0;
@@ -59,7 +57,7 @@ export function mount(section, app) {
     find('[data-stop]').hidden = false;
     tell('live_first');
     find('[data-start]').hidden = true;
-    while (mine === running) await frame(mine.signal);
+    film(mine.signal);
   }
 
   // why: the key of what is said.
@@ -78,27 +76,42 @@ export function mount(section, app) {
     tell(why);
   }
 
-  // One frame and its answer; one that was refused is said, and the next one waits.
-  async function frame(signal) {
+  // A frame onto a canvas and to the server: {answer}, or {error}.
+  async function send(canvas, signal) {
     const scale = SHORT / Math.min(video.videoWidth, video.videoHeight);
-    sent.width = Math.round(video.videoWidth * scale);
-    sent.height = Math.round(video.videoHeight * scale);
-    pen.drawImage(video, 0, 0, sent.width, sent.height);
-    const blob = await new Promise((done) => sent.toBlob(done, 'image/jpeg', QUALITY));
+    const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    canvas.getContext('2d').drawImage(video, 0, 0, width, height);
     try {
+      const blob = await new Promise((done) => canvas.toBlob(done, 'image/jpeg', QUALITY));
       const answer = await app.server.post('frame', blob, app.asking, signal);
-      if (signal.aborted) return;
-      if (answer.error) throw Object.assign(new Error(answer.error), { words: answer.error });
-      fill(answer);
+      return answer.error ? { error: { words: answer.error } } : { answer };
     } catch (error) {
-      if (signal.aborted) return;
-      rate.textContent = app.reason(error);
-      await new Promise((done) => setTimeout(done, PATIENCE));
+      return { error };
     }
   }
 
-  function fill(answer) {
-    stage.pixels = sent;
+  // The next frame is on its way while the last one is painted. One that was refused is said, and the next waits.
+  async function film(signal) {
+    let [here, next] = [document.createElement('canvas'), document.createElement('canvas')];
+    let sent = send(here, signal);
+    while (!signal.aborted) {
+      const { answer, error } = await sent;
+      if (signal.aborted) return;
+      if (error) {
+        rate.textContent = app.reason(error);
+        await new Promise((done) => setTimeout(done, PATIENCE));
+        if (signal.aborted) return;
+      }
+      sent = send(next, signal);
+      if (answer) fill(here, answer);
+      [here, next] = [next, here];
+    }
+  }
+
+  function fill(canvas, answer) {
+    stage.pixels = canvas;
     stage.lay(unpacked(answer.map));
     off.hidden = true;
     list.hidden = false;

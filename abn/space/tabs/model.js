@@ -27,7 +27,7 @@ export function mount(section, app) {
     const mine = new AbortController();
     bringing = mine;
     const report = ({ share }) => {
-      if (mine !== bringing) return;
+      if (mine !== bringing || share === undefined) return;
       say(words.say('model_bringing', { name, share: words.percent(share) }), 'busy');
       progress.value = share;
     };
