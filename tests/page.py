@@ -1,0 +1,136 @@
+"""The page in a browser, as a visitor has it."""
+
+import base64
+import json
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--force-color-profile=srgb"]
+READY = "[data-abn][data-ready]"
+
+
+def opened(page, url: str, query: str = "") -> None:
+    """Go to the page and wait until its picture is explained."""
+    page.goto(f"{url}/{query}")
+    page.wait_for_selector(READY, timeout=60000)
+    explained(page)
+
+
+def explained(page, name: str = "") -> None:
+    """Wait until Explain shows an answer, of a class where one is named."""
+    page.wait_for_function(
+        """(name) => { const [answer, stage] = ['.abn-answer', '#abn-explain .abn-stage'].map((s) => document.querySelector(s));
+             return answer && !answer.classList.contains('abn-waiting') && stage.dataset.state === ''
+                 && answer.querySelector('[data-label]').textContent.includes(name); }""",
+        arg=name,
+        timeout=60000,
+    )
+
+
+def choose(page, file) -> None:
+    """Choose a file, as a visitor does, and wait for its answer."""
+    page.set_input_files("#abn-explain [data-file]", str(file))
+    page.wait_for_function("() => document.querySelector('.abn-answer').classList.contains('abn-waiting')")
+    explained(page)
+
+
+def canvas(page, selector: str = "#abn-explain .abn-stage-box > canvas") -> np.ndarray:
+    """(H, W, 3) uint8 RGB: what the stage has drawn, at the picture's own size."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    found = page.evaluate(
+        """(selector) => { const canvas = document.querySelector(selector);
+             const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+             let text = ''; for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
+             return [canvas.width, canvas.height, btoa(text)]; }""",
+        selector,
+    )
+    width, height, data = found
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def set_alpha(page, value: float, selector: str = "#abn-explain") -> None:
+    page.locator(f"{selector} [data-alpha]").fill(str(value))
+
+
+def blend(page, name: str, selector: str = "#abn-explain") -> None:
+    page.locator(f"{selector} [data-blend] input[value={name}]").check(force=True)
+
+
+class Traffic:
+    """What goes over the line, by CDP. requests: (method, url); up, down: bytes; answers: what `page_NAME` said."""
+
+    def __init__(self, page):
+        self.requests, self.up, self.down, self.answers, self._urls = [], 0, 0, [], {}
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Network.enable", {"maxPostDataSize": 10_000_000})
+        self.session.on("Network.requestWillBeSent", self._asked)
+        self.session.on("Network.loadingFinished", self._finished)
+        self.session.on("Network.dataReceived", self._received)
+        self.session.on("Network.eventSourceMessageReceived", self._said)
+
+    def clear(self) -> None:
+        self.requests.clear()
+        self.answers.clear()
+        self.up = self.down = 0
+
+    def slow(self, kilobits: float, milliseconds: float) -> None:
+        speed = kilobits * 1000 / 8
+        values = {"offline": False, "latency": milliseconds, "downloadThroughput": speed, "uploadThroughput": speed}
+        self.session.send("Network.emulateNetworkConditions", values)
+
+    def _asked(self, event: dict) -> None:
+        url = event["request"]["url"]
+        if url.startswith(("data:", "blob:")):
+            return
+        self.requests.append((event["request"]["method"], url))
+        for entry in event["request"].get("postDataEntries", []):
+            self.up += len(base64.b64decode(entry.get("bytes", "")))
+
+    def _received(self, event: dict) -> None:
+        self.down += event["encodedDataLength"]
+
+    def _finished(self, event: dict) -> None:
+        pass
+
+    def _said(self, event: dict) -> None:
+        if event["eventName"] in ("complete", "generating"):
+            found = json.loads(event["data"])
+            if found:
+                self.answers.append(found[0])
+
+    def posts(self, part: str) -> list[str]:
+        return [url for method, url in self.requests if method == "POST" and part in url]
+
+
+@contextmanager
+def watched(browser, url: str, **how):
+    """A page whose faults, and whatever it asks of other hosts, fail the test."""
+    page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **how})
+    faults, elsewhere = [], []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: elsewhere.append(request.url))
+    page.faults = faults
+    yield page
+    assert faults == []
+    assert [asked for asked in elsewhere if not asked.startswith((url, "data:", "blob:"))] == []
+    page.close()
+
+
+def photo(path, width=4000, height=3000, seed=0):
+    """A 12-megapixel JPEG with the detail of a photograph: noise of several scales over smooth colours."""
+    rng = np.random.default_rng(seed)
+    pixels = np.zeros((height, width, 3), np.float32)
+    for scale, strength in ((400, 90), (80, 50), (16, 30), (4, 18), (1, 8)):
+        small = rng.normal(0, strength, (height // scale + 2, width // scale + 2, 3)).astype(np.float32)
+        layers = [
+            np.asarray(Image.fromarray(small[..., c]).resize((width, height), Image.Resampling.BICUBIC))
+            for c in range(3)
+        ]
+        pixels += np.stack(layers, -1)
+    Image.fromarray(np.clip(pixels + 128, 0, 255).astype(np.uint8)).save(path, quality=88)
+    return path
