@@ -23,8 +23,9 @@ def opened(page, url: str, query: str = "") -> None:
 def explained(page, name: str = "") -> None:
     """Wait until Explain shows an answer, of a class where one is named."""
     page.wait_for_function(
-        """(name) => { const [answer, stage] = ['.abn-answer', '#abn-explain .abn-stage'].map((s) => document.querySelector(s));
-             return answer && !answer.classList.contains('abn-waiting') && stage.dataset.state === ''
+        """(name) => { const find = (selector) => document.querySelector(selector);
+             const [answer, stage] = [find('.abn-answer'), find('#abn-explain .abn-stage')];
+             return answer && stage && !answer.classList.contains('abn-waiting') && stage.dataset.state === ''
                  && answer.querySelector('[data-label]').textContent.includes(name); }""",
         arg=name,
         timeout=60000,
@@ -44,7 +45,8 @@ def canvas(page, selector: str = "#abn-explain .abn-stage-box > canvas") -> np.n
     found = page.evaluate(
         """(selector) => { const canvas = document.querySelector(selector);
              const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-             let text = ''; for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
+             let text = '';
+             for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
              return [canvas.width, canvas.height, btoa(text)]; }""",
         selector,
     )

@@ -92,7 +92,7 @@ def test_papers_pixels_are_the_librarys_overlay(size, view, browser, url, tmp_pa
         traffic = Traffic(page)
         opened(page, url, f"?view={view}&blend=paper")
         choose(page, file)
-        (answer,) = [each for each in traffic.answers[-1:]]
+        answer = traffic.answers[-1]
         traffic.clear()
         set_alpha(page, 0)
         bare = canvas(page)
@@ -111,7 +111,7 @@ def test_papers_pixels_are_the_librarys_overlay(size, view, browser, url, tmp_pa
 
 
 def test_an_uploaded_picture_gets_its_own_answer(page, validation_pictures, bundled_explainer):
-    file, name = next((f, name) for f, name in validation_pictures if name == "garbage truck")
+    file = next(file for file, name in validation_pictures if name == "garbage truck")
     choose(page, file)
     expected = bundled_explainer(file, view="whole")
     assert label(page) == expected.label
@@ -232,7 +232,8 @@ def test_picture_and_answer_are_in_the_first_screen_and_nothing_jumps(width, hei
     with watched(browser, url, viewport={"width": width, "height": height}) as page:
         page.add_init_script(
             "window.jumped = 0; new PerformanceObserver((list) => { for (const entry of list.getEntries())"
-            " if (!entry.hadRecentInput) window.jumped += entry.value; }).observe({type: 'layout-shift', buffered: true});"
+            " if (!entry.hadRecentInput) window.jumped += entry.value; })"
+            ".observe({type: 'layout-shift', buffered: true});"
         )
         opened(page, url)
         stage = page.locator("#abn-explain .abn-stage-box").bounding_box()
@@ -278,9 +279,11 @@ def test_ten_pictures_in_a_second_end_in_the_last_with_its_own_answer(browser, u
         opened(page, url)
         page.evaluate(
             """() => { window.mixed = 0;
-                const [answer, stage] = ['.abn-answer', '#abn-explain .abn-stage'].map((s) => document.querySelector(s));
-                new MutationObserver(() => { if (answer.classList.contains('abn-waiting') !== (stage.dataset.state !== ''))
-                    window.mixed += 1; }).observe(stage, {attributes: true, attributeFilter: ['data-state']}); }"""
+                const find = (selector) => document.querySelector(selector);
+                const [answer, stage] = [find('.abn-answer'), find('#abn-explain .abn-stage')];
+                const busy = () => answer.classList.contains('abn-waiting');
+                new MutationObserver(() => { if (busy() !== (stage.dataset.state !== '')) window.mixed += 1; })
+                    .observe(stage, {attributes: true, attributeFilter: ['data-state']}); }"""
         )
         files = []
         for number in range(10):
@@ -365,7 +368,7 @@ def test_an_upload_that_the_server_has_cleared_is_sent_again(page, running_app, 
     made_up_picture(320, 240, seed=6).save(file)
     choose(page, file)
     folder = running_app[1].parent / "gradio"
-    (uploaded,) = folder.rglob("mine.png")
+    uploaded = max(folder.rglob("mine.png"), key=lambda file: file.stat().st_mtime)
     uploaded.unlink()
     traffic = Traffic(page)
     page.evaluate("document.querySelector('[data-view] input[value=model]').click()")
@@ -380,7 +383,8 @@ def test_drop_and_paste_work_anywhere(page, tmp_path):
     made_up_picture(240, 200).save(picture)
     data = base64.b64encode(picture.read_bytes()).decode()
     make = """(data) => { const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-        const transfer = new DataTransfer(); transfer.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));"""
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], 'dropped.png', {type: 'image/png'}));"""
     page.evaluate(
         make + "document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: transfer, bubbles: true})); }", data
     )
@@ -397,16 +401,16 @@ def test_drop_and_paste_work_anywhere(page, tmp_path):
 
 
 def test_more_of_a_class(tiny_imagenette, browser, tmp_path):
-    with app(tmp_path, "--checkpoint", "compact", "--imagenette-root", str(tiny_imagenette)) as (url, _):
-        with watched(browser, url) as page:
-            opened(page, url)
-            page.locator(".abn-example", has_text="church").locator("[data-more]").focus()
-            page.keyboard.press("Enter")
-            page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 2")
-            assert page.locator("[data-examples] span").all_inner_texts() == ["church", "church"]
-            page.locator("[data-more]").first.focus()
-            page.keyboard.press("Enter")
-            page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 10")
+    arguments = ["--checkpoint", "compact", "--imagenette-root", str(tiny_imagenette)]
+    with app(tmp_path, *arguments) as (url, _), watched(browser, url) as page:
+        opened(page, url)
+        page.locator(".abn-example", has_text="church").locator("[data-more]").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 2")
+        assert page.locator("[data-examples] span").all_inner_texts() == ["church", "church"]
+        page.locator("[data-more]").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 10")
 
 
 def test_the_camera_takes_a_picture(filmed, url):

@@ -5,12 +5,9 @@ import { arrive, leave } from './models.js';
 import { fromFile, fromServer, fromSession, pixelsOf, Refused } from './pictures.js';
 import { fit } from './room.js';
 import { query, read } from './view.js';
+import { coloursOf } from './widgets/stage/paint.js';
 
 const SETTLING = 1500; // milliseconds between looks at what still changes on the server
-
-function bytes(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-}
 
 class App {
   constructor(element, root, base) {
@@ -243,7 +240,7 @@ export async function start(element, root, base) {
   app.words = words;
   document.documentElement.lang = words.language;
   document.title = words.say('title');
-  app.colours = Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, bytes(text)]));
+  app.colours = Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, coloursOf(text)]));
   app.view = read(location.search, Object.keys(tables));
   app.coming = app.view.model;
   words.fill(app.root);

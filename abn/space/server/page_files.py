@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ...model.pictures import fitted, load_rgb, resized
-from ..colours import TABLES
+from ..colours import colour_tables
 from .examples import Gallery
 from .shares import Shares
 
@@ -35,7 +35,7 @@ def _read() -> dict[str, bytes]:
         for file in sorted(HERE.rglob("*"))
         if file.suffix in TYPES and file.is_file()
     }
-    return files | {"colours.json": json.dumps(TABLES).encode()}
+    return files | {"colours.json": json.dumps(colour_tables()).encode()}
 
 
 FILES = _read()

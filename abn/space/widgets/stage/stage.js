@@ -1,6 +1,6 @@
 // The stage: a picture on a canvas with a map over it, and all that needs no server: blend, alpha, colours, legend, the
 // value under the pointer, the bare picture, two maps on each side of a line, saving.
-import { lay, paint, peakOf } from './paint.js';
+import { lay, paint, rangeOf } from './paint.js';
 
 let count = 0;
 
@@ -49,7 +49,8 @@ export class Stage {
     this.base = { left, top, width, height, across: right - left, down: bottom - top };
     this.layers = [first, second].filter(Boolean).map((map) => {
       const heat = lay(map, width, height);
-      return { heat, peak: peakOf(heat), rows: map.rows };
+      const range = rangeOf(heat);
+      return { heat, range, peak: range[1] };
     });
     this.prepare();
   }
@@ -74,7 +75,7 @@ export class Stage {
 
   how(layer) {
     const { blend, alpha, colours, stretch } = this.app.view;
-    return { blend, alpha, colours: this.app.colours[colours], stretch, peak: this.absolute ? 1 : layer.peak };
+    return { blend, alpha, colours: this.app.colours[colours], stretch, range: layer.range, peak: this.absolute ? 1 : layer.peak };
   }
 
   // Paint now, or with the next frame where that is asked for.
