@@ -68,10 +68,10 @@ class Traffic:
     def __init__(self, page):
         self.requests, self.up, self.down, self.answers, self._urls = [], 0, 0, [], {}
         self.session = page.context.new_cdp_session(page)
-        self.session.send("Network.enable", {"maxPostDataSize": 10_000_000})
+        self.session.send("Network.enable")
         self.session.on("Network.requestWillBeSent", self._asked)
         self.session.on("Network.loadingFinished", self._finished)
-        self.session.on("Network.dataReceived", self._received)
+        self.session.on("Network.requestWillBeSentExtraInfo", self._sent)
         self.session.on("Network.eventSourceMessageReceived", self._said)
 
     def clear(self) -> None:
@@ -89,14 +89,13 @@ class Traffic:
         if url.startswith(("data:", "blob:")):
             return
         self.requests.append((event["request"]["method"], url))
-        for entry in event["request"].get("postDataEntries", []):
-            self.up += len(base64.b64decode(entry.get("bytes", "")))
 
-    def _received(self, event: dict) -> None:
-        self.down += event["encodedDataLength"]
+    def _sent(self, event: dict) -> None:
+        headers = {name.lower(): value for name, value in event["headers"].items()}
+        self.up += int(headers.get("content-length", 0))
 
     def _finished(self, event: dict) -> None:
-        pass
+        self.down += event["encodedDataLength"]
 
     def _said(self, event: dict) -> None:
         if event["eventName"] in ("complete", "generating"):

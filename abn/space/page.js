@@ -231,6 +231,24 @@ class App {
   }
 }
 
+// The page's own icon, drawn: a browser asks for a file's again whenever the address changes.
+function icon() {
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 32;
+  const context = canvas.getContext('2d');
+  const glow = context.createRadialGradient(16, 16, 2, 16, 16, 15);
+  for (const [at, colour] of [[0, '#d00000'], [0.45, '#ffd500'], [0.75, '#00c8ff'], [1, '#4338ca']]) glow.addColorStop(at, colour);
+  context.fillStyle = glow;
+  context.beginPath();
+  context.arc(16, 16, 15, 0, 2 * Math.PI);
+  context.fill();
+  for (const link of document.querySelectorAll('link[rel~=icon]')) link.remove();
+  const link = document.createElement('link');
+  link.rel = 'icon';
+  link.href = canvas.toDataURL();
+  document.head.append(link);
+}
+
 export async function start(element, root, base) {
   const app = new App(element, root, base);
   const [words, tables] = await Promise.all([
@@ -244,6 +262,7 @@ export async function start(element, root, base) {
   app.view = read(location.search, Object.keys(tables));
   app.coming = app.view.model;
   words.fill(app.root);
+  icon();
   fit(app.root);
   app.wireTabs();
   app.wireDrop();
