@@ -66,7 +66,7 @@ def test_what_is_allowed_arrives_whole(gate):
 @pytest.mark.parametrize("said", [True, False])
 @pytest.mark.parametrize(
     ("path", "most"),
-    [("/call/explain", "30 MB"), ("/component_server", "2 MB"), ("/upload", "20.1 MB"), ("/cancel", "10,000 bytes")],
+    [("/call/explain", "30 MB"), ("/abn/frame", "2 MB"), ("/upload", "20.1 MB"), ("/cancel", "10,000 bytes")],
 )
 def test_a_large_body_is_refused(gate, path, most, said):
     route = route_of(API + path)

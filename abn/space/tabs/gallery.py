@@ -42,11 +42,12 @@ def gallery(asked: Asked) -> Iterator[dict]:
 def mixed(examples: Sequence[Example]) -> list[Example]:
     """The first of each class, then the second of each, and so on."""
     before: Counter[str] = Counter()
-    places = {}
+    places = []
     for example in examples:
-        places[example.path] = before[example.label]
+        places.append(before[example.label])
         before[example.label] += 1
-    return sorted(examples, key=lambda example: places[example.path])
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return [examples[place] for place in order]
 
 
 def chosen(entries: Sequence[Entry], label: str, order: str) -> list[Entry]:
