@@ -122,6 +122,21 @@ def watched(browser, url: str, **how):
     page.close()
 
 
+@contextmanager
+def visited(browser, url: str, query: str = "", **how):
+    """A watched page that is opened. posts: what it sent, "upload" or the name of an ask, in order."""
+    with watched(browser, url, **{"viewport": {"width": 1440, "height": 900}, "locale": "en-GB", **how}) as page:
+        page.posts = []
+
+        def note(request) -> None:
+            if request.method == "POST":
+                page.posts.append(request.url.rpartition("/")[2].removeprefix("page_"))
+
+        page.on("request", note)
+        opened(page, url, query)
+        yield page
+
+
 def photo(path, width=4000, height=3000, seed=0):
     """A 12-megapixel JPEG with the detail of a photograph: noise of several scales over smooth colours."""
     rng = np.random.default_rng(seed)

@@ -16,9 +16,6 @@ from PIL import Image
 from server import app
 
 from abn import Explainer, imagenette
-from abn.comparison import Comparison
-from abn.editing import Editing
-from abn.overlay import jet
 from abn.space.drawings import DRAWINGS
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -232,121 +229,6 @@ def test_enlarging_fills_the_stage(page, tmp_path):
     assert page.locator(LAYERS).bounding_box()["width"] > 500
 
 
-def open_comparison(page):
-    page.get_by_role("tab", name="Compare").click()
-    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 5", timeout=60000)
-
-
-def test_methods_are_compared_on_the_same_picture(page, bundled):
-    open_comparison(page)
-    names = page.locator("#abn-compare figcaption > strong").all_inner_texts()
-    assert names == ["Attention map", "Attention branch's CAM", "Grad-CAM", "Grad-CAM++", "Centre blob (baseline)"]
-    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"])
-    found = comparison("grad-cam")
-    words = page.inner_text("#abn-compare figure:has([data-method=grad-cam])")
-    assert "for chain saw" in words
-    areas = [float(value) for value in re.findall(r"(?:insertion|deletion) ([\d.]+)", words)]
-    assert areas == pytest.approx(comparison.curves(found).areas, abs=0.03)
-    source = page.get_attribute("#abn-compare [data-method=grad-cam]", "src")
-    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
-    assert np.abs(shown.astype(int) - jet(found.heatmap)).max() <= 3  # one step of the colours
-    page.locator("#abn-compare-methods label", has_text="LayerCAM").click()
-    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 6", timeout=60000)
-
-
-def test_two_maps_lie_on_each_side_of_a_line(page):
-    open_comparison(page)
-    sources = [page.get_attribute(f"#abn-compare [data-method={name}]", "src") for name in ("attention", "centre")]
-    images = page.locator("#abn-compare .abn-two .abn-laid img")
-    assert [images.nth(i).get_attribute("src") for i in (0, 1)] == sources
-    page.locator("#abn-compare .abn-two select").nth(1).select_option("grad-cam")
-    assert images.nth(1).get_attribute("src") == page.get_attribute("#abn-compare [data-method=grad-cam]", "src")
-    requests = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.locator("#abn-compare .abn-two input").fill("25")
-    split = "getComputedStyle(document.querySelector('#abn-compare .abn-laid')).getPropertyValue('--split')"
-    assert page.evaluate(split) == "25%"
-    assert [url for url in requests if not url.startswith("data:")] == []
-
-
-def test_a_long_comparison_can_be_stopped(page):
-    open_comparison(page)
-    page.locator("#abn-compare-methods label", has_text="Occlusion").click()
-    page.wait_for_selector("#abn-compare-stop", state="visible", timeout=20000)
-    page.click("#abn-compare-stop")
-    page.wait_for_selector("#abn-compare-status >> text=Stopped.", timeout=20000)
-    assert not page.locator("#abn-compare-stop").is_visible()
-
-
-def open_editor(page):
-    page.get_by_role("tab", name="Edit").click()
-    page.wait_for_selector("#abn-editor canvas.abn-marks", timeout=30000)
-    page.wait_for_selector("#abn-edit-result .abn-bars")
-
-
-def percent(page) -> tuple[str, int, int]:
-    """ "chain saw 97% → 40%" -> ("chain saw", 97, 40)."""
-    found = re.match(r"(.+) (\d+)% → (\d+)%", page.inner_text("#abn-edit-result .abn-change"))
-    return found[1], int(found[2]), int(found[3])
-
-
-def stroke(page, *places):
-    """Draw through places given as shares of the map's width and height."""
-    box = page.locator("#abn-editor canvas.abn-marks").bounding_box()
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=4)
-    page.mouse.up()
-
-
-def test_erasing_and_hiding_the_object_makes_its_class_fall(page):
-    open_editor(page)
-    assert "as the model gave it" in page.inner_text("#abn-edit-result")
-    assert page.locator("#abn-editor button[data-do=undo]").is_disabled()
-    page.locator("#abn-editor button[data-do=clear]").click()
-    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
-    label, before, cleared = percent(page)
-    assert label == "chain saw"
-    assert cleared < before
-    page.locator("#abn-editor button[data-do=reset]").click()
-    page.locator("#abn-editor label", has_text="Hide").click()
-    page.locator("#abn-editor input[type=range]").fill("5")
-    stroke(page, (0.25, 0.5), (0.8, 0.5), (0.8, 0.6), (0.25, 0.65))
-    page.wait_for_function(
-        """(cleared) => { const found = / → (\\d+)%/.exec(document.querySelector('.abn-change').innerText);
-                          return found && Number(found[1]) < cleared - 10; }""",
-        arg=cleared,
-    )
-    for _ in range(3):
-        page.locator("#abn-editor button[data-do=undo]").click()
-    page.wait_for_function(
-        "(before) => document.querySelector('.abn-change').innerText.includes('→ ' + before + '%')", arg=before
-    )
-    assert page.locator("#abn-editor button[data-do=undo]").is_disabled()
-
-
-def test_the_map_is_edited_with_the_keyboard_alone(page):
-    open_editor(page)
-    page.locator("#abn-editor canvas.abn-marks").focus()
-    for key in ("ArrowLeft", "ArrowUp", " "):
-        page.keyboard.press(key)
-    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
-    assert page.locator("#abn-editor button[data-do=undo]").is_enabled()
-
-
-def test_the_bars_are_what_the_library_says(page, bundled):
-    editing = Editing(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"])
-    open_editor(page)
-    page.locator("#abn-editor button[data-do=invert]").click()
-    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
-    expected = editing(1 - editing.explanation.attention_map).probabilities["chain saw"]
-    row = page.inner_text("#abn-edit-result li:has(strong:text-is('chain saw'))")
-    shown = [float(value) for value in re.findall(r"([\d.]+)%", row)]
-    assert shown == pytest.approx([100 * editing.explanation.probabilities["chain saw"], 100 * expected], abs=0.11)
-
-
 def open_gallery(page):
     page.get_by_role("tab", name="Gallery").click()
     page.wait_for_selector("#abn-gallery button", timeout=60000)
@@ -497,8 +379,6 @@ def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(page,
         assert np.abs(pixels.astype(int) - expected).max() <= 3
         assert page.locator("#abn-tasks button[aria-pressed=true]").inner_text().startswith(task)
         assert f"the map is the one for {task}" in page.inner_text("#abn-verdict")
-    page.get_by_role("tab", name="Edit").click()
-    page.wait_for_selector("#abn-edit-result >> text=Only a network with a single attention map can be edited")
 
 
 def test_a_vision_transformer_shows_its_layers_and_heads(page, models_root):
@@ -522,12 +402,6 @@ def test_a_vision_transformer_shows_its_layers_and_heads(page, models_root):
         page.locator(f"#abn-vit-{box} input").click()
         page.get_by_role("option", name=name, exact=True).click()
         shown_is(method, before)
-    page.get_by_role("tab", name="Compare").click()
-    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 4", timeout=60000)
-    names = page.locator("#abn-compare figcaption > strong").all_inner_texts()
-    assert names == ["Attention rollout", "Last layer's attention", "Rollout for the class", "Centre blob (baseline)"]
-    page.get_by_role("tab", name="Edit").click()
-    page.wait_for_selector("#abn-edit-result >> text=Only an Attention Branch Network has a map")
 
 
 def test_without_a_picture_the_stage_says_what_to_do(page):

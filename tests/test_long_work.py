@@ -1,11 +1,10 @@
 """A comparison's hundreds of forward passes: how many, on whose time, and what is said where they are too many."""
 
-from types import SimpleNamespace
-
 import gradio as gr
 import numpy as np
 import pytest
 import torch
+from asking import asked
 from helpers import made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Explainer
@@ -15,9 +14,7 @@ from abn.space.server import lending
 from abn.space.server.long_work import CURVES, MAP, estimated, long_work
 from abn.space.server.serving import Served, answer
 from abn.space.server.zero_gpu import CPU_LIMIT, LONGEST, PICTURE, loan_for
-from abn.space.tabs.compare import ComparePage, noted
-
-JAPANESE = SimpleNamespace(headers={"accept-language": "ja"})
+from abn.space.tabs.compare import compare, noted
 
 
 class Counted(torch.nn.Module):
@@ -125,8 +122,8 @@ def test_what_it_does_not_is_done_with_fewer_masks(refused):
     assert done[0].result.passes == 60  # of 64
     assert done[1].result.passes == 49  # patches of 11 pixels: 7 x 7 squares
     assert done[2].result is not None
-    words = [note for one in done for note in noted(one, comparison, None)]
-    assert "Score-CAM (slow) with 60 of its 64 masks, as many as the CPU manages in time" in words
+    words = [note for one in done for note in noted(one, comparison, "en")]
+    assert "Score-CAM with 60 of its 64 masks, as many as the CPU manages in time" in words
     assert words[0] == "answered on the CPU: today's GPU time is used up"
 
 
@@ -134,13 +131,13 @@ def test_what_tells_nothing_in_time_is_left_out_and_said_so(refused):
     comparison, done = results(refused[0], CPU_LIMIT / 12)
     assert [one.result for one in done] == [None] * 4
     assert done[1].seconds == pytest.approx(144 * CPU_LIMIT / 12)
-    words = [note for one in done for note in noted(one, comparison, None) if not note.startswith("answered")]
+    words = [note for one in done for note in noted(one, comparison, "en") if not note.startswith("answered")]
     assert words == [
-        "Score-CAM (slow) left out: the CPU would need about 320 s; try again when a GPU can be had",
-        "Occlusion (slow) left out: the CPU would need about 720 s; try again when a GPU can be had",
+        "Score-CAM left out: the CPU would need about 320 s; try again when a GPU can be had",
+        "Occlusion left out: the CPU would need about 720 s; try again when a GPU can be had",
         "the curves of Grad-CAM left out: the CPU would need about 205 s; try again when a GPU can be had",
     ]
-    assert "Grad-CAM の曲線 は省略" in noted(done[3], comparison, JAPANESE)[1]
+    assert "Grad-CAM の曲線 は省略" in noted(done[3], comparison, "ja")[1]
 
 
 def test_without_a_gpu_that_could_be_lent_nothing_is_cut_short(refused):
@@ -150,14 +147,21 @@ def test_without_a_gpu_that_could_be_lent_nothing_is_cut_short(refused):
     assert refused[1] == []
 
 
-def test_the_page_ends_in_what_was_answered_where(refused):
-    served, _ = refused
-    with gr.Blocks():
-        models = SimpleNamespace(of=lambda choice: served)
-        page = ComparePage(models)
-    picture = made_up_picture(64, 64)
-    last = list(page.compare(picture, "", ["grad-cam", "score-cam"], "class 3", True, None))[-1]
-    assert last[1] == "<p>Explained class: class 3 · answered on the CPU: today&#x27;s GPU time is used up</p>"
+def test_the_page_ends_in_what_was_answered_where(refused, tmp_path):
+    made_up_picture(64, 64).save(tmp_path / "picture.png")
+    question = asked(refused[0], tmp_path / "picture.png", methods=["grad-cam", "score-cam"], curves=True)
+    *_, last = compare(question)
+    assert last == {"done": True, "notes": ["answered on the CPU: today's GPU time is used up"]}
+
+
+def test_the_page_says_on_its_card_what_was_left_out(refused, tmp_path, monkeypatch):
+    made_up_picture(64, 64).save(tmp_path / "picture.png")
+    monkeypatch.setattr(Comparison, "seconds_a_pass", property(lambda self: CPU_LIMIT / 12, lambda self, value: None))
+    answers = list(compare(asked(refused[0], tmp_path / "picture.png", methods=["grad-cam", "occlusion"], curves=True)))
+    left = {(one["method"], one["left"]): one["why"] for one in answers if "left" in one}
+    assert list(left) == [("occlusion", "map"), ("grad-cam", "curves"), ("occlusion", "curves")]
+    assert left["occlusion", "map"].startswith("Occlusion left out: the CPU would need about 720 s")
+    assert [one["method"] for one in answers if "map" in one] == ["grad-cam"]
 
 
 @pytest.mark.parametrize(

@@ -49,16 +49,22 @@ export function connect(root) {
 
   // Ask `name`; `report` is called with each answer on the way. Gives the last one.
   async function ask(name, values, { signal, report } = {}) {
+    signal?.throwIfAborted();
+    // Not given up half way: the server would do the work, and nobody could tell it to stop
     const posted = await fetch(signed(`${api}/call/page_${name}`), {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', ...(await visitor()) },
       body: JSON.stringify({ data: [values] }),
-      signal,
     });
     if (!posted.ok) throw await refused(posted);
     const { event_id: id } = await posted.json();
+    const stream = new EventSource(signed(`${api}/call/page_${name}/${id}`));
+    if (signal?.aborted) {
+      stream.addEventListener('open', () => stream.close());
+      stream.addEventListener('error', () => stream.close());
+      throw signal.reason;
+    }
     return new Promise((done, fail) => {
-      const stream = new EventSource(signed(`${api}/call/page_${name}/${id}`));
       let latest = null;
       const end = (how, what) => {
         stream.close();
@@ -66,7 +72,6 @@ export function connect(root) {
         how(what);
       };
       const leave = () => end(fail, signal.reason);
-      if (signal?.aborted) return leave();
       signal?.addEventListener('abort', leave);
       stream.addEventListener('generating', (event) => {
         [latest] = JSON.parse(event.data) || [];

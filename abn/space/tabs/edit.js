@@ -39,7 +39,8 @@ export function mount(section, app) {
   async function open(now) {
     at = now;
     const mine = new AbortController();
-    [control, edits, next, under] = [mine, null, null, false];
+    [control, edits, next] = [mine, null, null];
+    busy(false);
     empty();
     try {
       await pixelsOf(now.picture, app.server);
@@ -101,7 +102,7 @@ export function mount(section, app) {
   // Ask about the newest map; those before it that have not been asked about are dropped.
   async function ask() {
     const mine = control;
-    under = true;
+    busy(true);
     try {
       while (next && mine === control) {
         const map = next.map((row) => row.slice());
@@ -114,8 +115,13 @@ export function mount(section, app) {
     } catch (error) {
       if (mine === control) find('[data-change]').replaceChildren(small(words.say('edit_failed', { reason: app.reason(error) })));
     } finally {
-      if (mine === control) under = false;
+      if (mine === control) busy(false);
     }
+  }
+
+  function busy(on) {
+    under = on;
+    find('[data-change]').setAttribute('aria-busy', String(on));
   }
 
   // --- Before and after

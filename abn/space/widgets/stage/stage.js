@@ -75,7 +75,8 @@ export class Stage {
 
   how(layer) {
     const { blend, alpha, colours, stretch } = this.app.view;
-    return { blend, alpha, colours: this.app.colours[colours], stretch, range: layer.range, peak: this.absolute ? 1 : layer.peak };
+    const peak = this.absolute ? 1 : layer.peak;
+    return { blend, alpha, colours: this.app.colours[colours], stretch: stretch && !this.absolute, range: layer.range, peak };
   }
 
   // Paint now, or with the next frame where that is asked for.
@@ -136,9 +137,9 @@ export class Stage {
     legend.classList.toggle('abn-unsaid', !first);
     const { blend, colours, stretch } = this.app.view;
     const words = { peak: first ? first.peak.toFixed(2) : '' };
-    const own = this.layers.length < 2 && !this.absolute;
-    const key = blend === 'paper' ? 'legend_paper' : own ? 'legend_most' : 'legend_peak';
-    legend.querySelector('[data-most]').textContent = this.words.say(stretch ? 'legend_stretch' : key, words);
+    const own = this.layers.length < 2 ? 'legend_most' : 'legend_peak';
+    const key = this.absolute ? 'legend_absolute' : stretch ? 'legend_stretch' : blend === 'paper' ? 'legend_paper' : own;
+    legend.querySelector('[data-most]').textContent = this.words.say(key, words);
     const canvas = legend.querySelector('canvas');
     const context = canvas.getContext('2d');
     const row = context.createImageData(canvas.width, 1);
