@@ -66,9 +66,9 @@ def test_it_opens_with_an_example_explained_and_names_the_classes(page, bundled_
     names = page.locator("[data-examples] [data-open] span").all_inner_texts()
     assert names == [f"{name} (drawn)" for name in imagenette.CLASSES]
     assert page.locator("[data-examples] [aria-pressed=true]").inner_text() == "chain saw (drawn)"
-    bars = page.locator("[data-scores] .abn-score-name").all_inner_texts()
+    bars = page.locator("#abn-explain [data-scores] .abn-score-name").all_inner_texts()
     assert bars == list(expected.probabilities)[:5]
-    widths = page.eval_on_selector_all("[data-scores] li i", "all => all.map((each) => parseFloat(each.style.width))")
+    widths = page.eval_on_selector_all("#abn-explain [data-scores] li i", "all => all.map((each) => parseFloat(each.style.width))")
     shares = [list(expected.probabilities.values())[:5], [expected.attention_probabilities[name] for name in bars]]
     assert widths[0::2] == pytest.approx([100 * share for share in shares[0]], abs=0.2)
     assert widths[1::2] == pytest.approx([100 * share for share in shares[1]], abs=0.2)
@@ -176,7 +176,7 @@ def test_saving_gives_what_is_shown(page, tmp_path):
 
 
 def test_the_centre_crop_shows_the_crop(page):
-    page.locator(".abn-details summary").click()
+    page.locator("#abn-explain .abn-details summary").click()
     page.locator("[data-view] input[value=model]").check()
     explained(page)
     assert canvas(page).shape[:2] == (360, 360)
@@ -237,7 +237,7 @@ def test_picture_and_answer_are_in_the_first_screen_and_nothing_jumps(width, hei
         )
         opened(page, url)
         stage = page.locator("#abn-explain .abn-stage-box").bounding_box()
-        scores = page.locator("[data-scores]").bounding_box()
+        scores = page.locator("#abn-explain [data-scores]").bounding_box()
         assert stage["y"] >= 0
         assert stage["y"] + stage["height"] <= height
         assert scores["y"] + scores["height"] <= height
@@ -318,7 +318,7 @@ def test_a_link_brings_back_picture_alpha_view_and_colours(page, browser, tmp_pa
     made_up_picture(320, 240).save(file)
     choose(page, file)
     set_alpha(page, 0.8)
-    page.locator(".abn-details summary").click()
+    page.locator("#abn-explain .abn-details summary").click()
     page.select_option("[data-colours]", "viridis")
     page.locator("[data-view] input[value=model]").check()
     explained(page)
@@ -372,7 +372,7 @@ def test_an_upload_that_the_server_has_cleared_is_sent_again(page, running_app, 
     uploaded.unlink()
     traffic = Traffic(page)
     page.evaluate("document.querySelector('[data-view] input[value=model]').click()")
-    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 211")
+    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 241")
     explained(page)
     assert len(traffic.posts("/upload")) == 1
     assert not page.is_visible("[data-toast]")
