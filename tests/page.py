@@ -11,6 +11,21 @@ from PIL import Image
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--force-color-profile=srgb"]
 READY = "[data-abn][data-ready]"
+TABS = {  # what says that a tab has all it shows
+    "explain": "() => document.querySelector('#abn-explain .abn-stage').dataset.state === ''",
+    "compare": """() => { const cards = [...document.querySelectorAll('#abn-compare .abn-card')];
+        return cards.length && !cards.some((card) => card.matches('.abn-waiting'))
+            && document.querySelector('#abn-compare [data-stop]').disabled; }""",
+    "edit": "() => document.querySelector('#abn-edit [data-tools]:not([disabled])')",
+    "gallery": """() => document.querySelector('#abn-gallery .abn-card[data-painted]')
+        && !document.querySelector('#abn-gallery .abn-card:disabled')""",
+    "live": "() => document.querySelector('#abn-live [data-start]')",
+    "model": "() => document.querySelector('#abn-model .abn-large-value')",
+}
+JUMPS = """window.jumped = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.jumped += entry.value;
+}).observe({type: 'layout-shift', buffered: true});"""  # an init script: `jumped` is the layout shift so far
 
 
 def opened(page, url: str, query: str = "") -> None:
@@ -30,6 +45,12 @@ def explained(page, name: str = "") -> None:
         arg=name,
         timeout=60000,
     )
+
+
+def open_tab(page, name: str) -> None:
+    """Open a tab and wait until it has all it shows."""
+    page.click(f"[data-tab={name}]")
+    page.wait_for_function(TABS[name], timeout=90000)
 
 
 def choose(page, file) -> None:

@@ -254,6 +254,7 @@ export async function start(element, root, base) {
   const [words, tables] = await Promise.all([
     loadWords(base, chosenLanguage()),
     fetch(`${base}/colours.json`).then((answer) => answer.json()),
+    fit(app.root),
   ]);
   app.words = words;
   document.documentElement.lang = words.language;
@@ -263,7 +264,6 @@ export async function start(element, root, base) {
   app.coming = app.view.model;
   words.fill(app.root);
   icon();
-  fit(app.root);
   app.wireTabs();
   app.wireDrop();
   window.addEventListener('popstate', () => {
