@@ -1,106 +1,103 @@
-"""What a link may ask for: nonsense is left out."""
+"""Sharing: an example goes by its id, an upload is kept when it is asked for, and what a link may bring is checked."""
 
 import filecmp
-from types import SimpleNamespace
-from urllib.parse import parse_qs
 
-import gradio as gr
 import pytest
 from helpers import made_up_picture
 
+from abn.space.context import Asked, Context, answering
 from abn.space.server.examples import Gallery
 from abn.space.server.models import Models
 from abn.space.server.serving import Serving
 from abn.space.server.shares import Shares, outlives_restart
-from abn.space.view import Linked, View, read
-from abn.space.widgets.share.widget import ShareLink
-
-REQUEST = SimpleNamespace(headers={})
-
-
-def test_a_query_is_read():
-    query = {
-        "share": "abc",
-        "alpha": "0.25",
-        "view": "model",
-        "colours": "viridis",
-        "stretch": "1",
-        "model": "someone/abn",
-    }
-    assert read(query) == Linked(None, "abc", "someone/abn", "model", "viridis", True, 0.25)
-    assert read({}) == Linked()
-
-
-def test_a_link_brings_back_what_was_chosen():
-    view = View("a.png", "", "model", "viridis", True, 0.25)
-    query = parse_qs(view.query({"share": "abc"}, "someone/abn & co").removeprefix("?"))
-    found = Linked(None, "abc", "someone/abn & co", "model", "viridis", True, 0.25)
-    assert read({key: value for key, (value,) in query.items()}) == found
-
-
-@pytest.mark.parametrize(
-    "query",
-    [{"alpha": "nan"}, {"alpha": "2"}, {"alpha": "x"}, {"view": "sideways"}, {"colours": "pink"}, {"stretch": "yes"}],
-)
-def test_nonsense_is_left_out(query):
-    assert read(query) == Linked()
+from abn.space.server.uploads import uploaded
+from abn.space.tabs.explain import share
 
 
 @pytest.fixture
-def link(tmp_path):
-    with gr.Blocks():
-        gallery = Gallery(tmp_path / "none", may_download=False)
-        return ShareLink(gallery, Shares(tmp_path / "shares"), Models(Serving("compact")))
+def context(tmp_path):
+    gallery = Gallery(tmp_path / "none", may_download=False)
+    return Context(Models(Serving("compact")), gallery, Shares(tmp_path / "shares"))
 
 
-def asked(link, picture, choice=""):
-    query, words = link.share(REQUEST, picture=str(picture), model=choice, alpha=0.3)
-    return {key: value[0] for key, value in parse_qs(query.removeprefix("?")).items()}, words
-
-
-def test_an_example_goes_by_its_id_and_is_not_kept(link):
-    example = link.gallery.of_class("golf ball")[0]
-    query, words = asked(link, example.path)
-    assert query.pop("model") == "bundled compact network"  # what answers, so that the link shows the same
-    assert query == {"example": "golf-ball-drawn", "alpha": "0.3", "view": "whole", "colours": "jet", "stretch": "0"}
-    assert not link.shares.folder.exists()
-    assert link.picture(read(query), REQUEST) == example.path
-    assert "7 days" not in words
-
-
-def test_an_upload_is_kept_even_under_an_examples_name(link, tmp_path):
-    file = tmp_path / "golf-ball-drawn.png"
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    """A file as a visitor has uploaded it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    file = tmp_path / "uploads" / "abc" / "golf-ball-drawn.png"
+    file.parent.mkdir(parents=True)
     made_up_picture().save(file)
-    query, words = asked(link, file, "someone/abn & co")
-    assert query["model"] == "someone/abn & co"
-    assert filecmp.cmp(link.picture(read(query), REQUEST), link.shares.find(query["share"]), shallow=False)
-    assert "7 days" in words
+    return file
 
 
-def test_nothing_to_share(link):
-    with pytest.raises(gr.Error, match="no picture to share"):
-        link.share(REQUEST, picture=None)
+def shared(context, picture, language="en"):
+    return share(Asked({"picture": picture}, language, context))
 
 
-def test_drawings_can_be_shared_where_real_pictures_have_come(tiny_imagenette, link):
+def test_an_example_goes_by_its_id_and_is_not_kept(context):
+    answer = shared(context, {"example": "golf-ball-drawn"})
+    assert answer["source"] == {"example": "golf-ball-drawn"}
+    assert "7 days" not in answer["words"]
+    assert not context.shares.folder.exists()
+
+
+def test_an_upload_is_kept_even_under_an_examples_name_and_once(context, upload):
+    answer = shared(context, {"upload": str(upload)})
+    kept = context.shares.find(answer["source"]["share"])
+    assert kept is not None
+    assert "7 days" in answer["words"]
+    assert shared(context, answer["source"])["source"] == answer["source"]
+    assert len(list(context.shares.folder.glob("*.png"))) == 1
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        None,
+        {},
+        [],
+        "x",
+        {"upload": "/etc/passwd"},
+        {"upload": "\0"},
+        {"upload": 3},
+        {"example": "../secret"},
+        {"share": "../../etc/passwd"},
+        {"share": "x" * 22},
+        {"example": None},
+    ],
+)
+def test_what_is_no_picture_of_this_server_is_none(picture, context):
+    answer = answering(share, context)({"picture": picture}, None)
+    assert answer["gone"] is True
+    assert answer["error"] == "The picture is gone; please upload it again."
+
+
+def test_a_path_leads_to_uploads_alone(upload, tmp_path):
+    assert uploaded(str(upload)) == upload.resolve()
+    secret = tmp_path / "secret.png"
+    made_up_picture().save(secret)
+    assert uploaded(str(secret)) is None
+    assert uploaded(str(upload.parent / ".." / ".." / ".." / "secret.png")) is None
+    link = upload.parent / "link.png"
+    link.symlink_to(secret)
+    assert uploaded(str(link)) is None
+
+
+def test_drawings_can_be_shared_where_real_pictures_have_come(tiny_imagenette, context):
     gallery = Gallery(tiny_imagenette)
-    assert filecmp.cmp(gallery.by_id("church-drawn").path, link.gallery.by_id("church-drawn").path, shallow=False)
+    drawn = [each.by_id("church-drawn").path for each in (gallery, context.gallery)]
+    assert filecmp.cmp(*drawn, shallow=False)
     assert gallery.by_id("unicorn-drawn") is None
     real = gallery.of_class("church")[0]
     assert gallery.by_id(real.id) == real
 
 
-def test_a_link_says_how_long_it_lives_where_the_disk_is_not_kept(tmp_path):
-    file = tmp_path / "own.png"
-    made_up_picture().save(file)
-    with gr.Blocks():
-        gallery = Gallery(tmp_path / "none", may_download=False)
-        shares = Shares(tmp_path / "shares", until_restart=True)
-        link = ShareLink(gallery, shares, Models(Serving("compact")))
-    _, words = asked(link, file)
-    assert "sees the picture, until the Space restarts, 7 days at most:" in words
+def test_a_link_says_how_long_it_lives_where_the_disk_is_not_kept(context, upload, tmp_path):
+    context = Context(context.models, context.gallery, Shares(tmp_path / "shares", until_restart=True))
+    words = shared(context, {"upload": str(upload)})["words"]
+    assert "sees the picture, until the Space restarts, 7 days at most" in words
+    words = shared(context, {"upload": str(upload)}, "ja")["words"]
     assert "Space が再起動するまで(最長 7 日間)" in words
-    assert "for 7 days" not in words
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """The Space's parts without a server: drawings, gallery, serving, the two layers, the words."""
 
-import base64
 import hashlib
-import re
+import json
 from dataclasses import replace
 
 import huggingface_hub.constants
@@ -13,14 +12,12 @@ from hub_stand_in import endpoint, hub
 from PIL import Image
 
 from abn import Calibration, Explainer, imagenette
+from abn.space.answer import answer_of, known_by
 from abn.space.drawings import DRAWINGS
-from abn.space.page import known_classes, notice_html
+from abn.space.page import notice_of
 from abn.space.server import serving as serving_module
 from abn.space.server.examples import Gallery
 from abn.space.server.serving import Served, Serving, Status, explain
-from abn.space.tabs.explain import verdict
-from abn.space.widgets.examples.widget import caption
-from abn.space.widgets.overlay.widget import EMPTY, OverlayView, layers
 
 BUNDLED_NAME = "bundled compact network"
 
@@ -53,7 +50,7 @@ def test_real_pictures_where_there_are_any(tiny_imagenette):
     assert gallery.settled
     assert [example.label for example in gallery.of_class(None)] == list(imagenette.CLASSES)
     assert len(gallery.of_class("church")) == 2
-    assert {caption(example) for example in gallery.of_class("church")} == {"church"}
+    assert {(example.label, example.drawn) for example in gallery.of_class("church")} == {("church", False)}
     original = tiny_imagenette / "imagenette2-160" / "val" / "n03028079" / "n03028079_0.JPEG"
     with Image.open(gallery.of_class("church")[0].path) as picture, Image.open(original) as expected:
         assert np.array_equal(np.asarray(picture), np.asarray(expected))
@@ -64,8 +61,8 @@ def test_drawings_where_there_is_nothing(tmp_path):
     gallery.start()
     assert not gallery.real
     assert gallery.settled
-    assert "downloads are off" in gallery.note
-    assert ["(drawn)" in caption(example) for example in gallery.of_class("tench")] == [True]
+    assert gallery.note == ("drawings_offline", {})
+    assert [example.drawn for example in gallery.of_class("tench")] == [True]
     assert gallery.opening().label == "chain saw"
 
 
@@ -76,7 +73,7 @@ def test_drawings_until_the_pictures_have_come(mirror, tmp_path, monkeypatch):
     gallery.start()
     wait_for(lambda: gallery.settled)
     assert gallery.real
-    assert gallery.note == ""
+    assert gallery.note == ("", {})
     assert len(gallery.of_class("golf ball")) == 2
 
 
@@ -87,7 +84,7 @@ def test_drawings_stay_when_the_download_fails(tmp_path, monkeypatch):
     gallery.start()
     wait_for(lambda: gallery.settled)
     assert not gallery.real
-    assert "could not be downloaded" in gallery.note
+    assert gallery.note == ("drawings_failed", {})
 
 
 # Serving
@@ -141,7 +138,7 @@ def test_the_bundled_model_stays_and_says_why(mode, words, tiny_folder, online, 
     assert (status.model, status.state) == (BUNDLED_NAME, "refused")
     assert words in status.reason
     assert "/" not in status.reason.replace("someone/abn", "")
-    assert words.split(" in ")[0] in notice_html(status)
+    assert words.split(" in ")[0] in notice_of(status, "en")
     assert explain(serving.current, made_up_picture(), "whole")[0].label in imagenette.CLASSES
 
 
@@ -180,54 +177,37 @@ def served():
     return Served(BUNDLED_NAME, Explainer.from_pretrained("compact", device="cpu"))
 
 
-def decoded(url):
-    import cv2
-
-    data = np.frombuffer(base64.b64decode(url.removeprefix("data:image/png;base64,")), np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+def answered(explanation, served, language="en"):
+    return answer_of(explanation, served, language, 50)
 
 
-def test_the_two_layers_are_the_picture_and_its_colours(served):
+def test_an_answer_is_the_explanation_in_a_few_kilobytes(served):
     explanation = served.explainer(made_up_picture(), view="whole")
-    picture, jet = re.findall(r'src="([^"]+)"', layers(explanation))
-    assert np.array_equal(decoded(picture), explanation.view)
-    assert np.array_equal(decoded(jet), explanation.colours())
-    assert OverlayView().postprocess(None) == EMPTY
-    assert 'width="96" height="72"' in layers(explanation)
+    answer = json.loads(json.dumps(answered(explanation, served)))
+    assert answer["label"] == explanation.label
+    assert answer["classes"] == [[name, round(p, 6)] for name, p in list(explanation.probabilities.items())[:5]]
+    assert answer["attention"] == {
+        name: round(explanation.attention_probabilities[name], 6) for name, _ in answer["classes"]
+    }
+    assert np.array_equal(np.float32(answer["map"]["rows"]), explanation.grid)
+    assert answer["map"]["size"] == [96, 72]
+    assert answer["map"]["box"] == list(explanation.geometry.box)
+    assert answer["model"]["description"] == "ResNet-18 of width 32, 4.9 M parameters, on the CPU"
+    assert answer["unfamiliar"] == explanation.unfamiliar
+    assert len(json.dumps(answer)) < 8000
 
 
-def test_the_verdict(served):
-    explanation = served.explainer(made_up_picture(), view="whole")
-    words = verdict(explanation, served, 0.05)
-    assert f"<strong>{explanation.label}</strong>" in words
-    assert "50 ms" in words
-    assert "ResNet-18 of width 32, 4.9 M parameters, on the CPU" in words
-    assert ("Probably none of these" in words) == explanation.unfamiliar
-
-
-@pytest.mark.parametrize(
-    ("others", "there", "missing"),
-    [
-        (
-            {"church": 0.6, "tench": 0.4},
-            ["attention branch agrees", "注意ブランチも同じ"],
-            ["branch says", "ブランチは"],
-        ),
-        ({"tench": 0.6, "church": 0.4}, ["branch says tench", "注意ブランチは tench"], ["agrees", "も同じ"]),
-        ({}, [], ["attention branch", "注意ブランチ"]),
-    ],
-)
-def test_the_verdict_says_whether_the_attention_branch_agrees(others, there, missing, served):
+@pytest.mark.parametrize("others", [{"church": 0.6, "tench": 0.4}, {"tench": 0.6, "church": 0.4}, {}])
+def test_an_answer_names_the_attention_branchs_own(others, served):
     explanation = replace(
         served.explainer(made_up_picture(), view="whole"),
         label="church",
         probabilities={"church": 0.7, "tench": 0.3},
         attention_probabilities=others,
     )
-    answer = verdict(explanation, served, 0.05).split("</p>")[0]
-    assert "<strong>church</strong> <span>70%</span>" in answer
-    assert all(words in answer for words in there)
-    assert not any(words in answer for words in missing)
+    answer = answered(explanation, served)
+    assert answer["attention_label"] == next(iter(others), None)
+    assert answer["attention"] == others
 
 
 def test_the_warning_appears_below_the_threshold_alone(served):
@@ -238,7 +218,7 @@ def test_the_warning_appears_below_the_threshold_alone(served):
         explainer.model, explainer.processor, calibration=Calibration(energy_threshold=threshold), device="cpu"
     )
     explanations = explainer([*DRAWINGS.values()], view="whole")
-    warned = ["Probably none of these" in verdict(explanation, served, 0.05) for explanation in explanations]
+    warned = [answered(explanation, served)["unfamiliar"] for explanation in explanations]
     assert warned == [energy < threshold for energy in energies]
     assert sum(warned) == 5
 
@@ -260,17 +240,17 @@ def test_what_outlives_a_loan_runs_on_the_cpu(served):
     assert Served("lent", served.explainer, on_cpu).lasting is on_cpu
 
 
-def test_names_are_escaped():
-    status = Status("<b>x</b>", "d", "refused", "<i>y</i>", 0.0, "<script>z</script>")
-    assert "<script>" not in notice_html(status)
-    assert "<i>" not in notice_html(status)
-    assert notice_html(Status("m", "d", "ready", "m")) == ""
-    assert "(43%)" in notice_html(Status("m", "d", "loading", "w", 0.43))
+def test_the_notice_is_in_the_visitors_language():
+    assert notice_of(Status("m", "d", "ready", "m"), "en") == ""
+    loading = Status(BUNDLED_NAME, "d", "loading", "someone/abn", 0.43)
+    assert notice_of(loading, "en") == "Fetching someone/abn (43%). Meanwhile the bundled compact network answers."
+    assert "43%" in notice_of(loading, "ja")
+    assert "同梱" in notice_of(loading, "ja")
+    refused = notice_of(Status(BUNDLED_NAME, "d", "refused", "a/b", 0.0, "it is broken"), "en")
+    assert refused == "a/b is not in use: it is broken. The bundled compact network answers instead."
 
 
 def test_other_models_list_their_own_classes(tiny_folder):
-    assert "these ten things" in known_classes(Serving("compact").current, "")
+    assert known_by(Serving("compact").current) == {"labels": [*imagenette.CLASSES], "count": 10, "tasks": False}
     tiny = Served("tiny", Explainer.from_pretrained(tiny_folder, device="cpu"))
-    assert "knows 10 things" in known_classes(tiny, "tiny")
-    assert "<li>class 9</li>" in known_classes(tiny, "tiny")
-    assert 'data-model="&lt;b&gt;"' in known_classes(tiny, "<b>")
+    assert known_by(tiny)["labels"][-1] == "class 9"

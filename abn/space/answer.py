@@ -10,7 +10,8 @@ from ..model.image_processing_abn import Geometry
 from .locale import CATALOGUES, DEFAULT
 from .server.serving import Served, described, named
 
-SHOWN = 5  # classes
+SHOWN = 5  # classes of an answer
+KNOWN = 20  # classes named as those that a model knows
 USUAL = ("attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre")
 USUAL += ("rollout", "last-layer", "gradient-rollout")
 
@@ -61,7 +62,14 @@ def answer_of(explanation: Explanation, served: Served, language: str, milliseco
         "map": map_of(explanation.grid, explanation.geometry),
         "milliseconds": round(milliseconds, 1),
         "model": {"name": named(served.name, language), "description": described(served, language)},
+        "known": known_by(served),
     }
+
+
+def known_by(served: Served) -> dict:
+    """What a model knows: the first of its classes, and how many there are."""
+    labels = served.explainer.labels
+    return {"labels": labels[:KNOWN], "count": len(labels), "tasks": served.lasting.abilities.tasks}
 
 
 def abilities_of(served: Served) -> dict:

@@ -8,7 +8,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from .. import imagenette
-from .answer import abilities_of
+from .answer import abilities_of, known_by
 from .api import add_api
 from .context import Context, answering
 from .faults import told
@@ -30,7 +30,6 @@ from .tools import Tools, serve
 from .widgets.picture.widget import PictureInput
 
 TITLE = "Attention Branch Network: see what a classifier looks at"
-LISTED = 100  # class names sent at most
 STYLES = ("page.css", *(f"widgets/{name}/style.css" for name in ("stage", "scores")))
 STYLES += tuple(f"tabs/{name}.css" for name in TABS)
 QUEUES = {
@@ -107,7 +106,6 @@ def state_of(context: Context, language: str) -> dict:
     settled = gallery.settled  # before what it settles
     status = serving.status()
     served = serving.current
-    labels = served.explainer.labels
     note, values = gallery.note
     return {
         "settled": settled and status.state != "loading",
@@ -115,9 +113,8 @@ def state_of(context: Context, language: str) -> dict:
             "name": status.model,
             "shown": named(status.model, language),
             "state": status.state,
-            "notice": _notice(status, language),
-            "labels": labels[:LISTED],
-            "count": len(labels),
+            "notice": notice_of(status, language),
+            "known": known_by(served),
         },
         "abilities": abilities_of(served),
         "examples": listed(gallery.of_class(None)),
@@ -129,7 +126,7 @@ def state_of(context: Context, language: str) -> dict:
     }
 
 
-def _notice(status, language: str) -> str:
+def notice_of(status, language: str) -> str:
     """Why another model answers than the wanted one, in a sentence for visitors; "" where there is nothing to say."""
     model = named(status.model, language)
     if status.state == "loading":

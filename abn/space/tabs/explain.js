@@ -53,6 +53,7 @@ export function mount(section, app) {
       rows: places.length,
       columns: places[0].length,
     });
+    find('[data-knows]').textContent = known(answer.known);
     find('[data-small]').textContent = answer.unlent ? `${small} · ${answer.unlent}` : small;
     panels.forEach((panel) => {
       panel.show(answer);
@@ -214,17 +215,17 @@ export function mount(section, app) {
   app.onState((state) => {
     examples.fill(state);
     find('[data-examples-note]').textContent = state.note;
-    find('[data-knows]').textContent = known(state);
+    if (!held) find('[data-knows]').textContent = known(state.model.known);
     find('[data-share-about]').textContent = state.share_about;
     // another model answers by default than when the picture was explained
     if (held && !app.view.model && held.answer.model.name !== state.model.shown) again();
   });
 
-  function known({ model }) {
-    const several = app.state.abilities.tasks ? 'knows_tasks' : 'knows_some';
-    if (model.labels.length === 10 && app.state.classes.every((name) => model.labels.includes(name))) return words.say('knows_ten');
-    const more = model.count > 20 ? `, ${words.say('knows_more', { count: model.count - 20 })}` : '';
-    return `${words.say(several, { count: model.count })} ${model.labels.slice(0, 20).map(words.named).join(', ')}${more}`;
+  function known({ labels, count, tasks }) {
+    const { classes } = app.state;
+    if (count === classes.length && classes.every((name) => labels.includes(name))) return words.say('knows_ten');
+    const more = count > labels.length ? `, ${words.say('knows_more', { count: count - labels.length })}` : '';
+    return `${words.say(tasks ? 'knows_tasks' : 'knows_some', { count })} ${labels.map(words.named).join(', ')}${more}`;
   }
 
   app.onPicture(take);

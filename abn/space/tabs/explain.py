@@ -62,15 +62,11 @@ def preview_of(served: Served, picture: str) -> dict:
 
 def share(asked: Asked) -> dict:
     """What a link names: an example, or a picture that is kept from now on."""
-    source = asked.values.get("picture") or {}
-    context = asked.context
-    if isinstance(source, dict) and isinstance(source.get("example"), str):
+    picture, source, shares = asked.picture, asked.values["picture"], asked.context.shares
+    if "example" in source:
         return {"source": {"example": source["example"]}, "words": say("share_link_example", asked.language)}
-    kept = context.shares.keep(asked.picture)
-    return {
-        "source": {"share": kept},
-        "words": say("share_link", asked.language, life=life(context.shares, asked.language)),
-    }
+    kept = source["share"] if "share" in source else shares.keep(picture)
+    return {"source": {"share": kept}, "words": say("share_link", asked.language, life=life(shares, asked.language))}
 
 
 def life(shares: Shares, language: str) -> str:
