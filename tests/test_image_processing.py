@@ -128,6 +128,27 @@ def test_whole_maps_are_cv2s_resize():
     assert np.abs(heat - cv2.resize(grid, (60, 50), interpolation=cv2.INTER_LINEAR)).max() < 1e-5
 
 
+def test_maps_are_laid_by_these_operations_to_the_last_bit():
+    """In Python's floats, one operation after the other: what any language with float64 repeats."""
+    proc, size, grid = processor(48, 48), (83, 120), np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    plan = proc.geometry(size)
+    left, top, right, bottom = plan.box
+
+    def place(pixel, start, stop, count, span, places):
+        centre = start + (pixel + 0.5) * ((stop - start) / count)
+        at = min(max((centre - span[0]) / (span[1] - span[0]) * places - 0.5, 0), places - 1)
+        before = min(int(at), places - 2)
+        return before, at - before
+
+    heat, values = heatmap_of(proc, size, grid, output_sizes=[(70, 50)]), grid.tolist()
+    for y in range(70):
+        row, down = place(y, top, bottom, 70, plan.span[0], 3)
+        for x in range(50):
+            column, across = place(x, left, right, 50, plan.span[1], 5)
+            above, below = (g[column] * (1 - across) + g[column + 1] * across for g in values[row : row + 2])
+            assert heat[y, x] == np.float32(above * (1 - down) + below * down)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -32,6 +32,7 @@ MULTIPLE = 32  # the network halves a picture five times
 LARGEST = 2048  # pixels of a side that a processor may ask for
 LONGEST_VIEW = 1024  # pixels of what is shown of a picture
 MARGIN = 2  # a JPEG is decoded to at least this many times the pixels a side that the network is given
+ROWS = 32  # laid at once: what lies between stays in the processor's cache
 LONGEST = 3  # of "whole": the long side is at most this many times the short one
 
 
@@ -270,10 +271,10 @@ class AbnImageProcessor(TorchvisionBackend):
             plan = self.geometry(picture, view)
             left, top, right, bottom = plan.box
             height, width = (bottom - top, right - left) if output_sizes is None else output_sizes[i]
-            grid = attention_map[i, 0].detach().to("cpu", torch.float32)
-            rows = _bilinear_weights(top, bottom, height, plan.span[0], grid.shape[0])
-            columns = _bilinear_weights(left, right, width, plan.span[1], grid.shape[1])
-            heatmaps.append(rows @ grid @ columns.T)
+            grid = attention_map[i, 0].detach().to("cpu", torch.float32).numpy()
+            rows = _bilinear_places(top, bottom, height, plan.span[0], grid.shape[0])
+            columns = _bilinear_places(left, right, width, plan.span[1], grid.shape[1])
+            heatmaps.append(torch.from_numpy(_laid(grid, rows, columns)))
         return heatmaps
 
 
@@ -332,20 +333,35 @@ def _whole_size(picture: tuple[int, int], short: int) -> tuple[int, int]:
     return tuple(max(MULTIPLE, round(min(side * scale, LONGEST * short) / MULTIPLE) * MULTIPLE) for side in picture)
 
 
-def _bilinear_weights(start: int, stop: int, count: int, span: tuple[float, float], places: int) -> Tensor:
-    """(count, places) weights of each map place in each of `count` pixels that divide [start, stop).
+def _bilinear_places(
+    start: int, stop: int, count: int, span: tuple[float, float], places: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of `count` pixels that divide [start, stop): the map places before and after its centre, and how far it
+    lies from the one to the other, in [0, 1], float64.
 
     The map's `places` divide `span` evenly; both are in the picture's pixels.
     """
-    centres = start + (torch.arange(count, dtype=torch.float64) + 0.5) * ((stop - start) / count)
-    at = ((centres - span[0]) / (span[1] - span[0]) * places - 0.5).clamp(0, places - 1)
-    lower = at.floor().long().clamp(max=max(places - 2, 0))
-    fraction = at - lower
-    weights = torch.zeros(count, places, dtype=torch.float64)
-    pixels = torch.arange(count)
-    weights[pixels, lower] += 1 - fraction
-    weights[pixels, (lower + 1).clamp(max=places - 1)] += fraction
-    return weights.float()
+    centres = start + (np.arange(count) + 0.5) * ((stop - start) / count)
+    at = np.clip((centres - span[0]) / (span[1] - span[0]) * places - 0.5, 0, places - 1)
+    lower = np.minimum(np.floor(at).astype(np.int64), max(places - 2, 0))
+    return lower, np.minimum(lower + 1, places - 1), at - lower
+
+
+def _laid(grid: np.ndarray, rows: tuple, columns: tuple) -> np.ndarray:
+    """A (h, w) map at the pixels of `_bilinear_places`: (H, W) float32.
+
+    Element by element in float64, across and then down: the page's paint.js does the same operations in the same order
+    and gets the same numbers, which a matrix product would not give.
+    """
+    before, after, fraction = columns
+    grid = grid.astype(np.float64)
+    across = grid[:, before] * (1 - fraction) + grid[:, after] * fraction
+    before, after, fraction = rows[0], rows[1], rows[2][:, None]
+    laid = np.empty((len(before), across.shape[1]), np.float32)
+    for first in range(0, len(laid), ROWS):
+        part = slice(first, first + ROWS)
+        laid[part] = across[before[part]] * (1 - fraction[part]) + across[after[part]] * fraction[part]
+    return laid
 
 
 __all__ = ["AbnImageProcessor", "Geometry"]
