@@ -15,7 +15,8 @@ from transformers import ViTConfig, ViTForImageClassification
 from ..methods import METHODS, Method, Parts, scaled
 from .family import Abilities, Family, Shape, first_map, one_class
 
-LIMITS = {"image_size": 1024, "hidden_size": 2048, "num_hidden_layers": 48, "num_labels": 100_000}
+LIMITS = {"image_size": 1024, "patch_size": 1024, "num_channels": 4, "hidden_size": 2048, "intermediate_size": 8192}
+LIMITS |= {"num_hidden_layers": 48, "num_attention_heads": 64, "num_labels": 100_000}
 QUICK = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 
 

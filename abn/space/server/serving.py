@@ -1,6 +1,5 @@
 """Which model answers: the bundled one at once, the wanted one as soon as it is there."""
 
-import json
 import re
 import threading
 import time
@@ -17,6 +16,7 @@ from ..faults import Fault
 from ..locale import LANGUAGES, say
 from .batching import Batcher
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
+from .metrics_file import metrics_of
 from .zero_gpu import PICTURE
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
@@ -224,15 +224,6 @@ def reason_of(error: Exception, source: Path, shown_name: str) -> str | Fault:
         reason = str(error).strip().split("\n")[0].replace(str(source), shown_name)
         reason = reason.replace(f"{source.parent}/", "")
     else:
-        reason = type(error).__name__
+        print(f"{shown_name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
+        return Fault("stranger_broken")
     return reason if len(reason) <= 300 else reason[:299] + "…"
-
-
-def metrics_of(source: Path) -> dict | None:
-    """A checkpoint's metrics.json; None where there is none that can be read."""
-    file = (source if source.is_dir() else source.parent) / "metrics.json"
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
