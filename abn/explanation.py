@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from . import stopping
 from .calibration import Calibration
 from .checkpoints import load_calibration, load_checkpoint
 from .classes import indices_by_name, shown_names
@@ -22,6 +23,8 @@ from .names import nfc
 from .overlay import coloured, overlay
 
 BATCH = 32  # pictures a forward
+BATCH_PIXELS = 4_000_000  # of all of them, as the network is given them
+BATCH_BYTES = 1_000_000_000  # of what a network keeps beside its features
 
 Picture = Image.Image | np.ndarray | Tensor | str | Path | Reduced
 Upright = Image.Image | Reduced  # RGB
@@ -298,9 +301,17 @@ class Explainer:
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
             groups[self.processor.geometry((picture.height, picture.width), view).crop].append(index)
-        for members in groups.values():
-            for start in range(0, len(members), BATCH):
-                yield members[start : start + BATCH]
+        for shape, members in groups.items():
+            most = self.most(shape)
+            for start in range(0, len(members), most):
+                stopping.check()
+                yield members[start : start + most]
+
+    def most(self, shape: tuple[int, int]) -> int:
+        """How many pictures of (height, width) for the network a forward pass takes: their pixels are bounded."""
+        bytes_a_picture = self.family.picture_bytes(self.model.config)
+        by_memory = BATCH_BYTES // bytes_a_picture if bytes_a_picture else BATCH
+        return max(1, min(BATCH, BATCH_PIXELS // (shape[0] * shape[1]), by_memory))
 
     def _one_batch(self, batch: list[Upright], method: Method, view: str, target: int | None) -> list[Explanation]:
         """In halves where the GPU's memory does not hold the whole."""

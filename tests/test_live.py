@@ -20,9 +20,9 @@ def frames():
     return Frames(Models(Serving("compact")))
 
 
-def frame(picture: Image.Image) -> str:
+def frame(picture: Image.Image, **how) -> str:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=85)
+    picture.save(out, "JPEG", quality=85, **how)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 
@@ -48,6 +48,8 @@ def test_a_frame_is_explained_as_the_picture_would_be(frames, bundled):
         ({"frame": 7}, "a frame must be a JPEG data URL"),
         ({"frame": "data:image/png;base64,AAAA"}, "a frame must be a JPEG data URL"),
         ({"frame": "data:image/jpeg;base64," + "A" * 3_000_000}, "at most 2,000,000 characters"),
+        (7, "a frame must be a JPEG data URL"),
+        ({"frame": frame(made_up_picture(), progressive=True)}, "a frame must be a baseline JPEG"),
         ({"frame": "data:image/jpeg;base64,!!!!"}, "the frame is damaged"),
         ({"frame": frame(made_up_picture())[:900]}, "the frame is damaged"),
         ({"frame": frame(Image.new("RGB", (2500, 2000)))}, "4,000,000 pixels at most"),

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
-from ..families.vit import VIT
+from ..families.vit import VIT, attention_bytes
 from ..model.configuration_abn import checked_id2label
 from ..model.image_processing_vit import VitImageProcessor
 
@@ -65,8 +65,7 @@ def checked_config(found: dict) -> ViTConfig:
         raise ValueError(f"hidden_size {config.hidden_size} is not a multiple of {config.num_attention_heads} heads")
     if config.image_size % config.patch_size:
         raise ValueError(f"image_size {config.image_size} is not a multiple of patch_size {config.patch_size}")
-    tokens = (config.image_size // config.patch_size) ** 2 + 1
-    attention = 4 * tokens**2 * config.num_attention_heads * config.num_hidden_layers
+    tokens, attention = (config.image_size // config.patch_size) ** 2 + 1, attention_bytes(config)
     if attention > MOST_ATTENTION:
         raise ValueError(
             f"its attention takes {attention / 1e9:.1f} GB a picture ({tokens:,} tokens, {config.num_attention_heads} "

@@ -161,6 +161,12 @@ def _abilities(config: ViTConfig) -> Abilities:
     return Abilities(uneditable="layers", channels=config.num_channels, **shown)
 
 
+def attention_bytes(config: ViTConfig) -> int:
+    """What the attention of a picture takes, in all layers."""
+    tokens = (config.image_size // config.patch_size) ** 2 + 1
+    return 4 * tokens**2 * config.num_attention_heads * config.num_hidden_layers
+
+
 VIT = Family(
     model_type=ViTConfig.model_type,
     holds=lambda config: config.model_type == ViTConfig.model_type,
@@ -173,5 +179,6 @@ VIT = Family(
     benchmarked=QUICK,
     beside="gradient-rollout",
     prepare=_prepare,
+    picture_bytes=attention_bytes,
     limits=LIMITS,
 )

@@ -96,7 +96,7 @@ class Page(FairBlocks):
 def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings(shares)`."""
     serving = models.serving
-    with Page(title=TITLE, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+    with Page(title=TITLE, analytics_enabled=False) as demo:
         gr.HTML(
             f"<h1>{both('title')}</h1><p>{both('subtitle')}</p>",
             elem_id="abn-head",

@@ -50,7 +50,6 @@ NETWORK_PIXELS = 800_000  # that a network is given of a picture: 512 x 1536
 URL_SECONDS = 10.0  # to fetch one
 URLS_AT_A_TIME = 4
 URL_REDIRECTS = 3
-SCANS = 50  # of a JPEG; cameras write 1, progressive files about 10
 
 # What is kept
 SHARES_AN_HOUR = 60  # a visitor's

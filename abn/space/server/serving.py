@@ -17,6 +17,7 @@ from ..locale import LANGUAGES, say
 from .batching import Batcher
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
 from .metrics_file import metrics_of
+from .turns import Turns
 from .zero_gpu import PICTURE
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
@@ -24,7 +25,7 @@ BUNDLED = "compact"
 BUNDLED_NAME = "bundled compact network"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
-_DECODING = threading.Semaphore(2)  # a large picture takes hundreds of megabytes on its way to RGB
+_DECODING = Turns(2)  # a large picture takes hundreds of megabytes on its way to RGB
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def answer(served: Served, picture: Picture, view: str) -> Answer:
         Left: the visitor left while waiting for a GPU.
         Others as `Explainer`'s.
     """
-    with _DECODING:
+    with _DECODING.turn():
         # Here: an error raised on ZeroGPU would lose its words, and cost a loan
         picture = served.lasting.read(picture, view)
     started, unlent = time.perf_counter(), ""

@@ -14,10 +14,12 @@ import gradio as gr
 from PIL import Image
 
 from ...data_urls import png_url
+from ...model.picture_repair import is_baseline
 from ...model.pictures import load_rgb
 from ..faults import told
 from ..files import beside
 from ..locale import both, label, language_of, say
+from ..server.budgets import spending
 from ..server.models import Models
 from ..server.serving import named
 from ..widgets.overlay.widget import set_alpha
@@ -67,7 +69,7 @@ class Frames:
             size; milliseconds; model. Or error: what is wrong.
         """
         try:
-            picture = read_frame(asked.get("frame"))
+            content = frame_bytes(asked.get("frame") if isinstance(asked, dict) else None)
             served = self.models.held(str(asked.get("model") or ""))
         except ValueError as error:
             return {"error": told(error, language)}
@@ -78,8 +80,11 @@ class Frames:
                 return {"error": say("live_busy", language)}
             try:
                 began = time.perf_counter()
-                explanation = served.lasting(picture, view="whole")
+                with spending():
+                    explanation = served.lasting(read_frame(content), view="whole")
                 took = 1000 * (time.perf_counter() - began)
+            except ValueError as error:
+                return {"error": told(error, language)}
             finally:
                 self._turn.release()
         finally:
@@ -92,20 +97,35 @@ class Frames:
         }
 
 
-def read_frame(url: str) -> Image.Image:
-    """A JPEG data URL as a picture.
+def frame_bytes(url: str) -> bytes:
+    """A JPEG data URL's bytes, not decoded.
 
     Raises:
-        ValueError: it is none, or too large.
+        ValueError: it is none, too large, or of several scans, of which each takes as long as the first.
     """
     if not isinstance(url, str) or not url.startswith("data:image/jpeg;base64,") or len(url) > LONGEST:
         raise ValueError(f"a frame must be a JPEG data URL of at most {LONGEST:,} characters")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])), formats=("JPEG",)) as opened:
+        content = base64.b64decode(url.partition(",")[2])
+    except binascii.Error:
+        raise ValueError("the frame is damaged") from None
+    if content[:2] == b"\xff\xd8" and not is_baseline(content):
+        raise ValueError("a frame must be a baseline JPEG")
+    return content
+
+
+def read_frame(content: bytes) -> Image.Image:
+    """A JPEG as a picture.
+
+    Raises:
+        ValueError: it is none, or too large.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise ValueError(f"a frame may have {MOST_PIXELS:,} pixels at most")
             return load_rgb(opened)
-    except (binascii.Error, OSError, SyntaxError, Image.DecompressionBombError):  # damaged, or a lie
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # damaged, or a lie
         raise ValueError("the frame is damaged") from None
 
 
