@@ -32,6 +32,7 @@ from abn.space.server.quick_start import without_interface_files
 with without_interface_files():
     from abn.names import print_anything
     from abn.space.page import build, launch_settings
+    from abn.space.server import cleaning
     from abn.space.server.examples import Gallery
     from abn.space.server.limits import WAITING_IN_ALL
     from abn.space.server.memory import give_back_freed
@@ -74,6 +75,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def kept_in_cache(demo) -> set[str]:
+    """What the page's components need for as long as it runs."""
+    return {path for block in list(demo.blocks.values()) for path in list(getattr(block, "keep_in_cache", ()))}
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     print_anything()
@@ -88,6 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     demo = build(Models(serving, args.models_root), gallery, shares)
     serving.start()
     shares.start()
+    cleaning.start(demo.GRADIO_CACHE, lambda: kept_in_cache(demo))
     demo.queue(default_concurrency_limit=4, max_size=WAITING_IN_ALL)
     where = {"server_name": args.host, "server_port": args.port}
     demo.launch(prevent_thread_lock=True, **where, **launch_settings(demo))

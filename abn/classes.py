@@ -29,6 +29,7 @@ CELEBA = tuple(
     wearing lipstick, wearing necklace, wearing necktie, young""".replace("\n", " ").split(", ")
 )
 CELEBA = tuple(" ".join(name.split()) for name in CELEBA)
+LETTERS = 200  # of a class's name that are shown; ImageNet's longest synonyms have 120
 IMAGENET = tuple(_IMAGENET_CATEGORIES)
 
 
@@ -57,12 +58,17 @@ def _usual_names(labels: list[str]) -> list[str] | None:
     return usual if len(set(usual)) == len(usual) else None
 
 
+def _cut(name: str) -> str:
+    """A file may call its classes what it likes."""
+    return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+
+
 def shown_names(id2label: dict[int, str]) -> list[str]:
     """What each class is called in all that is shown, every class differently.
 
     Imagenette's classes by their usual names; two classes of one name with their index: "crane (134)", "crane (517)".
     """
-    labels = [str(id2label[index]) for index in range(len(id2label))]
+    labels = [_cut(str(id2label[index])) for index in range(len(id2label))]
     labels = _usual_names(labels) or labels
     repeated = {label for label, count in Counter(labels).items() if count > 1}
     taken = set(labels) - repeated

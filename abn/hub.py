@@ -15,6 +15,7 @@ from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url, t
 from huggingface_hub.errors import EntryNotFoundError
 from tqdm import tqdm
 
+from . import stopping
 from .families import FAMILIES
 
 KINDS = {family.model_type for family in FAMILIES}
@@ -99,6 +100,11 @@ def fetch(
     threading.Thread(target=work, name=f"fetch {repo_id}", daemon=True).start()
     while not outcome:
         time.sleep(0.05)
+        try:
+            stopping.check()
+        except stopping.Stopped:
+            watch.abandoned = True
+            raise
         still = time.monotonic() - watch.moved
         if not watch.answered and still > deadline:
             watch.abandoned = True

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from . import stopping
 from .model.modeling_abn import AbnForImageClassification
 
-SCORE_CAM_BATCH = 64  # masked pictures a forward
+SCORE_CAM_BATCH = 64  # masked pictures a forward; on a CPU 8, so that work that nobody waits for stops within a second
 OCCLUSION_CELLS = 10  # patches along the short side
 OCCLUSION_REACH = 2  # side of the grey square, in patches
 FEWEST_MASKS = 16  # of Score-CAM; fewer tell nothing
@@ -140,7 +141,8 @@ def score_cam(model, pixel_values, parts, targets, most: int | None = None) -> T
         masks = (features - low) / (high - low).clamp(min=1e-8)
         masks = F.interpolate(masks[:, None], pixels.shape[1:], mode="bilinear", align_corners=False)
         scores = []
-        for chunk in masks.split(SCORE_CAM_BATCH):
+        for chunk in masks.split(8 if pixels.device.type == "cpu" else SCORE_CAM_BATCH):
+            stopping.check()
             masked = (chunk * pixels).contiguous(memory_format=torch.channels_last)
             scores.append(model(pixel_values=masked).logits.float()[:, target])
         maps.append(torch.einsum("chw,c->hw", features, torch.cat(scores).softmax(0)))
@@ -187,6 +189,7 @@ def occlusion(model, pixel_values, parts, targets, cells: int = OCCLUSION_CELLS)
     count = torch.zeros(rows, columns, device=pixel_values.device)
     for row in range(1 - OCCLUSION_REACH, rows):
         for column in range(1 - OCCLUSION_REACH, columns):
+            stopping.check()
             top, left = max(0, row), max(0, column)
             bottom, right = row + OCCLUSION_REACH, column + OCCLUSION_REACH
             covered = pixel_values.clone()

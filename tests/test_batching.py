@@ -7,6 +7,7 @@ import pytest
 from helpers import in_threads, made_up_picture, wait_for
 
 from abn import Explainer
+from abn.space.server import batching, budgets
 from abn.space.server.batching import Batcher
 
 
@@ -15,7 +16,7 @@ class Watched:
 
     def __init__(self, explainer, hold=0):
         self.explainer, self.processor, self.batches = explainer, explainer.processor, []
-        self.hold, self.waiting = hold, None
+        self.hold, self.waiting, self.most = hold, None, explainer.most
 
     def __call__(self, pictures, view):
         self.batches.append([picture.size for picture in pictures])
@@ -42,6 +43,12 @@ def ask_all(batcher, pictures):
 
     in_threads(ask, len(pictures))
     return [found[index] for index in range(len(pictures))]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """The first batch waits for others: that is not its pictures' time."""
+    monkeypatch.setattr(batching, "PATIENCE", 1e9)
 
 
 def test_who_waits_together_is_answered_together_and_rightly(explainer):
@@ -94,3 +101,41 @@ def test_nobody_waits_for_ever(explainer):
     in_threads(ask, 8)
     assert count == 40
     assert batcher._waiting == []
+
+
+def test_visitors_take_turns(explainer, monkeypatch):
+    """Eight pictures of one visitor and then one of another's, in batches of three: his is in the first."""
+    batcher, orders = Batcher(explainer), []
+    monkeypatch.setattr(batcher.explainer, "most", lambda shape: 3)
+    batcher._waiting = [batching._Request(None, "whole", ("whole", 10, 10), visitor) for visitor in "aaaaaaaab"]
+    while batcher._waiting:
+        orders.append("".join(one.visitor for one in batcher._next()))
+    assert orders == ["aba", "aaa", "aaa"]
+
+
+def test_a_batch_takes_no_longer_than_patience(explainer, monkeypatch):
+    monkeypatch.setattr(batching, "PATIENCE", 0.7)
+    batcher, shape = Batcher(explainer), ("whole", 10, 10)
+    for seconds, most in ((0.3, 2), (0.09, 7), (5.0, 1)):
+        batcher._seconds[shape] = seconds
+        batcher._waiting = [batching._Request(None, "whole", shape) for _ in range(9)]
+        assert len(batcher._next()) == most
+
+
+def test_a_batchs_seconds_are_shared_out(explainer):
+    """Who computes for others is not charged for them; who waits is charged for his own."""
+    pictures, meters = [made_up_picture(120, 90, seed=seed) for seed in range(6)], []
+    watched = Watched(explainer, hold=5)
+    batcher = Batcher(watched)
+    watched.waiting = lambda: batcher._waiting
+
+    def ask(index):
+        with budgets.spending(f"192.0.2.{index}") as meter:
+            batcher(pictures[index], "whole")
+        meters.append(meter)
+
+    in_threads(ask, 6)
+    shares = sorted(meter.more for meter in meters)
+    assert shares[0] > 0
+    assert shares[4] == pytest.approx(shares[1])  # of the five that were one batch
+    assert all(meter.spent - meter.more < 0.1 for meter in meters)

@@ -5,8 +5,11 @@ import math
 
 import pytest
 import torch
+from helpers import made_up_picture, tiny_model
 
+from abn import AbnImageProcessor, Explainer
 from abn.calibration import CALIBRATION_NAME, Calibration, energy_score, fit_temperature
+from abn.calibration.run import calibrated, main
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
@@ -25,7 +28,7 @@ def test_the_energy_score_is_log_sum_exp():
 def test_fit_puts_the_threshold_at_the_percentile():
     logits = torch.zeros(101, 2)
     logits[:, 0] = torch.arange(101.0)
-    calibration = Calibration.fit(logits, logits, torch.zeros(101, dtype=torch.long), percentile=5)
+    calibration = Calibration.fit(logits, None, torch.zeros(101, dtype=torch.long), percentile=5)
     assert calibration.energy_threshold == pytest.approx(energy_score(torch.tensor([[5.0, 0.0]])).item(), abs=1e-6)
     assert calibration.pictures == 101
     assert calibration.is_unfamiliar(4.0)
@@ -40,7 +43,38 @@ def test_each_branch_has_its_own_temperature():
     assert calibration.temperature == pytest.approx(2, rel=1e-3)
     assert calibration.attention_temperature == pytest.approx(0.5, rel=1e-3)
     assert (calibration.percentile, calibration.pictures) == (5, 100)
-    assert calibration.energy_threshold == pytest.approx(math.log(10))  # of the perception branch's, not cooled
+    both = math.log(10) + math.log(1 + 9**0.25)  # of the logits as they are, not cooled
+    assert calibration.energy_threshold == pytest.approx(both)
+
+
+def test_the_score_is_of_the_branches_that_the_file_names():
+    logits, own = torch.tensor([[1.0, 2.0]]), torch.tensor([[-1.0, 3.0]])
+    one, other = math.log(math.e + math.e**2), math.log(math.exp(-1) + math.e**3)
+    assert Calibration().score(logits, own).item() == pytest.approx(one)
+    assert Calibration(branches="both").score(logits, own).item() == pytest.approx(one + other)
+    assert Calibration(branches="both").score(logits, None).item() == pytest.approx(one)
+
+
+def test_familiarity_is_the_share_of_the_pictures_that_score_lower():
+    logits = torch.zeros(201, 2)
+    logits[:, 0] = torch.linspace(10, 30, 201)  # the smaller logit adds less than 1e-4
+    fitted = Calibration.fit(logits, None, torch.zeros(201, dtype=torch.long))
+    found = [fitted.familiarity(score) for score in (9, 10.5, 11, 15, 29, 31)]
+    assert found == pytest.approx([0, 0.025, 0.05, 0.25, 0.95, 1], abs=1e-3)
+    assert fitted.familiarity(fitted.energy_threshold) == pytest.approx(0.05, abs=1e-4)
+    assert Calibration(energy_threshold=3.0).familiarity(2.0) is None
+
+
+def test_a_file_of_before_is_read_as_it_was(tmp_path):
+    """The five entries that files had while the score was the perception branch's alone."""
+    old = {"temperature": 0.63, "attention_temperature": 0.64, "energy_threshold": 3.0, "percentile": 5.0}
+    (tmp_path / CALIBRATION_NAME).write_text(json.dumps({**old, "pictures": 378}))
+    found = Calibration.load(tmp_path)
+    logits, own = torch.tensor([[2.0, 1.0]]), torch.tensor([[9.0, 9.0]])
+    assert found.score(logits, own).item() == pytest.approx(math.log(math.e**2 + math.e))
+    assert found.is_unfamiliar(2.9)
+    assert not found.is_unfamiliar(3.1)
+    assert found.familiarity(2.9) is None
 
 
 def test_the_default_changes_nothing(tmp_path):
@@ -50,13 +84,79 @@ def test_the_default_changes_nothing(tmp_path):
 
 
 def test_saved_and_loaded(tmp_path):
-    calibration = Calibration(0.7, 0.6, 2.5, 5.0, 378)
+    calibration = Calibration(0.7, 0.6, 2.5, 5.0, 378, "both", (1.5, 2.5, 4.0))
     calibration.save(tmp_path)
     assert Calibration.load(tmp_path) == calibration
 
 
-@pytest.mark.parametrize("content", ["{", '{"temperatur": 1}', json.dumps({"temperature": 0})])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"temperatur": 1}', '{"temperature": 0}', '{"branches": "all"}', '{"energies": [2, 1]}']
+)
 def test_a_broken_file_is_named(tmp_path, content):
     (tmp_path / CALIBRATION_NAME).write_text(content)
     with pytest.raises(ValueError, match=r"calibration\.json"):
         Calibration.load(tmp_path)
+
+
+@pytest.fixture
+def class_folders(tmp_path):
+    """Three pictures of each of two classes that `tiny_model` knows, wide and tall."""
+    for number in (3, 7):
+        folder = tmp_path / "data" / f"class {number}"
+        folder.mkdir(parents=True)
+        for i in range(3):
+            made_up_picture(96 + 32 * i, 72, seed=10 * number + i).save(folder / f"{i}.png")
+    return tmp_path / "data"
+
+
+def test_the_command_calibrates_any_checkpoint(tiny_folder, class_folders, capsys):
+    """On the pictures as the page sees them, each under the class that its folder names."""
+    assert main(["--checkpoint", str(tiny_folder), "--data", str(class_folders), "--percentile", "20"]) == 0
+    found, explainer = Calibration.load(tiny_folder), Explainer.from_pretrained(tiny_folder, device="cpu")
+    files = sorted(class_folders.rglob("*.png"))
+    pictures = [explainer.read(file, "whole") for file in files]
+    passed = [explainer.forward([picture], "whole").parts for picture in pictures]
+    logits, own = (torch.cat([getattr(p, name) for p in passed]) for name in ("logits", "attention_logits"))
+    labels = torch.tensor([3, 3, 3, 7, 7, 7])
+    expected = Calibration.fit(logits, own, labels, percentile=20)
+    assert found.temperature == pytest.approx(expected.temperature, rel=1e-4)
+    assert found.energy_threshold == pytest.approx(expected.energy_threshold, abs=1e-5)
+    assert (found.branches, found.percentile, found.pictures) == ("both", 20, 6)
+    scores = [explanation.energy for explanation in explainer([*map(str, files)], view="whole")]
+    assert scores == pytest.approx(expected.score(logits, own).tolist(), abs=1e-4)
+    assert [e.unfamiliar for e in explainer([*map(str, files)], view="whole")].count(True) == 1  # a fifth of six
+    assert f"{found.energy_threshold:.3f}" in capsys.readouterr().out
+
+
+def test_a_file_and_another_folder(tiny_folder, class_folders, tmp_path):
+    file = tiny_folder / "model.safetensors"
+    assert main(["--checkpoint", str(file), "--data", str(class_folders)]) == 0
+    assert main(["--checkpoint", str(file), "--data", str(class_folders), "--out", str(tmp_path / "other")]) == 0
+    assert Calibration.load(tmp_path / "other") == Calibration.load(tiny_folder) != Calibration()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "data", "words"),
+    [
+        ("someone/abn", "data", "--out"),
+        ("tiny", "nowhere", "nowhere"),
+        ("tiny", "strange", "strange class"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_one_line(
+    tiny_folder, class_folders, tmp_path, monkeypatch, capsys, checkpoint, data, words
+):
+    (tmp_path / "strange" / "strange class").mkdir(parents=True)
+    made_up_picture().save(tmp_path / "strange" / "strange class" / "1.png")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--checkpoint", checkpoint, "--data", data]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert words in error
+    assert not (tiny_folder / CALIBRATION_NAME).exists()
+
+
+def test_nothing_to_calibrate_on():
+    processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    with pytest.raises(ValueError, match="no pictures"):
+        calibrated(Explainer(tiny_model(), processor, device="cpu"), [])

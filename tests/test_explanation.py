@@ -141,6 +141,21 @@ def test_calibration_scales_and_warns(explainer):
     assert np.abs(np.array([scaled.probabilities[f"class {i}"] for i in range(10)]) - expected).max() < 1e-6
     assert max(scaled.attention_probabilities.values()) > max(plain.attention_probabilities.values())
     assert scaled.unfamiliar is True
+    assert scaled.familiarity is None
+
+
+def test_the_energy_is_the_calibrations_score(explainer):
+    """Of both branches where it says so, of the logits before they are cooled; and where that stands among others."""
+    plain = explainer(made_up_picture())
+    with torch.no_grad():
+        parts = explainer.forward([explainer.read(made_up_picture())], "model").parts
+    own = torch.logsumexp(parts.attention_logits[0], 0).item()
+    energies = tuple(plain.energy + own + step for step in (-1.0, 1.0, 2.0))
+    calibration = Calibration(2.0, 0.5, plain.energy + 1e-3, branches="both", energies=energies)
+    found = Explainer(explainer.model, explainer.processor, calibration=calibration, device="cpu")(made_up_picture())
+    assert found.energy == pytest.approx(plain.energy + own, abs=1e-4)
+    assert found.unfamiliar is (own < 0)
+    assert found.familiarity == pytest.approx(0.25, abs=1e-3)
 
 
 def test_threads_give_what_each_gives_alone(explainer):

@@ -28,9 +28,9 @@ def frames(models):
     return Frames(models)
 
 
-def frame(picture: Image.Image) -> bytes:
+def frame(picture: Image.Image, **how) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=80)
+    picture.save(out, "JPEG", quality=80, **how)
     return out.getvalue()
 
 
@@ -51,6 +51,7 @@ def test_a_frame_is_explained_as_the_picture_would_be(frames, bundled):
     [
         (b"", "", "a frame must be a JPEG"),
         (b"\x89PNG\r\n\x1a\n" + b"0" * 100, "", "a frame must be a JPEG"),
+        (frame(made_up_picture(), progressive=True), "", "a frame must be a baseline JPEG"),
         (b"\xff\xd8" + b"!" * 100, "", "the frame is damaged"),
         (frame(made_up_picture())[:900], "", "the picture is damaged and cannot be read"),
         (frame(Image.new("RGB", (2500, 2000))), "", "4,000,000 pixels at most"),

@@ -7,13 +7,13 @@ import torch
 from asking import asked
 from helpers import made_up_picture, tiny_model
 
-from abn import AbnImageProcessor, Explainer
+from abn import AbnImageProcessor, Explainer, stopping
 from abn.comparison import CURVE_PASSES, Comparison
 from abn.methods import METHODS, Parts, forward_parts, occlusion, score_cam
-from abn.space.server import lending
+from abn.space.server import budgets, lending, limits
 from abn.space.server.long_work import CURVES, MAP, estimated, long_work
 from abn.space.server.serving import Served, answer
-from abn.space.server.zero_gpu import CPU_LIMIT, LONGEST, PICTURE, loan_for
+from abn.space.server.zero_gpu import LONGEST, PICTURE, loan_for
 from abn.space.tabs.compare import compare, noted
 
 
@@ -96,6 +96,7 @@ def refused(monkeypatch):
     return Served("lent", lent, on_cpu), asked
 
 
+MOST = ", and a request may compute for 20 s here; choose fewer methods"
 STEPS = [(MAP, "score-cam"), (MAP, "occlusion"), (CURVES, "score-cam"), (CURVES, "grad-cam")]
 
 
@@ -118,33 +119,68 @@ def test_what_the_cpu_manages_in_time_is_done_whole(refused):
 
 
 def test_what_it_does_not_is_done_with_fewer_masks(refused):
-    comparison, done = results(refused[0], CPU_LIMIT / 60)
+    comparison, done = results(refused[0], 19.7 / 60)
     assert done[0].result.passes == 60  # of 64
     assert done[1].result.passes == 49  # patches of 11 pixels: 7 x 7 squares
     assert done[2].result is not None
     words = [note for one in done for note in noted(one, comparison, "en")]
-    assert "Score-CAM with 60 of its 64 masks, as many as the CPU manages in time" in words
+    assert "Score-CAM with 60 of its 64 masks, as many as can be computed in time" in words
     assert words[0] == "answered on the CPU: today's GPU time is used up"
 
 
 def test_what_tells_nothing_in_time_is_left_out_and_said_so(refused):
-    comparison, done = results(refused[0], CPU_LIMIT / 12)
+    comparison, done = results(refused[0], 19.7 / 12)
     assert [one.result for one in done] == [None] * 4
-    assert done[1].seconds == pytest.approx(144 * CPU_LIMIT / 12)
+    assert done[1].seconds == pytest.approx(144 * 19.7 / 12)
     words = [note for one in done for note in noted(one, comparison, "en") if not note.startswith("answered")]
     assert words == [
-        "Score-CAM left out: the CPU would need about 320 s; try again when a GPU can be had",
-        "Occlusion left out: the CPU would need about 720 s; try again when a GPU can be had",
-        "the curves of Grad-CAM left out: the CPU would need about 205 s; try again when a GPU can be had",
+        "Score-CAM left out: it would take about 105 s" + MOST,
+        "Occlusion left out: it would take about 236 s" + MOST,
+        "the curves of Grad-CAM left out: it would take about 67 s" + MOST,
     ]
     assert "Grad-CAM の曲線 は省略" in noted(done[3], comparison, "ja")[1]
 
 
-def test_without_a_gpu_that_could_be_lent_nothing_is_cut_short(refused):
+def test_where_no_gpu_is_lent_a_request_has_its_seconds_too(refused):
+    """All steps together, and what the request had computed before."""
     served = Served("own", refused[0].lasting)
-    _, done = results(served, CPU_LIMIT)
+    _, done = results(served, 0.001)
     assert all(one.result is not None and not one.unlent for one in done)
     assert refused[1] == []
+    with budgets.spending("192.0.2.1") as meter:
+        meter.more = limits.SECONDS_A_REQUEST - 0.001
+        _, done = results(served, 0.1)
+    assert [one.result for one in done] == [None] * 4
+
+
+def test_work_that_nobody_waits_for_stops(refused):
+    served, asked = Served("own", refused[0].lasting), []
+
+    def left():
+        asked.append(1)
+        return len(asked) > 3
+
+    with stopping.when(left), pytest.raises(stopping.Stopped):
+        results(served, 0.001)
+
+
+@pytest.mark.parametrize("method", ["score-cam", "occlusion"])
+def test_a_method_of_many_passes_stops_within(method, pixels):
+    model, asked = Counted(tiny_model()), []
+    parts = forward_parts(model, pixels)
+    with stopping.when(lambda: asked.append(1) or len(asked) > 2), pytest.raises(stopping.Stopped):
+        METHODS[method].compute(model, pixels, parts, torch.tensor([3]))
+    assert 0 < model.seen <= 16
+
+
+def test_curves_stop_within():
+    explainer = Explainer(tiny_model(), AbnImageProcessor(), device="cpu")
+    comparison = Comparison(explainer, made_up_picture(), "class 3")
+    found, asked = comparison("grad-cam"), []
+    explainer.model = Counted(explainer.model)
+    with stopping.when(lambda: asked.append(1) or len(asked) > 2), pytest.raises(stopping.Stopped):
+        comparison.curves(found)
+    assert explainer.model.seen <= 16
 
 
 def test_the_page_ends_in_what_was_answered_where(refused, tmp_path):

@@ -10,12 +10,20 @@ from helpers import in_threads, made_up_picture, wait_for
 from PIL import Image
 
 from abn.model.pictures import PictureError
+from abn.space.faults import Fault
+from abn.space.server import budgets, limits
+from abn.space.server import shares as shares_module
 from abn.space.server.shares import DAYS, LIFETIME, Shares
 
 
 @pytest.fixture
 def shares(tmp_path):
-    return Shares(tmp_path / "shares")
+    return Shares(tmp_path / "shares", settle=0)
+
+
+@pytest.fixture(autouse=True)
+def full_budgets():
+    budgets.SHARES._held.clear()
 
 
 def test_a_picture_comes_back_upright_and_bare(shares, tmp_path):
@@ -51,6 +59,7 @@ def test_they_leave_after_seven_days(shares):
     os.utime(shares.find(young), (past + 60, past + 60))
     assert shares.find(old) is None
     assert shares.find(young) is not None
+    shares._clear()
     assert len(list(shares.folder.iterdir())) == 1
 
 
@@ -71,27 +80,121 @@ def test_what_is_too_old_leaves_by_itself(shares):
     wait_for(lambda: not file.exists())
 
 
-def test_the_oldest_leave_when_there_are_too_many(tmp_path):
-    shares = Shares(tmp_path / "few", at_most=3)
-    names = []
-    for index in range(5):
-        names.append(shares.keep(made_up_picture(seed=index)))
-        os.utime(shares.find(names[-1]), (time.time() - 100 + index,) * 2)
-    assert [shares.find(name) is not None for name in names] == [False, False, True, True, True]
+def test_at_the_limit_a_visitors_own_oldest_leave(tmp_path):
+    shares = Shares(tmp_path / "few", at_most=4)
+    hers = shares.keep(made_up_picture(), "hers")
+    his = [shares.keep(made_up_picture(seed=index), "his") for index in range(6)]
+    assert [shares.find(name) is not None for name in his] == [False, False, False, True, True, True]
+    assert shares.find(hers) is not None
+    with pytest.raises(Fault, match="there is no room"):  # nothing of his own could leave
+        shares.keep(made_up_picture(), "another")
+    assert len(list(shares.folder.iterdir())) == 4
 
 
-def test_there_are_never_more_than_so_many(tmp_path):
-    """Not one, also before anyone looks; and a folder that was filled under a higher limit is cleared by a look."""
-    few = Shares(tmp_path / "few", at_most=3)
-    counts = []
-    for index in range(5):
-        file = few.folder / f"{few.keep(made_up_picture(seed=index))}.png"
-        os.utime(file, (time.time() - 100 + index,) * 2)
-        counts.append(len(list(few.folder.iterdir())))
-    assert counts == [1, 2, 3, 3, 3]
-    fewer = Shares(few.folder, at_most=2)
-    assert fewer.find(file.stem) == file
-    assert len(list(few.folder.iterdir())) == 2
+def test_nobody_has_more_than_so_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "SHARES_A_VISITOR", 2)
+    shares = Shares(tmp_path / "few")
+    names = [shares.keep(made_up_picture(seed=index), "his") for index in range(4)]
+    assert [shares.find(name) is not None for name in names] == [False, False, True, True]
+
+
+def test_bytes_are_bounded(tmp_path):
+    shares = Shares(tmp_path / "few")
+    size = shares.find(shares.keep(made_up_picture(), "his")).stat().st_size
+    shares.most_bytes = 3 * size + size // 2
+    names = [shares.keep(made_up_picture(), "his") for _ in range(3)]
+    assert len(list(shares.folder.iterdir())) == 3
+    assert all(shares.find(name) for name in names)
+    with pytest.raises(Fault, match="there is no room"):
+        shares.keep(made_up_picture(), "another")
+
+
+def test_presses_are_counted(shares, monkeypatch):
+    monkeypatch.setattr(shares_module, "SHARES", budgets.Bucket(2, 3600))
+    shares.keep(made_up_picture(), "his")
+    shares.keep(made_up_picture(), "his")
+    with pytest.raises(Fault, match="shared many pictures"):
+        shares.keep(made_up_picture(), "his")
+    assert shares.keep(made_up_picture(), "hers")
+
+
+def test_a_clock_that_leaps_ahead_loses_nothing(shares, monkeypatch):
+    name, real = shares.keep(made_up_picture()), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 8 * 24 * 3600)
+    shares._clear()
+    assert shares.find(name) is not None
+
+
+def test_a_clock_that_was_ahead_at_the_start_loses_nothing(shares, monkeypatch):
+    name, real = shares.keep(made_up_picture()), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 8 * 24 * 3600)
+    again = Shares(shares.folder, settle=3600)
+    again._clear()
+    monkeypatch.setattr(time, "time", real)  # set right within the hour
+    assert again.find(name) is not None
+    again.settle = 0
+    again._clear()
+    assert again.find(name) is not None
+
+
+def test_two_servers_on_one_folder(shares):
+    """A file that the other took away while this one looked is no error."""
+    other = Shares(shares.folder, settle=0)
+    names = [shares.keep(made_up_picture()) for _ in range(20)]
+    for name in names:
+        os.utime(shares.find(name), (0, 0))
+    errors = []
+
+    def clear(index):
+        try:
+            (shares, other)[index % 2]._clear()
+            (shares, other)[index % 2].keep(made_up_picture(seed=index))
+        except Exception as error:
+            errors.append(error)
+
+    in_threads(clear, 8)
+    assert errors == []
+    assert len(list(shares.folder.iterdir())) == 8
+
+
+def test_a_vanished_file_is_no_error(shares, monkeypatch):
+    name = shares.keep(made_up_picture())
+    listed = type(shares.folder).iterdir
+    gone = shares.folder / ("x" * 22 + ".png")
+    monkeypatch.setattr(type(shares.folder), "iterdir", lambda folder: [*listed(folder), gone])
+    assert shares.keep(made_up_picture())
+    assert shares.find(name)
+    assert shares.find("x" * 22) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(28, "there is no room"), (30, "disk cannot be written"), (5, "disk cannot be written")]
+)
+def test_a_disk_that_cannot_be_written_loses_nothing(shares, monkeypatch, number, words):
+    names = [shares.keep(made_up_picture(seed=index), "his") for index in range(3)]
+    shares.at_most = 3
+
+    def fail(file, content):
+        with open(file, "wb") as part:
+            part.write(content[:10])
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(type(shares.folder), "write_bytes", fail)
+    with pytest.raises(Fault, match=words):
+        shares.keep(made_up_picture(), "his")
+    assert all(shares.find(name) for name in names)
+    assert len(list(shares.folder.iterdir())) == 3  # no part of a file
+
+
+def test_what_a_kill_left_is_removed(shares):
+    shares.keep(made_up_picture())
+    left, young = shares.folder / ("." + "x" * 22), shares.folder / ("." + "y" * 22)
+    for part in (left, young):
+        part.write_bytes(b"part")
+    os.utime(left, (time.time() - 3700,) * 2)
+    shares._clear()
+    assert not left.exists()
+    assert young.exists()  # another server may be writing it
 
 
 def test_large_pictures_are_made_smaller(shares):

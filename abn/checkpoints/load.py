@@ -24,6 +24,9 @@ CIFAR_STATISTICS = {"image_mean": [0.4914, 0.4822, 0.4465], "image_std": [0.2023
 ONES = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}
 SQUASHED = {"size": {"height": 224, "width": 224}, "image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0]}
 CELEBA = {"v0.1": ONES}
+# What a config.json may say about how it is computed, which is not its author's to say
+NOT_A_NETWORKS = ("quantization_config", "compression_config", "_attn_implementation", "attn_implementation")
+NOT_A_NETWORKS += ("_experts_implementation", "experts_implementation", "output_attentions", "torchscript")
 BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 
 
@@ -71,6 +74,9 @@ def _load_folder(source: str | Path, changes: dict, **where) -> tuple[PreTrained
     if found.get("model_type") == "vit":
         return load_vit(source, **where)
     kind = AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
+    if any(name in found for name in NOT_A_NETWORKS):
+        kept = {name: value for name, value in found.items() if name not in NOT_A_NETWORKS}
+        changes = {"config": AbnConfig.from_dict(kept, **changes)}
     model = kind.from_pretrained(source, dtype="float32", **where, **changes)
     return model, _load_processor(source, model.config, **where)
 

@@ -3,12 +3,19 @@
 import json
 from pathlib import Path
 
+import torch
+from safetensors import SafetensorError, safe_open
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
-from ..families.vit import VIT
+from ..families.vit import VIT, attention_bytes
 from ..model.configuration_abn import checked_id2label
 from ..model.image_processing_vit import VitImageProcessor
+
+FIELDS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias")
+FIELDS += ("layer_norm_eps", "image_size", "patch_size", "num_channels", "id2label", "label2id", "num_labels")
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh")
+MOST_ATTENTION = 600_000_000  # bytes of a picture's attention in all layers: a ViT-L of 16 pixels a patch at 384
 
 
 def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, VitImageProcessor]:
@@ -18,23 +25,71 @@ def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, Vi
         ValueError: the config is out of bounds, or the tensors are not all there, or not finite.
         OSError: it cannot be found or fetched.
     """
-    found = ViTConfig.get_config_dict(source, **where)[0]
-    if found.get("id2label") is not None:
-        checked_id2label(found["id2label"])
-    labels = found.get("num_labels") or len(found.get("id2label") or ()) or 2
-    for name, most in VIT.limits.items():
-        value = labels if name == "num_labels" else found.get(name, 1)
-        if not isinstance(value, int) or not 0 < value <= most:
-            raise ValueError(f"{name} must be a whole number, {most:,} at most; got {value!r}")
+    config = checked_config(ViTConfig.get_config_dict(source, **where)[0])
+    weights = cached_file(source, "model.safetensors", **where)
+    _check_shapes(config, weights)
     model, info = ViTForImageClassification.from_pretrained(
-        source, dtype="float32", use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **where
+        source, config=config, dtype="float32", use_safetensors=True, output_loading_info=True, **where
     )
-    missing = sorted([*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])])
-    if missing:
-        raise ValueError(f"{len(missing)} tensors are missing or of the wrong shape ({', '.join(missing[:3])})")
+    if info["missing_keys"]:
+        raise _lacking(sorted(info["missing_keys"]))
     if any(not tensor.isfinite().all() for tensor in model.state_dict().values() if tensor.is_floating_point()):
         raise ValueError("its tensors hold values that are not finite")
     return model, _processor(source, model.config, **where)
+
+
+def checked_config(found: dict) -> ViTConfig:
+    """The network's shape and labels, and nothing else that a config.json may say: no way to compute, no quantisation.
+
+    Raises:
+        ValueError: a value is of another kind, or out of `VIT.limits`.
+    """
+    said = {name: found[name] for name in FIELDS if found.get(name) is not None}
+    if "id2label" in said:
+        said["id2label"] = checked_id2label(said["id2label"])
+        said.pop("num_labels", None)
+    labels = len(said["id2label"]) if "id2label" in said else said.get("num_labels", 2)
+    for name, most in VIT.limits.items():
+        value = labels if name == "num_labels" else said.get(name, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
+            raise ValueError(f"{name} must be a whole number, {most:,} at most; got {str(value)[:100]}")
+    if said.get("hidden_act", "gelu") not in ACTIVATIONS:
+        raise ValueError(f"hidden_act must be one of {', '.join(ACTIVATIONS)}; got {str(said['hidden_act'])[:100]}")
+    epsilon = said.get("layer_norm_eps", 1e-12)
+    if not isinstance(epsilon, float) or not 0 <= epsilon < 1:
+        raise ValueError(f"layer_norm_eps must be a number from 0 to 1; got {str(epsilon)[:100]}")
+    if not isinstance(said.get("qkv_bias", True), bool):
+        raise ValueError(f"qkv_bias must be true or false; got {str(said['qkv_bias'])[:100]}")
+    config = ViTConfig(**said)
+    if config.hidden_size % config.num_attention_heads:
+        raise ValueError(f"hidden_size {config.hidden_size} is not a multiple of {config.num_attention_heads} heads")
+    if config.image_size % config.patch_size:
+        raise ValueError(f"image_size {config.image_size} is not a multiple of patch_size {config.patch_size}")
+    tokens, attention = (config.image_size // config.patch_size) ** 2 + 1, attention_bytes(config)
+    if attention > MOST_ATTENTION:
+        raise ValueError(
+            f"its attention takes {attention / 1e9:.1f} GB a picture ({tokens:,} tokens, {config.num_attention_heads} "
+            f"heads, {config.num_hidden_layers} layers); at most {MOST_ATTENTION / 1e9:g} GB are allowed"
+        )
+    return config
+
+
+def _check_shapes(config: ViTConfig, weights: str) -> None:
+    """Before anything takes memory. Raises: ValueError: the file's tensors are not the network's."""
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in ViTForImageClassification(config).state_dict().items()}
+    try:
+        with safe_open(weights, "pt") as file:
+            there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):
+        raise ValueError(f"{Path(weights).name} is not a whole safetensors file") from None
+    differing = sorted(name for name, shape in wanted.items() if name in there and there[name] != shape)
+    if differing or len(there) > 2 * len(wanted):
+        raise _lacking(differing or sorted(set(there) - set(wanted)))
+
+
+def _lacking(names: list[str]) -> ValueError:
+    return ValueError(f"{len(names)} tensors are missing or of the wrong shape ({', '.join(names[:3])})")
 
 
 def _processor(source: str | Path, config: ViTConfig, **where) -> VitImageProcessor:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .. import stopping
 from ..families import answers_tasks
 from ..model.modeling_abn import AbnForImageClassification
 from ..model.modeling_multitask import scores
@@ -79,10 +80,10 @@ def probability(model: AbnForImageClassification, pixel_values: Tensor, targets:
     first = next(model.parameters(), None)
     half_already = first is not None and first.dtype in (torch.bfloat16, torch.float16)
     with nullcontext() if half_already else quick_arithmetic(pixel_values.device):  # a curve needs 21 forwards
-        logits = [
-            model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float()
-            for chunk in pixel_values.split(FORWARD)
-        ]
+        logits = []
+        for chunk in pixel_values.split(8 if pixel_values.device.type == "cpu" else FORWARD):
+            stopping.check()
+            logits.append(model(pixel_values=chunk.contiguous(memory_format=torch.channels_last)).logits.float())
     found = torch.cat(logits)
     shares = scores(found) if answers_tasks(model) else found.softmax(1)
     return shares.gather(1, targets[:, None])[:, 0]

@@ -65,6 +65,7 @@ class Family:
     answers(logits): (K,) -> (K,) probabilities, and the labels' order, the surest first.
     abilities(config), shape(config): see there. prepare(model): what must be done before it is explained.
     perceive(model, features, map): (1, K) logits under another map; None where no map is editable.
+    picture_bytes(config): what a forward pass keeps of a picture that does not follow from its pixels.
     limits: the most that a stranger's config may ask for, by the names of its fields.
     benchmarked: the methods that `python -m abn.faithfulness` measures where none are named. beside: the one that a
     run measures beside the network's own map.
@@ -82,6 +83,7 @@ class Family:
     beside: str | None = None
     prepare: Callable[[PreTrainedModel], None] = nothing
     perceive: Callable[[PreTrainedModel, Tensor, Tensor], Tensor] | None = None
+    picture_bytes: Callable[[PreTrainedConfig], int] = lambda config: 0
     limits: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -15,7 +15,8 @@ from transformers import ViTConfig, ViTForImageClassification
 from ..methods import METHODS, Method, Parts, scaled
 from .family import Abilities, Family, Shape, first_map, one_class
 
-LIMITS = {"image_size": 1024, "hidden_size": 2048, "num_hidden_layers": 48, "num_labels": 100_000}
+LIMITS = {"image_size": 1024, "patch_size": 1024, "num_channels": 4, "hidden_size": 2048, "intermediate_size": 8192}
+LIMITS |= {"num_hidden_layers": 48, "num_attention_heads": 64, "num_labels": 100_000}
 QUICK = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 
 
@@ -160,6 +161,12 @@ def _abilities(config: ViTConfig) -> Abilities:
     return Abilities(uneditable="layers", channels=config.num_channels, **shown)
 
 
+def attention_bytes(config: ViTConfig) -> int:
+    """What the attention of a picture takes, in all layers."""
+    tokens = (config.image_size // config.patch_size) ** 2 + 1
+    return 4 * tokens**2 * config.num_attention_heads * config.num_hidden_layers
+
+
 VIT = Family(
     model_type=ViTConfig.model_type,
     holds=lambda config: config.model_type == ViTConfig.model_type,
@@ -172,5 +179,6 @@ VIT = Family(
     benchmarked=QUICK,
     beside="gradient-rollout",
     prepare=_prepare,
+    picture_bytes=attention_bytes,
     limits=LIMITS,
 )

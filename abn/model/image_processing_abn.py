@@ -101,6 +101,7 @@ class AbnImageProcessor(TorchvisionBackend):
         super().__init__(**kwargs)
         _check_view(self.view)
         _check_sides(self.size, self.crop_size)
+        _check_statistics(self.image_mean, self.image_std)
 
     def preprocess(self, images: ImageInput, **kwargs: Unpack[AbnImageProcessorKwargs]) -> BatchFeature:
         """Pictures of one or several sizes -> {"pixel_values": ...}.
@@ -295,11 +296,25 @@ def _check_view(view: str) -> None:
 
 
 def _check_sides(*sizes) -> None:
-    """Raises: ValueError: a side is larger than anything a network is made for; a file may claim what it likes."""
+    """Raises: ValueError: a side is no whole number, or larger than anything a network is made for; a file may claim
+    what it likes."""
     for size in sizes:
         for name, side in dict(size or {}).items():
-            if isinstance(side, int) and side > LARGEST:
+            if side is None:
+                continue
+            if isinstance(side, bool) or not isinstance(side, int) or side < 1:
+                raise ValueError(f"{name} must be a whole number of pixels, 1 or more; got {side!r}")
+            if side > LARGEST:
                 raise ValueError(f"{name} must be {LARGEST} pixels at most; got {side}")
+
+
+def _check_statistics(mean, std) -> None:
+    """Raises: ValueError: they are no finite numbers, or a deviation is 0."""
+    for name, values in (("image_mean", mean), ("image_std", std)):
+        values = values if isinstance(values, (list, tuple)) else [values]
+        good = all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e6 for v in values)
+        if not good or len(values) > 4 or (name == "image_std" and not all(values)):
+            raise ValueError(f"{name} must be up to 4 finite numbers, deviations not 0; got {str(values)[:100]}")
 
 
 def _size_dict(size) -> SizeDict:

@@ -5,6 +5,7 @@ ENGLISH = {
     "picture_damaged": "{name} is damaged and cannot be read",
     "picture_pixels": "{name} has {width} x {height} pixels; at most {most:,} are allowed",
     "picture_too_large": "{name} has too many pixels; at most {most:,} are allowed",
+    "picture_scans": "{name} is a JPEG of many scans; at most {most} are allowed",
     "picture_heic": "{name} is a HEIC picture; install pillow-heif (pip install pillow-heif) or save it as JPEG",
     "picture_mode": "a picture of mode {mode} cannot be turned into RGB ({reason})",
     "picture_not_finite": "the picture holds values that are not finite",

@@ -232,3 +232,33 @@ def without_exif_item(content: bytes) -> bytes:
             break
         place += length
     return content
+
+
+def scans(content: bytes, most: int) -> int:
+    """How many scans a JPEG has, counted up to one more than `most`; each of a progressive one goes over all pixels.
+    1 for a file whose one scan holds all that will be decoded."""
+    place, found, sequential, parts = 2, 0, True, b""
+    while found <= most and (marker := _MARKER.search(content, place)):
+        code, place = content[marker.end() - 1], marker.end()
+        if code == EOI[1]:
+            break
+        if code in STANDALONE:
+            continue
+        segment = content[place : place + 12]
+        if code in FRAMES:
+            sequential, parts = code not in PROGRESSIVE, segment[7:8]
+        if code == SOS:
+            found += 1
+            if sequential and found == 1 and segment[2:3] == parts:
+                break
+        place += max(2, int.from_bytes(segment[:2], "big"))
+    return found
+
+
+def is_baseline(content: bytes) -> bool:
+    """Whether a JPEG's pixels are in one scan that is decoded once, from top to bottom."""
+    frame = next((found for found in _MARKER.finditer(content[:65536]) if found[0][-1] in FRAMES), None)
+    return frame is not None and frame[0][-1] in (0xC0, 0xC1) and scans(content, 1) == 1
+
+
+_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")

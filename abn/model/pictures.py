@@ -15,12 +15,13 @@ from .arrays import as_bytes, from_layout
 from .heic import can_read, is_heic
 from .picture_errors import NumberError, PictureError
 from .picture_orientation import SIDEWAYS, orientation, turned
-from .picture_repair import can_repair, repaired
+from .picture_repair import can_repair, repaired, scans
 
 WHITE = (255, 255, 255, 255)
 MAX_PIXELS = 52_000_000  # what cameras call 50 megapixels: 156 MB as RGB; deep grey takes six times as much on the way
 KNOWN = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "PPM")  # none that runs a program
 DRAFTED = ("JPEG", "MPO")
+MOST_SCANS = 50  # of a JPEG; cameras write 1, progressive files about 10, and each takes as long as the first
 UNNAMED = "the picture"
 
 Image.init()
@@ -226,6 +227,8 @@ def _decoded(picture: Image.Image, name: str, enough: Enough | None, how: int | 
     lazy = isinstance(picture, ImageFile.ImageFile) and picture._im is None
     if lazy and picture.width * picture.height > MAX_PIXELS:
         raise PictureError("picture_pixels", name=name, width=picture.width, height=picture.height, most=MAX_PIXELS)
+    if lazy and picture.format in DRAFTED and scans(_content(picture), MOST_SCANS) > MOST_SCANS:
+        raise PictureError("picture_scans", name=name, most=MOST_SCANS)
     drafted = None
     if enough is not None and picture.format in DRAFTED:
         how = orientation(picture) if how is None else how

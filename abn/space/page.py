@@ -73,7 +73,7 @@ class Page(FairBlocks):
 def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings`."""
     context = Context(models, gallery, shares)
-    with Page(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 24 * 3600)) as demo:
+    with Page(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
         gr.HTML(
             frame(),
             elem_id="abn-page",

@@ -1,13 +1,20 @@
 """Requests that wait for the same network share a forward pass.
 
-No thread of its own and no delay: whoever finds the network free explains everything of one shape that waits by then,
-its own picture among it or not; the others find their answers ready.
+No thread of its own and no delay: whoever finds the network free explains what of one shape waits by then, its own
+picture among it or not; the others find their answers ready. Visitors take turns, and no batch takes much longer than
+PATIENCE: who comes next waits for it.
 """
 
 import threading
-from dataclasses import dataclass
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 
-from ...explanation import BATCH, Explainer, Explanation, Upright
+from ...explanation import Explainer, Explanation, Upright
+from . import visitors
+from .budgets import Meter, current, waiting
+
+PATIENCE = 0.7  # seconds
 
 
 @dataclass(eq=False)
@@ -15,6 +22,8 @@ class _Request:
     picture: Upright
     view: str
     shape: tuple
+    visitor: str = field(default_factory=visitors.current)
+    meter: Meter | None = field(default_factory=current)
     done: bool = False
     answer: Explanation | None = None
     error: BaseException | None = None
@@ -27,6 +36,7 @@ class Batcher:
         self.explainer = explainer
         self._waiting: list[_Request] = []
         self._busy = False
+        self._seconds: dict[tuple, float] = {}  # of a picture, by shape: what the last batch took
         self._changed = threading.Condition()
 
     def __call__(self, picture: Upright, view: str) -> Explanation:
@@ -35,25 +45,43 @@ class Batcher:
         request = _Request(picture, view, shape)
         with self._changed:
             self._waiting.append(request)
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: request.done or not self._busy)
-                if request.done:
-                    break
-                self._busy, batch = True, self._next()
-            try:
-                self._answer(batch)
-            finally:
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+        with waiting():  # each batch is counted, for all in it
+            self._have_answered(request)
         if request.error is not None:
             raise request.error
         return request.answer
 
+    def _have_answered(self, request: _Request) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: request.done or not self._busy)
+                if request.done:
+                    return
+                self._busy, batch = True, self._next()
+            try:
+                began = time.perf_counter()
+                self._answer(batch)
+                share = (time.perf_counter() - began) / len(batch)
+                self._seconds = {**self._seconds, batch[0].shape: share} if len(self._seconds) < 100 else {}
+                for one in batch:
+                    if one.meter is not None:
+                        one.meter.more += share
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
     def _next(self) -> list[_Request]:
-        """The longest-waiting request and those of its shape, in their order, off the list."""
-        batch = [one for one in self._waiting if one.shape == self._waiting[0].shape][:BATCH]
+        """Every visitor's first request in their order, then every second …; of those the first and others of its
+        shape, as many as PATIENCE allows, off the list."""
+        places, ranked = Counter(), []
+        for order, one in enumerate(self._waiting):
+            ranked.append((places[one.visitor], order, one))
+            places[one.visitor] += 1
+        inorder = [one for *_, one in sorted(ranked, key=lambda each: each[:2])]
+        shape = inorder[0].shape
+        most = min(self.explainer.most(shape[1:]), max(1, int(PATIENCE / self._seconds.get(shape, 0.001))))
+        batch = [one for one in inorder if one.shape == shape][:most]
         self._waiting = [one for one in self._waiting if one not in batch]
         return batch
 

@@ -43,14 +43,13 @@ HELD_BYTES = 1500 * MB  # of weights in memory beside the default's
 TRIAL_BYTES = 2600 * MB  # resident, of the process that tries a checkpoint
 TRIAL_SECONDS = 60.0  # to load it and to answer once
 PASS_SECONDS = 10.0  # for one picture
-LABEL_LETTERS = 200  # of a class's name
-BATCH_PIXELS = 4_000_000  # of the network's input, all pictures of a batch together
+CLASSES = 25_000  # ImageNet's largest has 21,843
+NETWORK_PIXELS = 800_000  # that a network is given of a picture: 512 x 1536
 
 # Pictures
 URL_SECONDS = 10.0  # to fetch one
 URLS_AT_A_TIME = 4
 URL_REDIRECTS = 3
-SCANS = 50  # of a JPEG; cameras write 1, progressive files about 10
 
 # What is kept
 SHARES_AN_HOUR = 60  # a visitor's

@@ -1,14 +1,16 @@
 """What a comparison does in hundreds of forward passes, Score-CAM's and occlusion's maps and all curves: on one loan of
-ZeroGPU's GPU, or else on the CPU, within its time."""
+ZeroGPU's GPU, or else here, within the seconds that a request may compute."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ... import stopping
 from ...comparison import CURVE_PASSES, Compared, Comparison, Curves
 from ...explanation import Explainer, Picture
+from . import budgets, limits
 from .lending import Unlent, borrow_each, is_on_loan
 from .serving import Served
-from .zero_gpu import CPU_LIMIT, loan_for
+from .zero_gpu import loan_for
 
 MAP, CURVES = "map", "curves"
 Step = tuple[str, str]  # MAP or CURVES, and a method
@@ -16,8 +18,8 @@ Step = tuple[str, str]  # MAP or CURVES, and a method
 
 @dataclass(frozen=True)
 class Done:
-    """A step's result; None where the CPU would need too long. seconds: the CPU's time for it, estimated before; 0 for
-    the curves of a map that there is none of. unlent: why the CPU did it in place of a borrowed GPU, "" where it did
+    """A step's result; None where it would need too long. seconds: the CPU's time for it, estimated before; 0 for the
+    curves of a map that there is none of. unlent: why the CPU did it in place of a borrowed GPU, "" where it did
     not."""
 
     step: Step
@@ -48,7 +50,7 @@ def long_work(
         found: the maps that are there already; a step for curves needs its method's among them or earlier in `steps`.
 
     Raises:
-        Left: the visitor left while waiting for a GPU.
+        Left, Stopped: the visitor left, while waiting for a GPU or else.
         ValueError: an unknown method.
     """
     rest, found, unlent = list(steps), dict(found), ""
@@ -64,13 +66,16 @@ def long_work(
                 yield Done(step, result, estimated(comparison, step))
         except Unlent as refused:
             unlent = refused.why
-    limit = max(0, int(CPU_LIMIT / comparison.seconds_a_pass)) if unlent else None
+    meter = budgets.current() or budgets.Meter("")
     for step in rest:
+        stopping.check()
         what, method = step
+        left = limits.SECONDS_A_REQUEST - meter.spent
+        limit = max(0, int(left / comparison.seconds_a_pass))
         seconds, result = estimated(comparison, step), None
         if what == CURVES and method not in found:
             seconds = 0.0
-        elif what == CURVES and (limit is None or limit >= CURVE_PASSES):
+        elif what == CURVES and limit >= CURVE_PASSES:
             result = comparison.curves(found[method])
         elif what == MAP and comparison.fits(method, limit):
             result = found[method] = comparison(method, limit)

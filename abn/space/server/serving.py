@@ -1,6 +1,5 @@
 """Which model answers: the bundled one at once, the wanted one as soon as it is there."""
 
-import json
 import re
 import threading
 import time
@@ -17,6 +16,8 @@ from ..faults import Fault
 from ..locale import LANGUAGES, say
 from .batching import Batcher
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
+from .metrics_file import metrics_of
+from .turns import Turns
 from .zero_gpu import PICTURE
 
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
@@ -24,7 +25,7 @@ BUNDLED = "compact"
 BUNDLED_NAME = "bundled compact network"
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
-_DECODING = threading.Semaphore(2)  # a large picture takes hundreds of megabytes on its way to RGB
+_DECODING = Turns(2)  # a large picture takes hundreds of megabytes on its way to RGB
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def answer(served: Served, picture: Picture, view: str) -> Answer:
         Left: the visitor left while waiting for a GPU.
         Others as `Explainer`'s.
     """
-    with _DECODING:
+    with _DECODING.turn():
         # Here: an error raised on ZeroGPU would lose its words, and cost a loan
         picture = served.lasting.read(picture, view)
     started, unlent = time.perf_counter(), ""
@@ -224,15 +225,6 @@ def reason_of(error: Exception, source: Path, shown_name: str) -> str | Fault:
         reason = str(error).strip().split("\n")[0].replace(str(source), shown_name)
         reason = reason.replace(f"{source.parent}/", "")
     else:
-        reason = type(error).__name__
+        print(f"{shown_name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
+        return Fault("stranger_broken")
     return reason if len(reason) <= 300 else reason[:299] + "…"
-
-
-def metrics_of(source: Path) -> dict | None:
-    """A checkpoint's metrics.json; None where there is none that can be read."""
-    file = (source if source.is_dir() else source.parent) / "metrics.json"
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

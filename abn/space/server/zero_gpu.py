@@ -21,7 +21,6 @@ PICTURE = 4  # seconds of a loan for one picture: nearly all of it is CUDA's sta
 LONGEST = 60  # seconds of the longest loan that is asked for
 GPU_SHARE = 0.04  # of the CPU's seconds; a guess on the safe side, no loan was measured
 WORTH = 4.0  # seconds on the CPU from which on work borrows
-CPU_LIMIT = 60.0  # seconds that one step of what a loan was to do may take on the CPU
 
 
 def loan_for(cpu_seconds: float) -> int:

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from ...model.picture_repair import is_baseline
 from ...model.pictures import load_rgb
 from ..answer import classes_of, packed_map
 from ..faults import told
@@ -51,7 +52,7 @@ class Frames:
             what is wrong.
         """
         try:
-            picture = read_frame(content)
+            check_frame(content)
             served = self.models.held(model)
         except ValueError as error:
             return {"error": told(error, language)}
@@ -64,8 +65,11 @@ class Frames:
                 return {"error": say("live_busy", language)}
             try:
                 began = time.perf_counter()
-                explanation = served.lasting(picture, view="whole")
+                with spending():
+                    explanation = served.lasting(read_frame(content), view="whole")
                 took = 1000 * (time.perf_counter() - began)
+            except ValueError as error:
+                return {"error": told(error, language)}
             finally:
                 self._turn.release()
         finally:
@@ -78,14 +82,20 @@ class Frames:
         }
 
 
+def check_frame(content: bytes) -> None:
+    """Raises: ValueError: it is no JPEG, or one of several scans, of which each takes as long as the first."""
+    if not content.startswith(b"\xff\xd8"):
+        raise ValueError("a frame must be a JPEG")
+    if not is_baseline(content):
+        raise ValueError("a frame must be a baseline JPEG")
+
+
 def read_frame(content: bytes) -> Image.Image:
     """A JPEG as a picture.
 
     Raises:
         ValueError: it is none, damaged, or too large.
     """
-    if not content.startswith(b"\xff\xd8"):
-        raise ValueError("a frame must be a JPEG")
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
             if opened.width * opened.height > MOST_PIXELS:

@@ -112,7 +112,8 @@ export function scaleOf(heat, how) {
   return { low: 0, length: peak > 0 ? Math.fround(peak) : Number.POSITIVE_INFINITY };
 }
 
-// The three below take one pass of whole numbers: a slider moves them. `s` is the float32 (value - low) / length.
+// The three below take one pass of whole numbers: a slider moves them. `s` is the float32 (value - low) / length; to
+// round 255 * s to float32 as well would change no byte.
 
 // A clamped array's bytes without the clamping, which costs more than all the rest.
 function bytes(array) {
@@ -129,7 +130,7 @@ function add(out, picture, heat, { low, length }, { alpha, colours }) {
     added[c + 768] = down || (half && whole % 2 === 1) ? whole : whole + 1;
   }
   for (let i = 0, p = 0; i < heat.length; i++, p += 4) {
-    const s = fround(fround(heat[i] - low) / length), c = 3 * (fround(255 * s) | 0);
+    const s = fround(fround(heat[i] - low) / length), c = 3 * ((255 * s) | 0);
     let red = picture[p], green = picture[p + 1], blue = picture[p + 2];
     red += added[c + 768 * (red & 1)];
     green += added[c + 1 + 768 * (green & 1)];
@@ -146,7 +147,7 @@ function mix(out, picture, heat, { low, length }, { alpha, colours }) {
   for (let i = 0, p = 0; i < heat.length; i++, p += 4) {
     let s = fround(fround(heat[i] - low) / length);
     if (s > 1) s = 1;
-    const c = 3 * (fround(255 * s) | 0), opacity = (full * s + 0.5) | 0;
+    const c = 3 * ((255 * s) | 0), opacity = (full * s + 0.5) | 0;
     const red = picture[p], green = picture[p + 1], blue = picture[p + 2];
     out[p] = red + (((colours[c] - red) * opacity + 32768) >> 16);
     out[p + 1] = green + (((colours[c + 1] - green) * opacity + 32768) >> 16);

@@ -1,0 +1,144 @@
+"""How far to trust the scores: temperature scaling, and the energy below which a picture is probably of no known class.
+
+Both are fitted on pictures that were held out of training, and kept beside the weights. `python -m abn.calibration`
+fits them for any checkpoint; see `run`.
+"""
+
+import bisect
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..files import whole
+
+CALIBRATION_NAME = "calibration.json"
+
+
+PERCENTILE = 5.0  # of the pictures that calibrate, this share is called unfamiliar
+BRANCHES = ("perception", "both")
+PERCENTS = torch.arange(101, dtype=torch.float64) / 100
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperatures of both branches' softmax, and the energy score below which a picture looks like no known class.
+
+    The default changes nothing: plain softmax, nothing called unfamiliar.
+
+    Args:
+        branches: whose energy the score is: the perception branch's, or the sum of both branches'.
+        energies: the score at the 0th, 1st, ... 100th percentile of the pictures that calibrated.
+        pictures: how many those were.
+    """
+
+    temperature: float = 1.0
+    attention_temperature: float = 1.0
+    energy_threshold: float | None = None
+    percentile: float | None = None
+    pictures: int | None = None
+    branches: str = "perception"
+    energies: tuple[float, ...] | None = None
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Calibration":
+        """The calibration kept in `folder`; the default where there is none.
+
+        Raises:
+            ValueError: the file is not a calibration.
+        """
+        file = Path(folder) / CALIBRATION_NAME
+        if not file.is_file():
+            return cls()
+        try:
+            found = json.loads(file.read_text())
+            energies = found.get("energies")
+            found = cls(**{**found, "energies": energies if energies is None else tuple(map(float, energies))})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{CALIBRATION_NAME} is not a calibration: {error}") from None
+        if not (found.temperature > 0 and found.attention_temperature > 0):
+            raise ValueError(f"{CALIBRATION_NAME}: temperatures must be above 0")
+        if found.branches not in BRANCHES:
+            raise ValueError(f"{CALIBRATION_NAME}: branches must be {' or '.join(BRANCHES)}; got {found.branches!r}")
+        if found.energies is not None and (len(found.energies) < 2 or list(found.energies) != sorted(found.energies)):
+            raise ValueError(f"{CALIBRATION_NAME}: energies must be two or more numbers that rise")
+        return found
+
+    def save(self, folder: str | Path) -> None:
+        text = json.dumps(asdict(self), indent=2)
+        text = re.sub(r"\[[^\]]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text)  # a list in one line
+        with whole(Path(folder) / CALIBRATION_NAME) as aside:
+            aside.write_text(text + "\n")
+
+    def score(self, logits: Tensor, attention_logits: Tensor | None) -> Tensor:
+        """(N, K) logits of both branches -> (N,) energy scores, of what `branches` says; without an attention branch
+        the perception branch's."""
+        if self.branches == "perception" or attention_logits is None:
+            return energy_score(logits)
+        return energy_score(logits) + energy_score(attention_logits)
+
+    def is_unfamiliar(self, score: float) -> bool:
+        """Whether a `score` lies below the threshold."""
+        return self.energy_threshold is not None and score < self.energy_threshold
+
+    def familiarity(self, score: float) -> float | None:
+        """The share of the pictures that calibrated which score lower, 0 to 1; None where the file does not say."""
+        if self.energies is None:
+            return None
+        place = bisect.bisect_left(self.energies, score)
+        if place in (0, len(self.energies)):
+            return float(place > 0)
+        low, high = self.energies[place - 1 : place + 1]
+        return (place - 1 + (score - low) / (high - low)) / (len(self.energies) - 1)
+
+    @classmethod
+    def fit(
+        cls, logits: Tensor, attention_logits: Tensor | None, labels: Tensor, percentile: float = PERCENTILE
+    ) -> "Calibration":
+        """Fit on held-out pictures: (N, K) logits of both branches, where there are two, and (N,) class indices."""
+        branches = BRANCHES[0] if attention_logits is None else "both"
+        scores = cls(branches=branches).score(logits, attention_logits)
+        own = logits if attention_logits is None else attention_logits
+        return cls(
+            temperature=fit_temperature(logits, labels),
+            attention_temperature=fit_temperature(own, labels),
+            energy_threshold=torch.quantile(scores, percentile / 100).item(),
+            percentile=percentile,
+            pictures=len(labels),
+            branches=branches,
+            energies=tuple(round(value, 4) for value in torch.quantile(scores, PERCENTS).tolist()),
+        )
+
+
+def energy_score(logits: Tensor) -> Tensor:
+    """(N, K) logits -> (N,) log sum exp: the negative energy of Liu et al. 2020 (arXiv:2010.03759), at temperature 1.
+
+    Low where the network has seen nothing alike.
+    """
+    return torch.logsumexp(logits.double(), dim=-1)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The T that minimises the cross-entropy of softmax(logits / T) (Guo et al. 2017, arXiv:1706.04599).
+
+    Convex in 1 / T; found by golden-section search between T = 1/20 and 20.
+    """
+    logits = logits.double()
+
+    def loss(log_inverse: float) -> float:
+        return F.cross_entropy(logits * torch.tensor(log_inverse).double().exp(), labels).item()
+
+    low, high = -3.0, 3.0
+    golden = (5**0.5 - 1) / 2
+    for _ in range(60):
+        third = golden * (high - low)
+        left, right = high - third, low + third
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(torch.tensor(-(low + high) / 2).double().exp())
