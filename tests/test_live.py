@@ -52,7 +52,7 @@ def test_a_frame_is_explained_as_the_picture_would_be(frames, bundled):
         (b"", "", "a frame must be a JPEG"),
         (b"\x89PNG\r\n\x1a\n" + b"0" * 100, "", "a frame must be a JPEG"),
         (frame(made_up_picture(), progressive=True), "", "a frame must be a baseline JPEG"),
-        (b"\xff\xd8" + b"!" * 100, "", "the frame is damaged"),
+        (b"\xff\xd8" + b"!" * 100, "", "a frame must be a baseline JPEG"),
         (frame(made_up_picture())[:900], "", "the picture is damaged and cannot be read"),
         (frame(Image.new("RGB", (2500, 2000))), "", "4,000,000 pixels at most"),
         (frame(made_up_picture()), "nonsense", "nonsense cannot be used: it is not in memory"),

@@ -162,7 +162,7 @@ def test_the_frame_does_not_grow_in_20_seconds_on_any_tab(width, height, framed)
 
 def test_it_works_where_storage_is_denied(framed, tmp_path):
     """A browser may keep what a page stores inside another origin's apart, or deny it."""
-    page, frame = framed(script=DENIED)
+    _, frame = framed(script=DENIED)
     file = tmp_path / "mine.png"
     made_up_picture(320, 200).save(file)
     choose(frame, file)
@@ -172,7 +172,7 @@ def test_it_works_where_storage_is_denied(framed, tmp_path):
 
 
 def test_share_copies_its_link_in_the_sandbox(framed):
-    page, frame = framed()
+    _, frame = framed()
     frame.click("[data-share]")
     frame.wait_for_selector("[data-shared] >> text=Copied")
     assert frame.input_value("[data-link]").startswith(frame.url.partition("/?")[0])
@@ -218,7 +218,7 @@ def test_what_is_said_and_asked_is_where_the_visitor_looks(framed, tmp_path):
 
 
 def test_paper_in_the_frame_is_what_it_is_alone(framed, browser, url):
-    page, frame = framed()
+    _, frame = framed()
     frame.locator("#abn-explain [data-blend] input[value=paper]").check(force=True)
     alone = browser.new_page()
     alone.goto(f"{url}/?blend=paper")
