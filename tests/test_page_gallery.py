@@ -16,7 +16,7 @@ from abn.space.drawings import DRAWINGS
 from abn.space.tabs.gallery import PAGE
 
 pytestmark = NEEDS_CHROMIUM
-CARD = "#abn-gallery .abn-card:enabled"
+CARD = "#abn-gallery .abn-tile:enabled"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def count(page, number: int) -> None:
     """Wait for so many cards, and nothing that still waits."""
     page.wait_for_function(
         "([card, number]) => document.querySelectorAll(card).length === number"
-        " && !document.querySelector('#abn-gallery .abn-card:disabled')",
+        " && !document.querySelector('#abn-gallery .abn-tile:disabled')",
         arg=[CARD, number],
         timeout=60000,
     )
@@ -67,17 +67,17 @@ def test_the_gallery_filters_the_wrong_ones_and_opens_one(browser, url, bundled)
         page.get_by_role("tab", name="Gallery").click()
         count(page, 10)
         says(page, "#abn-gallery [data-status]", f"of all 10 pictures {10 - len(wrong)} are right")
-        page.get_by_label("Show", exact=True).select_option("wrong ones")
+        page.locator("#abn-gallery [data-order]").select_option("wrong ones")
         count(page, len(wrong))
         cards = page.locator(CARD).all_inner_texts()
         assert [card.split("\n")[0] for card in cards] == [f"{name} (drawn)" for name in wrong]
         for card, name in zip(cards, wrong, strict=True):
             assert "✗" in card
             assert f"{found[name].label} {100 * found[name].probabilities[found[name].label]:.0f} %" in card
-        page.get_by_label("Class").select_option("church" if "church" not in wrong else "tench")
+        page.locator("#abn-gallery [data-class]").select_option("church" if "church" not in wrong else "tench")
         says(page, "#abn-gallery [data-status]", "There is no such picture.")
-        page.get_by_label("Class").select_option("")
-        page.get_by_label("Show", exact=True).select_option("least confident first")
+        page.locator("#abn-gallery [data-class]").select_option("")
+        page.locator("#abn-gallery [data-order]").select_option("least confident first")
         count(page, 10)
         least = min(found, key=lambda name: found[name].probabilities[found[name].label])
         assert page.locator(CARD).first.inner_text().startswith(least)
@@ -139,7 +139,7 @@ def test_24_pictures_and_more_in_two_columns_under_filters_that_stay(browser, th
         assert page.locator("[data-filters]").bounding_box()["y"] == pytest.approx(0, abs=1)
         unseen = page.locator(f"{CARD}:not([data-painted])").count()
         assert unseen < 30
-        page.get_by_label("Class").select_option("golf ball")
+        page.locator("#abn-gallery [data-class]").select_option("golf ball")
         count(page, 3)
         assert all(text.startswith("golf ball\n") for text in page.locator(CARD).all_inner_texts())
 
@@ -147,7 +147,7 @@ def test_24_pictures_and_more_in_two_columns_under_filters_that_stay(browser, th
 def test_the_keyboard_goes_from_card_to_card_and_opens_one(browser, url):
     with visited(browser, url, "?tab=gallery", viewport={"width": 1280, "height": 900}) as page:
         count(page, 10)
-        page.get_by_label("Show", exact=True).focus()
+        page.locator("#abn-gallery [data-order]").focus()
         ids = page.eval_on_selector_all(CARD, "cards => cards.map((card) => card.dataset.id)")
         focused = "document.activeElement.dataset.id"
         for key, place in (("Tab", 0), ("ArrowRight", 1), ("End", 9), ("ArrowLeft", 8), ("Home", 0), ("ArrowRight", 1)):
@@ -158,7 +158,7 @@ def test_the_keyboard_goes_from_card_to_card_and_opens_one(browser, url):
         assert below.bounding_box()["x"] == above.bounding_box()["x"]
         assert below.bounding_box()["y"] > above.bounding_box()["y"]
         page.keyboard.press("Tab")  # one stop for all cards
-        assert page.evaluate("document.activeElement.closest('[data-cards]')") is None
+        assert page.evaluate("document.activeElement.closest('[data-tiles]')") is None
         page.keyboard.press("Shift+Tab")
         chosen = page.evaluate(focused)
         assert chosen == below.get_attribute("data-id")
@@ -171,18 +171,18 @@ def test_cards_wait_in_their_places_until_the_answer_is_there(browser, url):
         held = []
         page.route("**/call/page_gallery", lambda route: held.append(route))
         page.get_by_role("tab", name="Gallery").click()
-        page.wait_for_selector("#abn-gallery .abn-card:disabled")
-        assert page.locator("#abn-gallery .abn-card:disabled").count() == PAGE
+        page.wait_for_selector("#abn-gallery .abn-tile:disabled")
+        assert page.locator("#abn-gallery .abn-tile:disabled").count() == PAGE
         assert page.inner_text("#abn-gallery [data-status]") == "Looking at the pictures …"
-        place = page.locator("#abn-gallery .abn-card").first.bounding_box()
+        place = page.locator("#abn-gallery .abn-tile").first.bounding_box()
         held[0].continue_()
         count(page, 10)
         assert page.locator(CARD).first.bounding_box() == place
         page.unroute("**/call/page_gallery")
         page.route("**/call/page_gallery", lambda route: route.abort())
-        page.get_by_label("Show", exact=True).select_option("wrong ones")
+        page.locator("#abn-gallery [data-order]").select_option("wrong ones")
         says(page, "#abn-gallery [data-status]", "the server cannot be reached")
-        assert page.locator("#abn-gallery .abn-card:disabled").count() == 0
+        assert page.locator("#abn-gallery .abn-tile:disabled").count() == 0
         page.unroute("**/call/page_gallery")
         page.get_by_role("button", name="Show more").click()
         says(page, "#abn-gallery [data-status]", "are right")
