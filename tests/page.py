@@ -41,16 +41,6 @@ def chromium(*more: str):
         browser.close()
 
 
-@contextmanager
-def visited(browser, url: str, query: str = "", before: str = "", **how):
-    """A page as `watched`, opened. before: a script that runs before its own."""
-    with watched(browser, url, **how) as page:
-        if before:
-            page.add_init_script(before)
-        opened(page, url, query)
-        yield page
-
-
 def says(page, selector: str, words: str) -> None:
     """Wait until an element's text holds the words."""
     page.wait_for_function(
@@ -176,8 +166,13 @@ def watched(browser, url: str, **how):
 
 
 @contextmanager
-def visited(browser, url: str, query: str = "", **how):
-    """A watched page that is opened. posts: what it sent, "upload" or the name of an ask, in order."""
+def visited(browser, url: str, query: str = "", before: str = "", **how):
+    """A watched page that is opened. posts: what it sent, "upload" or the name of an ask, in order.
+
+    Args:
+        before: a script that runs before the page's own.
+        how: the page's, such as locale and viewport.
+    """
     with watched(browser, url, **{"viewport": {"width": 1440, "height": 900}, "locale": "en-GB", **how}) as page:
         page.posts = []
 
@@ -186,6 +181,8 @@ def visited(browser, url: str, query: str = "", **how):
                 page.posts.append(request.url.rpartition("/")[2].removeprefix("page_"))
 
         page.on("request", note)
+        if before:
+            page.add_init_script(before)
         opened(page, url, query)
         yield page
 
