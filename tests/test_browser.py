@@ -229,48 +229,6 @@ def test_enlarging_fills_the_stage(page, tmp_path):
     assert page.locator(LAYERS).bounding_box()["width"] > 500
 
 
-def open_gallery(page):
-    page.get_by_role("tab", name="Gallery").click()
-    page.wait_for_selector("#abn-gallery button", timeout=60000)
-    page.wait_for_selector("#abn-gallery-status >> text=are right")
-
-
-def test_the_gallery_filters_the_wrong_ones_and_opens_one(page, bundled):
-    open_gallery(page)
-    assert page.locator("#abn-gallery button").count() == 10
-    found = dict(zip(DRAWINGS, Explainer.from_pretrained(bundled)([*DRAWINGS.values()], view="whole"), strict=True))
-    wrong = [name for name, explanation in found.items() if explanation.label != name]
-    assert f"of all 10 pictures {10 - len(wrong)} are right" in page.inner_text("#abn-gallery-status")
-    page.locator("#abn-gallery-order label", has_text="wrong ones").click()
-    page.wait_for_function(
-        "(count) => document.querySelectorAll('#abn-gallery button').length === count", arg=len(wrong)
-    )
-    cards = page.locator("#abn-gallery button").all_inner_texts()
-    assert [card.split("\n")[0] for card in cards] == wrong
-    assert all(
-        card.split("\n")[1].startswith("✗ " + found[name].label) for card, name in zip(cards, wrong, strict=True)
-    )
-    page.locator("#abn-gallery-order label", has_text="least confident").click()
-    least = min(found, key=lambda name: found[name].probabilities[found[name].label])
-    page.wait_for_function(
-        "(name) => document.querySelector('#abn-gallery button').innerText.startsWith(name)", arg=least
-    )
-    page.locator("#abn-gallery button").first.click()
-    page.wait_for_function(
-        "(label) => document.querySelector('#abn-verdict').innerText.includes(label)", arg=found[least].label
-    )
-    assert page.get_by_role("tab", name="Explain").get_attribute("aria-selected") == "true"
-
-
-def test_the_model_tab_shows_what_was_measured(page, bundled):
-    page.get_by_role("tab", name="Model").click()
-    page.wait_for_selector("#abn-model table")
-    words = page.inner_text("#abn-model")
-    top1 = json.loads((bundled / "metrics.json").read_text())["top1"]
-    assert f"{top1:.2f} %" in words
-    assert "bundled compact network" in words
-
-
 def test_a_japanese_browser_reads_japanese(browser, url):
     context = browser.new_context(locale="ja-JP", viewport={"width": 390, "height": 844})
     page = context.new_page()
@@ -321,37 +279,6 @@ def use_model(page, name):
     page.locator("#abn-model-name input").fill(name)
     page.keyboard.press("Enter")
     page.locator("#abn-model-use").click()
-
-
-def test_a_visitor_changes_the_model_for_himself_alone(page, browser, url, models_root):
-    use_model(page, "tiny-three")
-    page.wait_for_selector("#abn-model-status >> text=tiny-three answers now")
-    page.wait_for_selector("#abn-model h3 >> text=tiny-three")
-    page.wait_for_selector("#abn-known >> text=This model knows 10 things")
-    page.get_by_role("tab", name="Explain").click()
-    page.wait_for_selector("#abn-verdict >> text=tiny-three")
-    expected = Explainer.from_pretrained(models_root / "tiny-three")(DRAWINGS["chain saw"], view="whole")
-    assert expected.label in page.inner_text("#abn-verdict .abn-answer")
-    page.get_by_role("tab", name="Edit").click()
-    page.wait_for_selector(f"#abn-edit-result >> text={expected.label}")
-    other = browser.new_page()
-    other.goto(url)
-    other.wait_for_selector("#abn-verdict >> text=bundled compact network")
-    other.close()
-    use_model(page, "bundled compact network")
-    page.wait_for_selector("#abn-model-status >> text=bundled compact network answers now")
-    page.wait_for_selector("#abn-known >> text=these ten things")
-
-
-def test_a_model_that_cannot_be_had_is_named_and_the_old_one_stays(page):
-    use_model(page, "someone/nowhere")
-    page.wait_for_selector("#abn-model-status .abn-refused")
-    words = page.inner_text("#abn-model-status")
-    assert words == (
-        "someone/nowhere cannot be used: it is not in the local cache and the Hub is not asked. "
-        "bundled compact network stays in use."
-    )
-    assert "bundled compact network" in page.inner_text("#abn-model h3 >> nth=0")
 
 
 def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(page, models_root):
@@ -484,55 +411,6 @@ def test_a_link_whose_picture_is_gone_says_so(browser, url):
     page.wait_for_selector("#abn-verdict .abn-answer >> text=chain saw")
     assert float(page.input_value(SLIDER)) == 0.25
     page.close()
-
-
-@pytest.fixture(scope="module")
-def filmed(driver):
-    """A browser with a camera that shows a moving test picture."""
-    arguments = ["--no-sandbox", "--disable-background-networking"]
-    arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-    yield browser
-    browser.close()
-
-
-def frames(page) -> int:
-    return int(page.evaluate("document.querySelector('#abn-live .abn-live-rate')?.dataset.frames || 0"))
-
-
-def test_the_camera_is_explained_while_its_tab_is_open(filmed, url):
-    page = filmed.new_page()
-    page.add_init_script(
-        """const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-        navigator.mediaDevices.getUserMedia = async (wanted) => window.filmed = await ask(wanted);"""
-    )
-    page.goto(url)
-    page.wait_for_selector(f"{LAYERS} .abn-jet", timeout=30000)
-    page.get_by_role("tab", name="Live").click()
-    page.wait_for_function("() => document.querySelector('#abn-live .abn-live-rate').dataset.frames > 5", timeout=30000)
-    assert re.search(r"\d+ frames/s · \d+ ms · bundled compact network", page.inner_text("#abn-live .abn-live-rate"))
-    assert page.locator("#abn-live li").count() == 3
-    size = page.evaluate(
-        "(() => { const [c, i] = [document.querySelector('#abn-live canvas'), document.querySelector('#abn-live img')];"
-        " return [c.width, c.height, i.naturalWidth, i.naturalHeight]; })()"
-    )
-    assert size == [341, 256, 341, 256]
-    page.get_by_role("tab", name="Explain").click()
-    page.wait_for_function("() => window.filmed.getTracks().every((track) => track.readyState === 'ended')")
-    stopped = frames(page)
-    page.locator("#abn-examples button", has_text="golf ball").click()  # an answer later none has come
-    page.wait_for_function("() => document.querySelector('#abn-verdict').innerText.includes('golf ball')")
-    assert frames(page) == stopped
-    assert page.locator("#abn-live").count() == 0 or "camera is off" in page.locator("#abn-live").text_content()
-    page.close()
-
-
-def test_without_a_camera_the_page_says_what_to_do(page):
-    page.get_by_role("tab", name="Live").click()
-    page.wait_for_selector("#abn-live .abn-live-words:visible")
-    page.wait_for_selector("#abn-live button:visible")
-    words = page.inner_text("#abn-live .abn-live-stage")
-    assert "No camera was found" in words or "does not let this page use the camera" in words
 
 
 def test_the_keyboard_alone_reaches_upload_slider_and_tabs(page):

@@ -68,7 +68,9 @@ def test_it_opens_with_an_example_explained_and_names_the_classes(page, bundled_
     assert page.locator("[data-examples] [aria-pressed=true]").inner_text() == "chain saw (drawn)"
     bars = page.locator("#abn-explain [data-scores] .abn-score-name").all_inner_texts()
     assert bars == list(expected.probabilities)[:5]
-    widths = page.eval_on_selector_all("#abn-explain [data-scores] li i", "all => all.map((each) => parseFloat(each.style.width))")
+    widths = page.eval_on_selector_all(
+        "#abn-explain [data-scores] li i", "all => all.map((each) => parseFloat(each.style.width))"
+    )
     shares = [list(expected.probabilities.values())[:5], [expected.attention_probabilities[name] for name in bars]]
     assert widths[0::2] == pytest.approx([100 * share for share in shares[0]], abs=0.2)
     assert widths[1::2] == pytest.approx([100 * share for share in shares[1]], abs=0.2)

@@ -105,7 +105,8 @@ def test_a_frame_its_map_and_its_answer_are_shown_together(filmed, url, bundled)
         lit = (canvas(page, STAGE).astype(int) + 1).sum(2) / (bare + 1).sum(2)
         at = np.unravel_index(explanation.heatmap.argmax(), explanation.heatmap.shape)
         assert lit[at] > 0.9  # what is attended most stays
-        assert lit[explanation.heatmap < 0.05 * explanation.heatmap.max()].mean() < 0.3
+        least = explanation.heatmap <= np.quantile(explanation.heatmap, 0.1)
+        assert lit[least].mean() < 0.2 + (explanation.heatmap[least] / explanation.heatmap.max()).mean()
         assert page.evaluate("window.sent.length") == sent == 2
 
 
