@@ -6,8 +6,10 @@ import shutil
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from PIL import Image
 
+playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--force-color-profile=srgb"]
 READY = "[data-abn][data-ready]"
@@ -17,8 +19,8 @@ TABS = {  # what says that a tab has all it shows
         return cards.length && !cards.some((card) => card.matches('.abn-waiting'))
             && document.querySelector('#abn-compare [data-stop]').disabled; }""",
     "edit": "() => document.querySelector('#abn-edit [data-tools]:not([disabled])')",
-    "gallery": """() => document.querySelector('#abn-gallery .abn-card[data-painted]')
-        && !document.querySelector('#abn-gallery .abn-card:disabled')""",
+    "gallery": """() => document.querySelector('#abn-gallery .abn-tile[data-painted]')
+        && !document.querySelector('#abn-gallery .abn-tile:disabled')""",
     "live": "() => document.querySelector('#abn-live [data-start]')",
     "model": "() => document.querySelector('#abn-model .abn-large-value')",
 }
@@ -26,6 +28,26 @@ JUMPS = """window.jumped = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.jumped += entry.value;
 }).observe({type: 'layout-shift', buffered: true});"""  # an init script: `jumped` is the layout shift so far
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+NEEDS_CHROMIUM = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+
+
+@contextmanager
+def chromium(*more: str):
+    """A browser. more: arguments beside the usual ones."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *more])
+        yield browser
+        browser.close()
+
+
+def says(page, selector: str, words: str) -> None:
+    """Wait until an element's text holds the words."""
+    page.wait_for_function(
+        "([selector, words]) => document.querySelector(selector)?.innerText.includes(words)",
+        arg=[selector, words],
+        timeout=60000,
+    )
 
 
 def opened(page, url: str, query: str = "") -> None:
@@ -144,8 +166,13 @@ def watched(browser, url: str, **how):
 
 
 @contextmanager
-def visited(browser, url: str, query: str = "", **how):
-    """A watched page that is opened. posts: what it sent, "upload" or the name of an ask, in order."""
+def visited(browser, url: str, query: str = "", before: str = "", **how):
+    """A watched page that is opened. posts: what it sent, "upload" or the name of an ask, in order.
+
+    Args:
+        before: a script that runs before the page's own.
+        how: the page's, such as locale and viewport.
+    """
     with watched(browser, url, **{"viewport": {"width": 1440, "height": 900}, "locale": "en-GB", **how}) as page:
         page.posts = []
 
@@ -154,6 +181,8 @@ def visited(browser, url: str, query: str = "", **how):
                 page.posts.append(request.url.rpartition("/")[2].removeprefix("page_"))
 
         page.on("request", note)
+        if before:
+            page.add_init_script(before)
         opened(page, url, query)
         yield page
 

@@ -1,13 +1,13 @@
 // Gallery: pictures that the network was not trained on, each with its attention and what the network says.
 import { fromServer } from '../pictures.js';
-import { cardOf } from './card.js';
+import { tileOf } from './tile.js';
 
 const PAGE = 24; // cards that the server sends at a time
 
 export function mount(section, app) {
   const { words } = app;
   const find = (selector) => section.querySelector(selector);
-  const grid = find('[data-cards]');
+  const grid = find('[data-tiles]');
   const more = find('[data-more]');
   const status = find('[data-status]');
   const filters = { label: find('[data-class]'), order: find('[data-order]') };
@@ -24,7 +24,7 @@ export function mount(section, app) {
   // Cards that wait for their pictures: as many as may come.
   function skeletons(count) {
     return Array.from({ length: count }, () => {
-      const empty = section.querySelector('template[data-template=card]').content.cloneNode(true).firstElementChild;
+      const empty = section.querySelector('template[data-template=tile]').content.cloneNode(true).firstElementChild;
       empty.disabled = true;
       return empty;
     });
@@ -35,7 +35,7 @@ export function mount(section, app) {
     const same = cards.length === before + list.length && list.every((each, place) => cards[before + place].id === each.id);
     if (same) return;
     for (const card of cards.slice(before)) card.leave();
-    const made = list.map((each) => cardOf(each, section, app, open));
+    const made = list.map((each) => tileOf(each, section, app, open));
     cards = [...cards.slice(0, before), ...made];
     grid.replaceChildren(...cards.map((card) => card.root));
     grid.setAttribute('aria-busy', 'false');
@@ -102,7 +102,7 @@ export function mount(section, app) {
   function rove(to) {
     for (const card of cards) card.root.tabIndex = card.root === to ? 0 : -1;
   }
-  grid.addEventListener('focusin', (event) => rove(event.target.closest('.abn-card')));
+  grid.addEventListener('focusin', (event) => rove(event.target.closest('.abn-tile')));
   grid.addEventListener('keydown', (event) => {
     const at = cards.findIndex((card) => card.root === document.activeElement);
     const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length;

@@ -13,9 +13,9 @@ const near = new IntersectionObserver(
 const waiting = new WeakMap();
 
 // card: the server's {id, label, drawn, answer, confidence, right, map}. open: called with the id.
-export function cardOf(card, section, app, open) {
+export function tileOf(card, section, app, open) {
   const { words } = app;
-  const root = section.querySelector('template[data-template=card]').content.cloneNode(true).firstElementChild;
+  const root = section.querySelector('template[data-template=tile]').content.cloneNode(true).firstElementChild;
   const canvas = root.querySelector('canvas');
   const context = canvas.getContext('2d', { willReadFrequently: true });
   let layer = null; // {picture, out, heat, peak}, once the picture is there
@@ -23,15 +23,17 @@ export function cardOf(card, section, app, open) {
 
   const name = words.named(card.label);
   root.dataset.id = card.id;
-  root.querySelector('.abn-card-label').textContent = card.drawn ? `${name} ${words.say('drawn')}` : name;
-  const [mark, told, answer] = root.querySelectorAll('.abn-card-answer > span');
+  root.querySelector('.abn-tile-label').textContent = card.drawn ? `${name} ${words.say('drawn')}` : name;
+  const [mark, told, answer] = root.querySelectorAll('.abn-tile-answer > span');
   const kind = card.right === null ? '' : card.right ? 'right' : 'wrong';
   if (kind) {
     mark.textContent = { right: '✓', wrong: '✗' }[kind];
-    told.textContent = words.say(`gallery_card_${kind}`);
-    mark.parentElement.classList.add(`abn-card-${kind}`);
+    told.textContent = words.say(`gallery_tile_${kind}`);
+    mark.parentElement.classList.add(`abn-tile-${kind}`);
   }
   answer.textContent = `${words.named(card.answer)} ${percent(card.confidence)}`;
+
+  root.title = `${root.querySelector('.abn-tile-label').textContent} – ${answer.textContent}`; // where it is cut
 
   const bare = () => root.matches(':hover, :focus-visible, :active');
 
