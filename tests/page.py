@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import urllib.request
 from contextlib import contextmanager
 
 import numpy as np
@@ -185,6 +186,16 @@ def visited(browser, url: str, query: str = "", before: str = "", **how):
             page.add_init_script(before)
         opened(page, url, query)
         yield page
+
+
+def example(url: str, label: str, folder):
+    """The file of the example of a class, as the server explains it."""
+    with urllib.request.urlopen(f"{url}/gradio_api/abn/state?language=en") as answer:
+        name = next(one["id"] for one in json.load(answer)["examples"] if one["label"] == label)
+    file = folder / f"{name}.jpg"
+    with urllib.request.urlopen(f"{url}/gradio_api/abn/example/{name}") as answer:
+        file.write_bytes(answer.read())
+    return file
 
 
 def photo(path, width=4000, height=3000, seed=0):
