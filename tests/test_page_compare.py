@@ -158,8 +158,8 @@ def says(page, words: str, seconds: int = 60) -> None:
 def measured(page, cards: int) -> None:
     """Wait until all is there: so many cards, each with its curves."""
     page.wait_for_function(
-        """(cards) => document.querySelectorAll('.abn-compared').length === cards
-            && document.querySelectorAll('.abn-compared svg').length === cards
+        """(cards) => document.querySelectorAll('.abn-card').length === cards
+            && document.querySelectorAll('.abn-card svg').length === cards
             && document.querySelector('[data-cards]').getAttribute('aria-busy') === 'false'""",
         arg=cards,
         timeout=90000,
@@ -167,7 +167,7 @@ def measured(page, cards: int) -> None:
 
 
 def card(name: str) -> str:
-    return f".abn-compared[data-method='{name}']"
+    return f".abn-card[data-method='{name}']"
 
 
 def place_of(page, name: str) -> list[float]:
@@ -183,7 +183,7 @@ def tick(page, name: str) -> None:
 
 
 def order(page) -> list[str]:
-    return page.eval_on_selector_all(".abn-compared", "(all) => all.map((one) => one.dataset.method)")
+    return page.eval_on_selector_all(".abn-card", "(all) => all.map((one) => one.dataset.method)")
 
 
 @pytest.fixture(scope="module")
@@ -361,7 +361,7 @@ def test_skeletons_stand_at_once_and_nothing_moves(browser, url):
 def test_a_transformer_is_compared_by_its_own_methods(browser, url):
     with visited(browser, url, "?model=transformer") as page:
         open_comparison(page, 4)
-        names = set(page.locator(".abn-compared h3").all_inner_texts())
+        names = set(page.locator(".abn-card h3").all_inner_texts())
         assert names == {
             "Attention rollout",
             "Last layer's attention",
