@@ -3,6 +3,8 @@
 import base64
 import json
 import shutil
+import urllib.request
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -109,10 +111,11 @@ class Traffic:
     """What goes over the line, by CDP. requests: (method, url); up, down: bytes; answers: what `page_NAME` said."""
 
     def __init__(self, page):
-        self.requests, self.up, self.down, self.answers, self._urls = [], 0, 0, [], {}
+        self.requests, self.up, self.down, self.answers, self._parts = [], 0, 0, [], Counter()
         self.session = page.context.new_cdp_session(page)
         self.session.send("Network.enable")
         self.session.on("Network.requestWillBeSent", self._asked)
+        self.session.on("Network.dataReceived", self._received)
         self.session.on("Network.loadingFinished", self._finished)
         self.session.on("Network.requestWillBeSentExtraInfo", self._sent)
         self.session.on("Network.eventSourceMessageReceived", self._said)
@@ -137,8 +140,13 @@ class Traffic:
         headers = {name.lower(): value for name, value in event["headers"].items()}
         self.up += int(headers.get("content-length", 0))
 
+    def _received(self, event: dict) -> None:  # a stream that the page leaves never ends in "finished"
+        part = event["encodedDataLength"] or event["dataLength"]
+        self._parts[event["requestId"]] += part
+        self.down += part
+
     def _finished(self, event: dict) -> None:
-        self.down += event["encodedDataLength"]
+        self.down += event["encodedDataLength"] - self._parts.pop(event["requestId"], 0)
 
     def _said(self, event: dict) -> None:
         if event["eventName"] in ("complete", "generating"):
@@ -185,6 +193,16 @@ def visited(browser, url: str, query: str = "", before: str = "", **how):
             page.add_init_script(before)
         opened(page, url, query)
         yield page
+
+
+def example(url: str, label: str, folder):
+    """The file of the example of a class, as the server explains it."""
+    with urllib.request.urlopen(f"{url}/gradio_api/abn/state?language=en") as answer:
+        name = next(one["id"] for one in json.load(answer)["examples"] if one["label"] == label)
+    file = folder / f"{name}.jpg"
+    with urllib.request.urlopen(f"{url}/gradio_api/abn/example/{name}") as answer:
+        file.write_bytes(answer.read())
+    return file
 
 
 def photo(path, width=4000, height=3000, seed=0):

@@ -192,7 +192,8 @@ def test_the_page_ends_in_what_was_answered_where(refused, tmp_path):
 
 def test_the_page_says_on_its_card_what_was_left_out(refused, tmp_path, monkeypatch):
     made_up_picture(64, 64).save(tmp_path / "picture.png")
-    monkeypatch.setattr(Comparison, "seconds_a_pass", property(lambda self: 19.7 / 12, lambda self, value: None), False)
+    slow = property(lambda self: 19.7 / 12, lambda self, value: None)
+    monkeypatch.setattr(Comparison, "seconds_a_pass", slow, raising=False)
     answers = list(compare(asked(refused[0], tmp_path / "picture.png", methods=["grad-cam", "occlusion"], curves=True)))
     left = {(one["method"], one["left"]): one["why"] for one in answers if "left" in one}
     assert list(left) == [("occlusion", "map"), ("grad-cam", "curves"), ("occlusion", "curves")]

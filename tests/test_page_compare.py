@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from asking import asked
 from helpers import made_up_picture, tiny_model, vision_transformer, wait_for
-from page import ARGUMENTS, CHROMIUM, canvas, visited
+from page import ARGUMENTS, CHROMIUM, Traffic, canvas, choose, example, visited
 
 from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, Explainer, imagenette
 from abn.comparison import Comparison
@@ -187,8 +187,9 @@ def order(page) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def comparison(bundled):
-    return Comparison(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["chain saw"])
+def comparison(bundled, url, tmp_path_factory):
+    file = example(url, "chain saw", tmp_path_factory.mktemp("example"))
+    return Comparison(Explainer.from_pretrained(bundled, device="cpu"), file)
 
 
 def test_each_card_says_what_the_library_measures_and_the_best_comes_first(page, comparison):
@@ -283,30 +284,21 @@ def test_five_methods_are_60_kB_and_the_picture_is_sent_once(browser, url, tmp_p
     photo = tmp_path / "photo.jpg"
     made_up_picture(2000, 1500).save(photo, quality=92)
     with visited(browser, url) as page:
-        client = page.context.new_cdp_session(page)
-        client.send("Network.enable")
-        page.set_input_files("#abn-explain [data-file]", str(photo))
-        page.wait_for_function(
-            """() => document.querySelector('#abn-explain .abn-stage').dataset.state === ''
-                && location.search.includes('local')"""
-        )
-        page.wait_for_selector("#abn-explain [data-answer]:not(.abn-waiting)")
+        traffic = Traffic(page)
+        choose(page, photo)
         module = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
         base = next(name for name in module if name.endswith("/page.js")).removesuffix("page.js")
         page.evaluate("(base) => import(base + 'tabs/compare.js')", base)  # the script, which is not an answer
-        bytes_down, sent = [], []
-        client.on(
-            "Network.dataReceived", lambda event: bytes_down.append(event["encodedDataLength"] or event["dataLength"])
-        )
-        page.on("request", lambda request: sent.append(request.post_data_buffer or b""))
-        page.posts.clear()
+        traffic.clear()
         open_comparison(page)
-        assert page.posts == ["compare"]
-        assert 10_000 < sum(bytes_down) <= MOST_BYTES
-        assert sum(map(len, sent)) < 1000
+        assert [url.rpartition("/")[2] for method, url in traffic.requests if method == "POST"] == ["page_compare"]
+        wait_for(lambda: page.evaluate("true") and traffic.down)
+        assert 10_000 < traffic.down <= MOST_BYTES
+        assert traffic.up < 1000
+        assert page.posts.count("upload") == 1
 
 
-def test_another_picture_stops_the_comparison_and_begins_it_anew(page, bundled):
+def test_another_picture_stops_the_comparison_and_begins_it_anew(page, bundled, url, tmp_path):
     tick(page, "Score-CAM")
     says(page, "Score-CAM …", 30)
     page.posts.clear()
@@ -319,7 +311,7 @@ def test_another_picture_stops_the_comparison_and_begins_it_anew(page, bundled):
             f"{drawing}-drawn",
         )
     says(page, "Explained class: church", 180)
-    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), DRAWINGS["church"])
+    comparison = Comparison(Explainer.from_pretrained(bundled, device="cpu"), example(url, "church", tmp_path))
     assert f"peak {comparison('attention').heatmap.max():.2f} of 1" in page.inner_text(card("attention"))
     assert page.posts.count("compare") <= 3
     assert len(order(page)) == 6

@@ -79,7 +79,7 @@ def test_every_key_that_python_asks_for_is_there_with_its_fields():
 
 def test_every_key_that_the_frame_and_the_scripts_ask_for_is_there():
     framed = re.findall(r'data-word(?:-\w+)?="([^"]*)"', frame())
-    scripted = re.findall(r"""\bsay\('(\w+)'""", scripts()) + re.findall(r"""new Refused\('(\w+)'""", scripts())
+    scripted = re.findall(r"""words\.say\('(\w+)'""", scripts()) + re.findall(r"""new Refused\('(\w+)'""", scripts())
     assert len(framed) > 60
     assert len(scripted) > 30
     assert [key for key in framed + scripted if key not in ENGLISH] == []

@@ -99,7 +99,8 @@ export function cardGrid(section, app, put) {
       button.replaceChildren(drawing(section, found.curves, words));
       const [insertion, deletion] = areasOf(found.curves, words);
       const [inserted, deleted] = found.curves.areas;
-      say('areas', `${insertion} · ${deletion} · ${signed(inserted - deleted)}`);
+      const difference = words.say('compare_difference_short', { value: signed(inserted - deleted) });
+      say('areas', `${insertion} · ${deletion}\n${difference}`);
     } else {
       button.replaceChildren();
       say('areas', found.why || '');
