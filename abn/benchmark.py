@@ -36,7 +36,6 @@ from .tuning import has_bfloat16, tuned
 
 PICTURE = (500, 375)  # pixels: what an ImageNet photograph has
 LARGE = (4000, 3000)  # 12 megapixels, as telephones take them
-SLOW = ("score-cam", "occlusion")
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
@@ -137,10 +136,10 @@ def methods(explainer: Explainer, repeats: int, slow: bool) -> dict[str, float]:
     return {
         name: timed(
             lambda method=method: method.compute(explainer.model, passed.pixels, passed.parts, passed.targets),
-            3 if name in SLOW else repeats,
+            repeats if method.quick else 3,
         )
         for name, method in METHODS.items()
-        if slow or name not in SLOW
+        if slow or method.quick
     }
 
 

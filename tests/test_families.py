@@ -8,6 +8,7 @@ from transformers import ResNetConfig, ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.families import ABN, FAMILIES, MULTITASK, UNEDITABLE, VIT, Abilities, Shape, check_arch, family_of, find
+from abn.methods import in_menus
 
 ROOMS = ("abn/families", "abn/checkpoints", "abn/model")  # where kinds are known
 ASKED = {"multitask", "model_type", "num_channels", "num_hidden_layers", "num_attention_heads", "hidden_size"}
@@ -94,6 +95,13 @@ CASES = {
 }
 
 
+BASELINES = ["centre", "uniform"]
+CAMS = ["attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", *BASELINES]
+ROLLOUTS = ["rollout", "last-layer", "gradient-rollout", *BASELINES]
+SIGNS = ["attention", "attention-negative", "attention-both", *BASELINES]
+QUICK = {"abn": CAMS, "unbounded": CAMS, "multitask": SIGNS, "vit": ROLLOUTS, "digits": ROLLOUTS}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_networks_family_and_abilities(name):
     make, family, abilities, shape = CASES[name]
@@ -101,7 +109,7 @@ def test_a_networks_family_and_abilities(name):
     assert type(explainer) is Explainer
     assert (explainer.family, explainer.abilities) == (family, abilities)
     assert shape is None or family.shape(explainer.model.config) == shape
-    assert set(family.benchmarked) <= set(explainer.methods)
+    assert [method.name for method in in_menus(explainer.methods, quick=True)] == QUICK[name]
     assert family.beside is None or family.beside in explainer.methods
     assert abilities.pad == (name == "digits")
 

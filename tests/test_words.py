@@ -6,13 +6,19 @@ import re
 import string
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from helpers import ROOT
 
-from abn.methods import METHODS
+from abn.comparison import Compared
+from abn.families.multitask import TASK_METHODS
+from abn.families.vit import vit_methods
+from abn.methods import METHODS, Method
 from abn.model.picture_errors import ENGLISH as PICTURES
 from abn.space.faults import Fault
 from abn.space.locale import CATALOGUES, DEFAULT, FOLDER, I18N, LANGUAGES, both, label, language_of, say
+from abn.space.tabs.compare import called
+from abn.space.widgets.compare.widget import card, option
 
 ENGLISH = CATALOGUES[DEFAULT]
 
@@ -88,8 +94,20 @@ def test_the_librarys_own_words_are_the_english_catalogues():
     assert {key: ENGLISH[key] for key in PICTURES} == PICTURES
 
 
-def test_every_method_has_a_name():
-    assert {f"method_{name}" for name in METHODS} <= set(ENGLISH)
+def test_a_method_has_its_catalogues_name_or_else_its_label():
+    names = [CATALOGUES[language]["method_uniform"] for language in ("en", "ja")]
+    assert [called(METHODS["uniform"], to) for to in ("en", asking("ja"))] == names
+    assert names[0] != names[1]
+    unheard = Method("unheard-of", "Unheard of", True, None)
+    assert [called(unheard, to) for to in ("en", asking("ja"))] == ["Unheard of"] * 2
+    shown = Compared("unheard-of", "Un<heard> of", None, 1.0, np.zeros((2, 2)), np.zeros((4, 4), np.float32))
+    assert card(shown, None, 4, 4).count("Un&lt;heard&gt; of</span>") == len(LANGUAGES)
+    assert ">Un&lt;heard&gt; of</option>" in option(shown, selected=False)
+
+
+def test_every_methods_name_in_a_catalogue_is_some_familys():
+    known = {*METHODS, *TASK_METHODS, *vit_methods(1, 1)}
+    assert {key for key in ENGLISH if key.startswith("method_")} <= {f"method_{name}" for name in known}
 
 
 def asking(languages: str):

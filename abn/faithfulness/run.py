@@ -22,7 +22,7 @@ from tqdm import tqdm
 from .. import imagenette
 from ..explanation import Explainer
 from ..folders import class_folders
-from ..methods import Method, Parts, method_named
+from ..methods import Method, Parts, in_menus, method_named
 from ..names import print_anything, shown
 from ..tuning import tuned
 from .boxes import read_boxes
@@ -88,7 +88,9 @@ def main(argv: list[str] | None = None) -> dict:
 def run(args: argparse.Namespace) -> dict:
     """Raises: ValueError, OSError: the checkpoint, the pictures, the boxes or a method cannot be had; says why."""
     explainer = Explainer.from_pretrained(args.checkpoint)
-    methods = [method_named(name, explainer.methods) for name in args.methods or explainer.family.benchmarked]
+    methods = in_menus(explainer.methods, quick=True)
+    if args.methods:
+        methods = [method_named(name, explainer.methods) for name in args.methods]
     if args.data:
         data = class_folders(args.data)
         folder, place, every = Path(args.data), args.data, data.samples

@@ -50,6 +50,11 @@ def say(key: str, to: str | gr.Request | None, /, **values) -> str:
     return CATALOGUES[language][key].format(**values)
 
 
+def say_or(key: str, words: str, to: str | gr.Request | None) -> str:
+    """`say`, or `words` where no catalogue has the key."""
+    return say(key, to) if key in CATALOGUES[DEFAULT] else words
+
+
 def worded(prefix: str, names: Iterable[str], language: str) -> list[tuple[str, str]]:
     """Choices of a Gradio component: each name behind its words, PREFIX_NAME."""
     return [(say(f"{prefix}_{name}", language), name) for name in names]

@@ -6,17 +6,16 @@ from contextlib import closing
 import gradio as gr
 
 from ...comparison import Comparison
-from ...methods import METHODS, Method, listed
+from ...methods import METHODS, Method, in_menus
 from ..faults import or_say_why
-from ..locale import CATALOGUES, DEFAULT, both, label, language_of, say, with_names, worded
+from ..locale import both, label, language_of, say, say_or, with_names
 from ..server.events import QUIET
 from ..server.long_work import CURVES, MAP, Done, Step, is_long, long_work
 from ..server.models import Models
 from ..widgets.compare.widget import SET_ALPHA, CompareView, Shown
 
-QUICK = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
-QUICK += ["rollout", "last-layer", "gradient-rollout"]
-SLOW = ("score-cam", "occlusion")  # many forwards: curves are measured first for the quick ones
+CHOSEN = ["attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre"]
+CHOSEN += ["rollout", "last-layer", "gradient-rollout"]  # of those that a network knows, before a visitor chooses
 
 
 class ComparePage:
@@ -27,7 +26,7 @@ class ComparePage:
         gr.HTML(f"<p>{both('compare_about')}</p>", elem_id="abn-compare-about", js_on_load=None)
         self.methods = gr.CheckboxGroup(
             method_choices("en"),
-            value=[name for name in QUICK if name in METHODS],
+            value=[name for name in CHOSEN if name in METHODS],
             label=label("compare_methods"),
             elem_id="abn-compare-methods",
         )
@@ -73,7 +72,7 @@ class ComparePage:
         known = explainer.methods
         return (
             gr.update(
-                choices=method_choices(language, known), value=[m.name for m in listed(known) if m.name in QUICK]
+                choices=method_choices(language, known), value=[m.name for m in in_menus(known) if m.name in CHOSEN]
             ),
             gr.update(choices=target_choices(language, explainer.labels), value=""),
         )
@@ -88,8 +87,8 @@ class ComparePage:
         with or_say_why(request):
             served = self.models.of(choice)
             comparison = Comparison(served.lasting, picture, target or None)
-        known = list(served.lasting.methods)
-        methods = sorted((m for m in methods if m in known), key=lambda name: (name in SLOW, known.index(name)))
+        known = in_menus(served.lasting.methods)  # curves are measured first for the quick ones
+        methods = [m.name for m in sorted(known, key=lambda m: not m.quick) if m.name in methods]
         found, measured, notes = {}, {}, []
         steps = [(MAP, name) for name in methods] + [(CURVES, name) for name in methods if curves]
         long = [step for step in steps if is_long(comparison, step)]
@@ -100,7 +99,7 @@ class ComparePage:
                 yield shown(comparison, methods, found, measured), gr.skip(), gr.skip()
         with or_say_why(request), closing(long_work(served, comparison, picture, long, found)) as works:
             for place, step in enumerate(long, len(quick) + 1):
-                words = said(step, "of", request)
+                words = said(step, "of", comparison, request)
                 yield gr.skip(), f"<p>{words} ({place}/{len(steps)})</p>", gr.update(visible=True)
                 done = next(works)
                 notes += noted(done, comparison, request)
@@ -119,28 +118,32 @@ def shown(comparison: Comparison, methods: list[str], found: dict, measured: dic
     return Shown(comparison.view, tuple((found[name], measured.get(name)) for name in methods if name in found))
 
 
-def said(step: Step, key: str, request: gr.Request | None) -> str:
+def said(step: Step, key: str, comparison: Comparison, request: gr.Request | None) -> str:
     """A step in words of `compare_{map or curves}_{key}`."""
     what, name = step
-    return say(f"compare_{what}_{key}", request, name=say(f"method_{name}", request))
+    return say(f"compare_{what}_{key}", request, name=called(comparison.explainer.methods[name], request))
 
 
 def noted(done: Done, comparison: Comparison, request: gr.Request | None) -> list[str]:
     """What is to be said of a step that no GPU was lent for."""
     notes = [say(f"unlent_{done.unlent}", request)] if done.unlent else []
     if done.result is None and done.seconds:
-        words = {"what": said(done.step, "named", request), "seconds": f"{done.seconds:.0f}"}
+        words = {"what": said(done.step, "named", comparison, request), "seconds": f"{done.seconds:.0f}"}
         notes.append(say("compare_too_long", request, **words))
     elif (made := getattr(done.result, "passes", None)) is not None:
-        words = {"what": said(done.step, "named", request), "made": str(made)}
+        words = {"what": said(done.step, "named", comparison, request), "made": str(made)}
         notes.append(say("compare_fewer", request, all=str(comparison.passes(done.step[1])), **words))
     return notes
 
 
 def method_choices(language: str, known: dict[str, Method] = METHODS) -> list[tuple[str, str]]:
-    """Those with words of their own: not every head of a transformer."""
-    names = [method.name for method in listed(known) if f"method_{method.name}" in CATALOGUES[DEFAULT]]
-    return worded("method", names, language)
+    """Not every head of a transformer."""
+    return [(called(method, language), method.name) for method in in_menus(known)]
+
+
+def called(method: Method, to: str | gr.Request | None) -> str:
+    """A method's name in a language; its label where the catalogues have none."""
+    return say_or(f"method_{method.name}", method.label, to)
 
 
 def target_choices(language: str, labels: list[str]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from ....comparison import Compared, Curves
 from ....data_urls import png_url
 from ....overlay import jet
 from ...files import beside
-from ...locale import LANGUAGES, both, say
+from ...locale import LANGUAGES, both, say_or
 from ..overlay.widget import set_alpha
 
 VIEW_ID = "abn-compare"
@@ -41,7 +41,7 @@ class CompareView(gr.HTML):
             return f'<p class="abn-empty">{both("compare_empty")}</p>'
         height, width = value.view.shape[:2]
         cards = "".join(card(compared, curves, width, height) for compared, curves in value.found)
-        two = pair([compared.method for compared, _ in value.found], width, height) if len(value.found) > 1 else ""
+        two = pair([compared for compared, _ in value.found], width, height) if len(value.found) > 1 else ""
         picture = png_url(value.view)
         return f'<div style="--picture: url({picture})"><div class="abn-cards">{cards}</div>{two}</div>'
 
@@ -52,7 +52,7 @@ def card(compared: Compared, curves: Curves | None, width: int, height: int) -> 
     return (
         f'<figure><div class="abn-laid"><img alt="" data-method="{compared.method}" width="{width}" height="{height}" '
         f'src="{png_url(jet(compared.heatmap))}"></div>'
-        f"<figcaption><strong>{both(f'method_{compared.method}')}</strong><br><small>{small}</small>"
+        f"<figcaption><strong>{both('compare_map_named', name=names(compared))}</strong><br><small>{small}</small>"
         f"{'' if curves is None else curves_html(curves)}</figcaption></figure>"
     )
 
@@ -77,14 +77,14 @@ def _path(values: tuple[float, ...]) -> str:
     return "M" + "L".join(points)
 
 
-def pair(methods: list[str], width: int, height: int) -> str:
+def pair(found: list[Compared], width: int, height: int) -> str:
     """Any two of the maps, one on each side of a line that moves."""
     selects = "".join(
         f'<span class="abn-sr" id="abn-compare-{side}">{both(f"compare_{side}")}</span>'
         f'<select aria-labelledby="abn-compare-{side}">'
-        + "".join(option(name, place == start) for place, name in enumerate(methods))
+        + "".join(option(compared, place == start) for place, compared in enumerate(found))
         + "</select>"
-        for start, side in ((0, "left"), (len(methods) - 1, "right"))
+        for start, side in ((0, "left"), (len(found) - 1, "right"))
     )
     images = "".join(f'<img alt="" width="{width}" height="{height}"{kind}>' for kind in ("", ' class="abn-second"'))
     return (
@@ -95,8 +95,13 @@ def pair(methods: list[str], width: int, height: int) -> str:
     )
 
 
-def option(method: str, selected: bool) -> str:
+def option(compared: Compared, selected: bool) -> str:
     """A method in a menu; its name in every language, of which the script shows one."""
-    names = {language: html.escape(say(f"method_{method}", language)) for language in LANGUAGES}
-    said = " ".join(f'data-{language}="{name}"' for language, name in names.items())
-    return f'<option value="{method}" {said}{" selected" if selected else ""}>{names["en"]}</option>'
+    said = {language: html.escape(name) for language, name in names(compared).items()}
+    data = " ".join(f'data-{language}="{name}"' for language, name in said.items())
+    return f'<option value="{compared.method}" {data}{" selected" if selected else ""}>{said["en"]}</option>'
+
+
+def names(compared: Compared) -> dict[str, str]:
+    """Language -> what the method is called."""
+    return {language: say_or(f"method_{compared.method}", compared.label, language) for language in LANGUAGES}
