@@ -109,7 +109,9 @@ def test_a_networks_family_and_abilities(name):
     assert type(explainer) is Explainer
     assert (explainer.family, explainer.abilities) == (family, abilities)
     assert shape is None or family.shape(explainer.model.config) == shape
-    assert [method.name for method in in_menus(explainer.methods, quick=True)] == QUICK[name]
+    quick = {method.name for method in in_menus(explainer.methods, quick=True)}
+    assert set(QUICK[name]) <= quick
+    assert not {"score-cam", "occlusion", "layer-1"} & quick
     assert family.beside is None or family.beside in explainer.methods
     assert abilities.pad == (name == "digits")
 

@@ -9,7 +9,7 @@ from helpers import made_up_picture, tiny_model
 from matplotlib import font_manager
 
 from abn import AbnImageProcessor, Explainer, lettering
-from abn.visualize import grid
+from abn.grids import grid
 from train.figures import confusion_matrix_png
 
 

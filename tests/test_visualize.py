@@ -11,7 +11,8 @@ from helpers import made_up_picture, tiny_model
 from PIL import Image
 
 from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, Explainer, imagenette, visualize
-from abn.visualize import grid, layout, main, task_rows
+from abn.grids import grid, layout, task_rows
+from abn.visualize import main
 
 
 @pytest.fixture
