@@ -261,9 +261,8 @@ def main(argv: list[str] | None = None) -> None:
         torch.set_num_threads(args.threads)
     found = measure(args.batch, args.repeats, args.network, args.large)
     if args.imagenette_root:
-        data = imagenette.load(args.imagenette_root, "val")
-        data.left_out.report(data._image_root)
-        samples = spread(data._samples, args.pictures)
+        data = imagenette.load(args.imagenette_root, "val").report()
+        samples = spread(data.samples, args.pictures)
         explainer = Explainer.from_pretrained("compact")
         found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
     if args.json:

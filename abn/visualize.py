@@ -149,9 +149,8 @@ def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
         named = {name: explainer.indices.get(name, ()) for name in found.classes}
         classes = [explainer.labels[of[0]] if len(of) == 1 else name for name, of in named.items()]
     else:
-        data = imagenette.load(args.imagenette_root, args.split, args.imagenette_size)
-        data.left_out.report(data._image_root)
-        samples, classes = data._samples, imagenette.CLASSES
+        data = imagenette.load(args.imagenette_root, args.split, args.imagenette_size).report()
+        samples, classes = data.samples, imagenette.CLASSES
     classes = classes[: args.num_classes]
     chosen = nth_of_each(samples, classes, args.index)
     how = {"view": args.view or "model", "method": args.method}

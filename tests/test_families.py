@@ -4,7 +4,7 @@ import ast
 
 import pytest
 from helpers import ROOT, tiny_model
-from transformers import ResNetConfig, ViTConfig, ViTForImageClassification
+from transformers import PreTrainedConfig, ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.families import ABN, FAMILIES, MULTITASK, UNEDITABLE, VIT, Abilities, Shape, check_arch, family_of, find
@@ -131,14 +131,20 @@ def test_only_tasks_are_answered_one_by_one():
         Explainer(tiny_model(), AbnImageProcessor(), device="cpu").every_task([])
 
 
+class UnheardConfig(PreTrainedConfig):
+    model_type = "unheard-of"
+
+
 def test_every_config_is_of_one_family_at_most():
     for make, family, *_ in CASES.values():
         assert [each for each in FAMILIES if each.holds(make().config)] == [family]
-    assert find(ResNetConfig()) is None
+    assert find(UnheardConfig()) is None
+    known = ", ".join(sorted({repr(family.model_type) for family in FAMILIES}))
+    assert "'abn', " in known
     with pytest.raises(
-        ValueError, match=r"^a model of type 'resnet' cannot be explained; expected one of 'abn', 'vit'"
+        ValueError, match=f"^a model of type 'unheard-of' cannot be explained; expected one of {known}$"
     ):
-        family_of(ResNetConfig())
+        family_of(UnheardConfig())
 
 
 def test_another_architecture_than_the_checkpoints_is_refused():

@@ -92,14 +92,13 @@ def run(args: argparse.Namespace) -> dict:
     if args.methods:
         methods = [method_named(name, explainer.methods) for name in args.methods]
     if args.data:
-        data = class_folders(args.data)
-        folder, place, every = Path(args.data), args.data, data.samples
+        data, folder = class_folders(args.data), Path(args.data)
+        data.left_out.report(args.data)
     else:
-        data = imagenette.load(args.imagenette_root, args.split)
-        folder, place, every = data._size_root, data._image_root, data._samples
-    data.left_out.report(place)
+        data = imagenette.load(args.imagenette_root, args.split).report()
+        folder = data.folder
     boxes = read_boxes(args.boxes, folder) if args.boxes else None
-    samples = spread(every, args.limit)
+    samples = spread(data.samples, args.limit)
     results = measure(explainer, samples, methods, boxes=boxes, folder=folder, tolerance=args.tolerance)
     randomisation(explainer, spread(samples, BATCH), methods, results, args.seed)
     split = shown(args.data or args.split)
