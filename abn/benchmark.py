@@ -36,7 +36,6 @@ from .tuning import has_bfloat16, tuned
 
 PICTURE = (500, 375)  # pixels: what an ImageNet photograph has
 LARGE = (4000, 3000)  # 12 megapixels, as telephones take them
-SLOW = ("score-cam", "occlusion")
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
@@ -137,10 +136,10 @@ def methods(explainer: Explainer, repeats: int, slow: bool) -> dict[str, float]:
     return {
         name: timed(
             lambda method=method: method.compute(explainer.model, passed.pixels, passed.parts, passed.targets),
-            3 if name in SLOW else repeats,
+            repeats if method.quick else 3,
         )
         for name, method in METHODS.items()
-        if slow or name not in SLOW
+        if slow or method.quick
     }
 
 
@@ -262,9 +261,8 @@ def main(argv: list[str] | None = None) -> None:
         torch.set_num_threads(args.threads)
     found = measure(args.batch, args.repeats, args.network, args.large)
     if args.imagenette_root:
-        data = imagenette.load(args.imagenette_root, "val")
-        data.left_out.report(data._image_root)
-        samples = spread(data._samples, args.pictures)
+        data = imagenette.load(args.imagenette_root, "val").report()
+        samples = spread(data.samples, args.pictures)
         explainer = Explainer.from_pretrained("compact")
         found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
     if args.json:

@@ -16,12 +16,13 @@ CURVE_PASSES = 2 * STEPS - 1  # forward passes of a method's two curves: both en
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """method: its name. target: the class it explains, None where that makes no difference.
+    """method, label: its name, and its label. target: the class it explains, None where that makes no difference.
     grid: (h, w) float32 in [0, 1], the map on its own grid; heatmap: (H, W), laid over the picture's view.
     milliseconds: what the method took beyond the forward pass that all share.
     passes: how many forward passes it made, where those were fewer than the method's own number."""
 
     method: str
+    label: str
     target: str | None
     milliseconds: float
     grid: np.ndarray = field(repr=False)
@@ -89,7 +90,8 @@ class Comparison:
         sizes = [self.view.shape[:2]]
         heatmap = self.explainer.processor.post_process_attention(maps, [self._size], self.how, sizes)[0]
         return Compared(
-            method,
+            how.name,
+            how.label,
             self.target if how.uses_target else None,
             took,
             maps[0, 0].numpy().copy(),

@@ -44,18 +44,27 @@ def _is_whole(folder: Path) -> bool:
 
 class Pictures(Imagenette):
     """torchvision's Imagenette of a split, but for how its pictures are found and read: by `abn.folders`, whatever
-    their format and whatever lies beside them, and by `load_rgb`. `left_out`: what is not taken."""
+    their format and whatever lies beside them, and by `load_rgb`.
+
+    samples: (path, class index) of each. folder: that of both splits. left_out: what is not taken.
+    """
 
     def __init__(self, base: Path, split: str, size: str, empty: bool = False):
         VisionDataset.__init__(self, base)
         self._split, self._size = split, size
-        self._size_root = Path(base) / FOLDERS[size]
+        self.folder = self._size_root = Path(base) / FOLDERS[size]
         self._image_root = str(self._size_root / split)
         found = class_folders(self._image_root, only=WNIDS, empty=empty)
         self.wnids, self.wnid_to_idx = list(WNIDS), {wnid: index for index, wnid in enumerate(WNIDS)}
         self.classes = [self._WNID_TO_CLASS[wnid] for wnid in WNIDS]
         self.class_to_idx = {name: index for index, names in enumerate(self.classes) for name in names}
-        self._samples, self.left_out, self.loader = found.samples, found.left_out, load_rgb
+        self.samples = self._samples = found.samples
+        self.left_out, self.loader = found.left_out, load_rgb
+
+    def report(self) -> "Pictures":
+        """Print what is left out, if anything is."""
+        self.left_out.report(self._image_root)
+        return self
 
 
 def load(

@@ -4,6 +4,8 @@ After the perception branch's last stage come only a mean over places and a line
 The gradient of a logit by the last features A is therefore w_k / (h w) everywhere: the CAM family needs neither hooks
 nor a backward pass, and nothing leaks between threads. The closed forms are held against torchcam in the tests.
 HiResCAM (Draelos & Carin 2020) and CAM (Zhou et al. 2016) are the same map as Grad-CAM here and not listed again.
+
+A new method is a function with a decorator: Python, the API, the benchmark and the page list it under its label.
 """
 
 from collections.abc import Callable
@@ -59,7 +61,8 @@ class Method:
     -> (B, h, w) in [0, 1], on a grid of its own. `uses_target`: whether the class makes a difference.
     `passes(pixel_values, parts)`: forward passes it needs for a picture beyond the one that all share; 0 if None.
     `within(pixel_values, parts, limit)`: the same method in at most `limit` passes, with their number, or None where
-    that tells nothing."""
+    that tells nothing. `in_menus`: False for one of many, such as a transformer's heads, that a menu leaves out.
+    The page has the label in other languages, too, where its catalogues have a word `method_` + name."""
 
     name: str
     label: str
@@ -67,6 +70,29 @@ class Method:
     compute: Callable[[AbnForImageClassification, Tensor, Parts, Tensor], Tensor]
     passes: Callable[[Tensor, Parts], int] | None = None
     within: Callable[[Tensor, Parts, int], tuple[Callable, int] | None] | None = None
+    in_menus: bool = True
+
+    @property
+    def quick(self) -> bool:
+        """Whether it needs no forward pass beyond the one that all share."""
+        return self.passes is None
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(name: str, label: str, *, uses_target: bool = True, known: dict[str, Method] = METHODS, **passes):
+    """A decorator that makes of a function, `Method.compute`, the last of the known methods.
+
+    Args:
+        passes: `passes` and `within`, as `Method` has them.
+    """
+
+    def registered(compute: Callable) -> Callable:
+        known[name] = Method(name, label, uses_target, compute, **passes)
+        return compute
+
+    return registered
 
 
 def scaled(maps: Tensor) -> Tensor:
@@ -75,12 +101,14 @@ def scaled(maps: Tensor) -> Tensor:
     return maps / maps.amax((1, 2), keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
 
 
+@method("attention", "Attention map", uses_target=False)
 def attention(model, pixel_values, parts, targets) -> Tensor:
     """The attention map as the network uses it (Fukui et al. 2019): not scaled, but where it is not bounded by 1."""
     maps = parts.attention_map[:, 0].float()
     return maps if model.model.attention_branch.map_conv is not None else scaled(maps)
 
 
+@method("attention-cam", "Attention branch's CAM")
 def attention_cam(model, pixel_values, parts, targets) -> Tensor:
     """The attention branch's class activation map (Zhou et al. 2016, arXiv:1512.04150)."""
     return scaled(parts.class_maps[torch.arange(len(targets)), targets])
@@ -91,11 +119,13 @@ def class_weights(model, targets: Tensor) -> Tensor:
     return model.model.perception_branch.fc.weight.detach()[targets].float()
 
 
+@method("grad-cam", "Grad-CAM")
 def grad_cam(model, pixel_values, parts, targets) -> Tensor:
     """Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) on the last stage: relu(sum_c w_kc A_c)."""
     return scaled(torch.einsum("bchw,bc->bhw", parts.last_features.float(), class_weights(model, targets)))
 
 
+@method("grad-cam++", "Grad-CAM++")
 def grad_cam_plus_plus(model, pixel_values, parts, targets) -> Tensor:
     """Grad-CAM++ (Chattopadhay et al. 2018, arXiv:1710.11063) on the last stage.
 
@@ -109,12 +139,14 @@ def grad_cam_plus_plus(model, pixel_values, parts, targets) -> Tensor:
     return scaled(torch.einsum("bchw,bc->bhw", features, alpha * gradient.clamp(min=0)))
 
 
+@method("layer-cam", "LayerCAM")
 def layer_cam(model, pixel_values, parts, targets) -> Tensor:
     """LayerCAM (Jiang et al. 2021) on the last stage: relu(sum_c relu(g_c) A_c)."""
     weights = class_weights(model, targets).clamp(min=0)
     return scaled(torch.einsum("bchw,bc->bhw", parts.last_features.float(), weights))
 
 
+@method("eigen-cam", "EigenCAM", uses_target=False)
 def eigen_cam(model, pixel_values, parts, targets) -> Tensor:
     """EigenCAM (Muhammad & Yeasin 2020, arXiv:2008.00299): the last features projected on their first principal
     direction (of the uncentred places x channels matrix), its sign such that the map is positive on the whole."""
@@ -126,6 +158,17 @@ def eigen_cam(model, pixel_values, parts, targets) -> Tensor:
     return scaled(maps.unflatten(1, features.shape[2:]))
 
 
+def channels(pixel_values: Tensor, parts: Parts) -> int:
+    """Score-CAM's forward passes."""
+    return parts.last_features.shape[1]
+
+
+def score_cam_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Callable, int] | None:
+    masks = min(limit, channels(pixel_values, parts))
+    return None if masks < FEWEST_MASKS else (partial(score_cam, most=masks), masks)
+
+
+@method("score-cam", "Score-CAM", passes=channels, within=score_cam_within)
 @torch.no_grad()
 def score_cam(model, pixel_values, parts, targets, most: int | None = None) -> Tensor:
     """Score-CAM (Wang et al. 2020, arXiv:1910.01279): a channel weighs the softmax over channels of the target's
@@ -149,16 +192,6 @@ def score_cam(model, pixel_values, parts, targets, most: int | None = None) -> T
     return scaled(torch.stack(maps))
 
 
-def channels(pixel_values: Tensor, parts: Parts) -> int:
-    """Score-CAM's forward passes."""
-    return parts.last_features.shape[1]
-
-
-def score_cam_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Callable, int] | None:
-    masks = min(limit, channels(pixel_values, parts))
-    return None if masks < FEWEST_MASKS else (partial(score_cam, most=masks), masks)
-
-
 def patches(pixel_values: Tensor, cells: int) -> tuple[int, int, int]:
     """(side in pixels, rows, columns) of occlusion's patches, `cells` of them along the short side."""
     height, width = pixel_values.shape[2:]
@@ -179,6 +212,7 @@ def occlusion_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Ca
     return None
 
 
+@method("occlusion", "Occlusion", passes=squares, within=occlusion_within)
 @torch.no_grad()
 def occlusion(model, pixel_values, parts, targets, cells: int = OCCLUSION_CELLS) -> Tensor:
     """Occlusion (Zeiler & Fergus 2014, arXiv:1311.2901): how much of the target's probability a grey square takes
@@ -200,6 +234,7 @@ def occlusion(model, pixel_values, parts, targets, cells: int = OCCLUSION_CELLS)
     return scaled(drop / count)
 
 
+@method("centre", "Centre blob (baseline)", uses_target=False)
 def centre(model, pixel_values, parts, targets) -> Tensor:
     """A baseline that sees nothing: a Gaussian in the middle, its deviation a quarter of each side."""
     rows, columns = (torch.linspace(-2, 2, n) for n in (pixel_values.shape[2] // 4, pixel_values.shape[3] // 4))
@@ -207,31 +242,20 @@ def centre(model, pixel_values, parts, targets) -> Tensor:
     return scaled(blob.expand(len(targets), -1, -1)).to(pixel_values.device)
 
 
+@method("uniform", "Uniform (baseline)", uses_target=False)
 def uniform(model, pixel_values, parts, targets) -> Tensor:
     """A baseline that prefers no place."""
     return torch.full((len(targets), 1, 1), 0.5, device=pixel_values.device)
 
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method("attention", "Attention map", False, attention),
-        Method("attention-cam", "Attention branch's CAM", True, attention_cam),
-        Method("grad-cam", "Grad-CAM", True, grad_cam),
-        Method("grad-cam++", "Grad-CAM++", True, grad_cam_plus_plus),
-        Method("layer-cam", "LayerCAM", True, layer_cam),
-        Method("eigen-cam", "EigenCAM", False, eigen_cam),
-        Method("score-cam", "Score-CAM", True, score_cam, channels, score_cam_within),
-        Method("occlusion", "Occlusion", True, occlusion, squares, occlusion_within),
-        Method("centre", "Centre blob (baseline)", False, centre),
-        Method("uniform", "Uniform (baseline)", False, uniform),
-    )
-}
-
-
 def listed(methods: dict[str, Method]) -> list[Method]:
     """Each method once, where one goes by several names."""
     return [method for name, method in methods.items() if method.name == name]
+
+
+def in_menus(methods: dict[str, Method], quick: bool = False) -> list[Method]:
+    """Those that are offered for choice; `quick`: of those the quick ones."""
+    return [method for method in listed(methods) if method.in_menus and (method.quick or not quick)]
 
 
 def method_named(name: str, methods: dict[str, Method] = METHODS) -> Method:

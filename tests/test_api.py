@@ -146,6 +146,8 @@ def test_models_lists_methods_and_classes(client):
     assert found["model"] == "bundled compact network"
     assert found["classes"] == list(imagenette.CLASSES)
     assert [method["name"] for method in found["methods"]] == list(METHODS)
+    quick = {method["name"]: method["quick"] for method in found["methods"]}
+    assert (quick["attention"], quick["occlusion"]) == (True, False)
 
 
 def test_another_model_answers_where_it_is_named(client, tmp_path):

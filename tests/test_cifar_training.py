@@ -1,7 +1,6 @@
 """The authors' CIFAR recipes: their schedules, their augmentation, and two steps of each."""
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,9 +53,15 @@ def test_shifts_move_whole_pixels_and_let_black_in():
 )
 def test_the_authors_schedules(name, rates, weight_decay, batch):
     recipe = RECIPES[name]
-    factor = rate_factor(recipe, recipe.epochs)
-    assert {epoch: factor(epoch) * recipe.lr for epoch in rates} == pytest.approx(rates)
-    assert (recipe.weight_decay, recipe.train_batch, recipe.pad, recipe.momentum) == (weight_decay, batch, 4, 0.9)
+    factor = rate_factor(recipe, recipe.training.epochs)
+    assert {epoch: factor(epoch) * recipe.training.lr for epoch in rates} == pytest.approx(rates)
+    training = recipe.training
+    assert (training.weight_decay, training.train_batch, training.pad, training.momentum) == (
+        weight_decay,
+        batch,
+        4,
+        0.9,
+    )
 
 
 @pytest.mark.slow
@@ -71,7 +76,7 @@ def test_two_steps_lower_the_loss(name, tmp_path):
     data = PictureDataset(pictures, labels, torch.ones(8))
     trainer = AbnTrainer(
         model=build_model(recipe, classes),
-        args=fit.training_arguments(Settings(max_steps=2), replace(recipe, train_batch=8), tmp_path),
+        args=fit.training_arguments(Settings(max_steps=2), recipe.but(train_batch=8), tmp_path),
         recipe=recipe,
         processing_class=build_processor(recipe),
         train_dataset=data,

@@ -19,14 +19,14 @@ def data(tiny_imagenette):
 
 
 def test_data_is_decoded_as_it_should(data):
-    pictures = squashed(data._samples, 24, Reading(workers=2))
+    pictures = squashed(data.samples, 24, Reading(workers=2))
     assert pictures.pictures.shape == (40, 3, 24, 24)
-    assert pictures.labels.tolist() == [label for _, label in data._samples]
+    assert pictures.labels.tolist() == [label for _, label in data.samples]
     assert torch.allclose(pictures.aspects, torch.tensor(60 / 48))
     expected = np.asarray(data[17][0].resize((24, 24), 3)).transpose(2, 0, 1)
     assert np.array_equal(pictures.pictures[17].numpy(), expected)
     processor = AbnImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    evaluated = preprocessed(data._samples, processor, Reading(workers=2))
+    evaluated = preprocessed(data.samples, processor, Reading(workers=2))
     normal = evaluated.pixel_values(slice(5, 6), processor, torch.device("cpu"))[0]
     assert torch.allclose(normal, processor(data[5][0], return_tensors="pt")["pixel_values"][0], atol=1e-5)
     batch = pictures.__getitems__([3, 1])
@@ -56,7 +56,7 @@ def damage(samples, places):
 
 
 def test_damaged_pictures_are_refused_or_left_out(data, capsys):
-    samples = data._samples
+    samples = data.samples
     damage(samples, (2, 7))
     with pytest.raises(ValueError, match=r"2 of 40 pictures cannot be read, the first .*_2.JPEG: .*--corrupt skip"):
         squashed(samples, 24, Reading())
@@ -71,17 +71,17 @@ def test_damaged_pictures_are_refused_or_left_out(data, capsys):
 
 def test_the_cache_holds_what_decoding_gives(data, tmp_path, monkeypatch):
     reading = Reading(cache=tmp_path / "cache")
-    plain = squashed(data._samples, 24, Reading())
-    assert torch.equal(squashed(data._samples, 24, reading).pictures, plain.pictures)
+    plain = squashed(data.samples, 24, Reading())
+    assert torch.equal(squashed(data.samples, 24, reading).pictures, plain.pictures)
     monkeypatch.setattr("train.data.load_rgb", lambda path: pytest.fail("decoded again"))
-    cached = squashed(data._samples, 24, reading)
+    cached = squashed(data.samples, 24, reading)
     assert torch.equal(cached.pictures, plain.pictures)
     assert torch.equal(cached.labels, plain.labels)
     assert torch.equal(cached.aspects, plain.aspects)
     monkeypatch.undo()
-    assert squashed(data._samples, 16, reading).pictures.shape[-1] == 16
-    os.utime(data._samples[0][0], (1, 1))  # another file of that name, for all one can tell
-    squashed(data._samples, 24, reading)
+    assert squashed(data.samples, 16, reading).pictures.shape[-1] == 16
+    os.utime(data.samples[0][0], (1, 1))  # another file of that name, for all one can tell
+    squashed(data.samples, 24, reading)
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
     assert list((tmp_path / "cache").glob("*.writing")) == []
 
@@ -90,8 +90,8 @@ def test_caches_of_another_way_of_decoding_are_not_read(data, tmp_path, monkeypa
     reading = Reading(cache=tmp_path)
     with monkeypatch.context() as before:
         before.setattr("train.data.DECODING", "at full size")
-        squashed(data._samples, 24, reading)
-    assert torch.equal(squashed(data._samples, 24, reading).pictures, squashed(data._samples, 24, Reading()).pictures)
+        squashed(data.samples, 24, reading)
+    assert torch.equal(squashed(data.samples, 24, reading).pictures, squashed(data.samples, 24, Reading()).pictures)
     assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
@@ -111,13 +111,13 @@ def test_the_cache_sees_that_a_file_has_changed(same, tmp_path):
 
 
 def test_the_cache_tells_labels_order_files_and_processors_apart(data, tmp_path):
-    reading, samples = Reading(cache=tmp_path / "cache"), data._samples[:6]
+    reading, samples = Reading(cache=tmp_path / "cache"), data.samples[:6]
     kept = squashed(samples, 8, reading)
     turned = squashed(samples[::-1], 8, reading)
     assert torch.equal(turned.pictures, kept.pictures.flip(0))
     assert turned.labels.tolist() == kept.labels.tolist()[::-1]
     assert squashed([(path, 7) for path, _ in samples], 8, reading).labels.tolist() == [7] * 6
-    other = data._samples[6:12]
+    other = data.samples[6:12]
     assert torch.equal(squashed(other, 8, reading).pictures, squashed(other, 8, Reading()).pictures)
     size = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
     for changes in (
@@ -133,12 +133,12 @@ def test_the_cache_tells_labels_order_files_and_processors_apart(data, tmp_path)
 
 
 def test_a_cache_of_damaged_pictures_is_not_left_behind(data, tmp_path):
-    damage(data._samples, (0,))
+    damage(data.samples, (0,))
     with pytest.raises(ValueError, match="1 of 40"):
-        squashed(data._samples, 24, Reading(cache=tmp_path))
+        squashed(data.samples, 24, Reading(cache=tmp_path))
     assert not list(tmp_path.glob("*.npy")) + list(tmp_path.glob("*.writing"))
-    assert len(squashed(data._samples, 24, Reading(cache=tmp_path, corrupt="skip"))) == 39
-    assert len(squashed(data._samples, 24, Reading(cache=tmp_path, corrupt="skip"))) == 39
+    assert len(squashed(data.samples, 24, Reading(cache=tmp_path, corrupt="skip"))) == 39
+    assert len(squashed(data.samples, 24, Reading(cache=tmp_path, corrupt="skip"))) == 39
 
 
 def test_a_file_aside_goes_where_its_process_is_gone_and_no_other_does(data, tmp_path):
@@ -148,5 +148,5 @@ def test_a_file_aside_goes_where_its_process_is_gone_and_no_other_does(data, tmp
     names = ("x.writing", ".writing", ".x.writing", f".a.npy.{gone.pid}.writing", f".a.npy.{os.getpid()}.writing")
     for name in names:
         (tmp_path / name).touch()
-    squashed(data._samples[:2], 8, Reading(cache=tmp_path))
+    squashed(data.samples[:2], 8, Reading(cache=tmp_path))
     assert sorted(file.name for file in tmp_path.glob("*.writing")) == sorted({*names} - {names[3]})

@@ -153,7 +153,7 @@ def test_similarity_is_spearmans():
 
 
 def test_shuffled_weights_turn_the_bundled_networks_maps_to_noise(imagenette_root):
-    samples = imagenette.load(imagenette_root, "val")._samples[::60]
+    samples = imagenette.load(imagenette_root, "val").samples[::60]
     methods = [method_named(name) for name in ("attention", "attention-cam", "grad-cam", "centre")]
     results = {method.name: {} for method in methods}
     randomisation(Explainer.from_pretrained("compact", device="cpu"), samples, methods, results, seed=0)

@@ -4,10 +4,11 @@ import ast
 
 import pytest
 from helpers import ROOT, tiny_model
-from transformers import ResNetConfig, ViTConfig, ViTForImageClassification
+from transformers import PreTrainedConfig, ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.families import ABN, FAMILIES, MULTITASK, UNEDITABLE, VIT, Abilities, Shape, check_arch, family_of, find
+from abn.methods import in_menus
 
 ROOMS = ("abn/families", "abn/checkpoints", "abn/model")  # where kinds are known
 ASKED = {"multitask", "model_type", "num_channels", "num_hidden_layers", "num_attention_heads", "hidden_size"}
@@ -94,6 +95,13 @@ CASES = {
 }
 
 
+BASELINES = ["centre", "uniform"]
+CAMS = ["attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", *BASELINES]
+ROLLOUTS = ["rollout", "last-layer", "gradient-rollout", *BASELINES]
+SIGNS = ["attention", "attention-negative", "attention-both", *BASELINES]
+QUICK = {"abn": CAMS, "unbounded": CAMS, "multitask": SIGNS, "vit": ROLLOUTS, "digits": ROLLOUTS}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_networks_family_and_abilities(name):
     make, family, abilities, shape = CASES[name]
@@ -101,7 +109,9 @@ def test_a_networks_family_and_abilities(name):
     assert type(explainer) is Explainer
     assert (explainer.family, explainer.abilities) == (family, abilities)
     assert shape is None or family.shape(explainer.model.config) == shape
-    assert set(family.benchmarked) <= set(explainer.methods)
+    quick = {method.name for method in in_menus(explainer.methods, quick=True)}
+    assert set(QUICK[name]) <= quick
+    assert not {"score-cam", "occlusion", "layer-1"} & quick
     assert family.beside is None or family.beside in explainer.methods
     assert abilities.pad == (name == "digits")
 
@@ -121,14 +131,20 @@ def test_only_tasks_are_answered_one_by_one():
         Explainer(tiny_model(), AbnImageProcessor(), device="cpu").every_task([])
 
 
+class UnheardConfig(PreTrainedConfig):
+    model_type = "unheard-of"
+
+
 def test_every_config_is_of_one_family_at_most():
     for make, family, *_ in CASES.values():
         assert [each for each in FAMILIES if each.holds(make().config)] == [family]
-    assert find(ResNetConfig()) is None
+    assert find(UnheardConfig()) is None
+    known = ", ".join(sorted({repr(family.model_type) for family in FAMILIES}))
+    assert "'abn', " in known
     with pytest.raises(
-        ValueError, match=r"^a model of type 'resnet' cannot be explained; expected one of 'abn', 'vit'"
+        ValueError, match=f"^a model of type 'unheard-of' cannot be explained; expected one of {known}$"
     ):
-        family_of(ResNetConfig())
+        family_of(UnheardConfig())
 
 
 def test_another_architecture_than_the_checkpoints_is_refused():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from abn.faithfulness.figures import ANSWERS, BENCHMARK, MAPS, measured, told
+from abn.faithfulness.figures import ANSWERS, BENCHMARK, MAPS, in_words, measured
 from abn.faithfulness.run import table
 from abn.space.locale import CATALOGUES
 
@@ -12,7 +12,7 @@ FOUND = {"top1": 92.514, "loss": 0.65, "top5": None, "insertion": 0.75}
 def test_figures_are_told_by_their_own_form():
     shown = {figure.key: figure.shown(value) for figure, value in measured((*ANSWERS, *MAPS), FOUND)}
     assert shown == {"top1": "92.51 %", "loss": "0.6500", "insertion": "0.750"}
-    assert told(FOUND, "loss", "top5", "top1") == "loss 0.6500  top-1 92.51 %"
+    assert in_words(FOUND, "loss", "top5", "top1") == "loss 0.6500  top-1 92.51 %"
 
 
 def test_the_benchmarks_table_has_a_column_for_what_was_measured():

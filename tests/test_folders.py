@@ -150,8 +150,8 @@ def test_every_format_and_no_litter_wherever_a_folder_is_read(place, flowers, mo
 def test_a_format_counts_in_imagenette(kind, ending, tiny_imagenette):
     file = picture(tiny_imagenette / "imagenette2-160" / "val" / WNID / f"more{ending}", kind)
     data = imagenette.load(tiny_imagenette, "val")
-    assert (str(file), 6) in data._samples
-    assert data[data._samples.index((str(file), 6))][0].tobytes() == load_rgb(file).tobytes()
+    assert (str(file), 6) in data.samples
+    assert data[data.samples.index((str(file), 6))][0].tobytes() == load_rgb(file).tobytes()
     assert is_picture(file)
 
 

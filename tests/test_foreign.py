@@ -69,7 +69,7 @@ def meant(line):
 
 
 def holds(recipe, **fields):
-    assert {name: getattr(recipe, name) for name in fields} == fields
+    assert {name: recipe.values()[name] for name in fields} == fields
 
 
 @pytest.mark.parametrize("dataset", ["", "--dataset cifar100", "-d cifar100"])
@@ -87,7 +87,7 @@ def test_the_authors_readme_for_cifar(tmp_path):
     best = "checkpoints/cifar100/resnet-110/model_best.pth.tar"
     args, recipe = meant(f"{README} --evaluate --resume {best}")
     assert (args.evaluate, args.checkpoint, args.resume, args.arch) == (True, best, None, "resnet110-cifar")
-    assert recipe.dataset == "cifar100"
+    assert recipe.training.dataset == "cifar100"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_authors_evaluation_for_imagenet():
         "../../../../dataset/imagenet_data/",
         "resnet152",
     )
-    assert recipe.test_batch == 10
+    assert recipe.training.test_batch == 10
 
 
 @pytest.mark.parametrize(
@@ -239,8 +239,8 @@ def test_what_is_refused_gives_a_line_that_is_not(line, named, nearest, capsys):
     assert nearest in error
     recipe = meant(ours)[1]
     assert translate(shlex.split(ours)) == (translate(shlex.split(ours))[0], [])  # nothing foreign is left
-    if recipe.multitask and "--no_eval" not in line:
-        assert recipe.residual_attention is ("--residual_attention" in line)
+    if recipe.network.multitask and "--no_eval" not in line:
+        assert recipe.network.residual_attention is ("--residual_attention" in line)
 
 
 @pytest.mark.parametrize("line", ["--depth many", "--model resnet7 --logdir x", "--model", "--save-every-epochs x"])
@@ -269,8 +269,8 @@ def test_a_line_of_ones_own_is_taken_as_it_is():
         ours, notes = translate(line.split())
         assert notes == []
         assert vars(parse(line.split())) == vars(parse(ours))
-    assert meant("--recipe cifar-wrn -a wrn --depth 16 --widen-factor 4")[1].arch == "wrn16-4-cifar"
-    assert meant("--recipe cifar-wrn")[1].dropout == 0.3
+    assert meant("--recipe cifar-wrn -a wrn --depth 16 --widen-factor 4")[1].network.arch == "wrn16-4-cifar"
+    assert meant("--recipe cifar-wrn")[1].network.dropout == 0.3
     with pytest.raises(Refused):
         translate(["--depth", "3"])
 

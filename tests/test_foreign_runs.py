@@ -219,6 +219,6 @@ def test_the_reference_evaluates_what_its_own_training_left(tiny_imagenette, tmp
     line = f"--evaluate --checkpoint {folder} --gpu-id 0 --data-root {tiny_imagenette} --explain 0"
     assert main(line.split()) == 0
     explainer = Explainer.from_pretrained(folder, device="cpu")
-    samples = imagenette.load(tiny_imagenette, "val")._samples
+    samples = imagenette.load(tiny_imagenette, "val").samples
     right = sum(explainer(path).label == imagenette.CLASSES[label] for path, label in samples)
     assert f"top-1 {100 * right / len(samples):.2f} %" in capsys.readouterr().out

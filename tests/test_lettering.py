@@ -9,7 +9,7 @@ from helpers import made_up_picture, tiny_model
 from matplotlib import font_manager
 
 from abn import AbnImageProcessor, Explainer, lettering
-from abn.visualize import grid
+from abn.grids import grid
 from train.figures import confusion_matrix_png
 
 
@@ -108,7 +108,7 @@ def test_names_are_drawn_literally(name, tmp_path, monkeypatch):
     assert [text.get_text() for text in texts] == [expected] * 2
     left, right = figure.axes
     assert left.get_title() == f"true: {expected}"
-    label = expected if explanation.label == name else "tench"
+    label = "tench" if explanation.label == "tench" else expected
     assert right.get_title().split("\n")[0] == f"predicted: {label}"
     assert not any(text.get_parse_math() for text in (*texts, left.title, right.title))
 

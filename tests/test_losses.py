@@ -1,6 +1,5 @@
 """The training loss against the same thing written plainly: each part, when it counts and how much."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,20 +10,17 @@ from abn import AbnForMultiTaskClassification
 from train.augment import Mix
 from train.data import PictureDataset
 from train.recipes import Recipe
+from train.recipes.recipe import Network, Remedy, Rounds, Training
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 LABELS = torch.tensor([3, 0, 9, 3])
 PICTURES = torch.randint(0, 256, (4, 3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
 BOX = Mix(torch.tensor([2, 3, 1, 0]), 0, 0, 64, 16, share=0.75)  # the left quarter of each comes from its partner
 RECIPE = Recipe(
-    arch="resnet18",
-    width=8,
-    label_smoothing=0.2,
-    attention_class_weight=0.3,
-    attention_weight=2.0,
-    peak_weight=0.7,
-    distil=0.4,
-    train_batch=4,
+    Network(arch="resnet18", width=8),
+    Training(label_smoothing=0.2, train_batch=4),
+    Rounds(attention_class_weight=0.3, distil=0.4),
+    Remedy(attention_weight=2.0, peak_weight=0.7),
 )
 
 
@@ -54,7 +50,7 @@ def loss_of(tmp_path):
         with torch.no_grad():
             loss = trainer.compute_loss(model, {"pixel_values": PICTURES, "labels": LABELS, **inputs})
             pixels = (PICTURES / 255 - MEAN[:, None, None]) / STD[:, None, None]
-            return loss.item(), model(pixel_values=pixels[:, : recipe.channels]), pixels
+            return loss.item(), model(pixel_values=pixels[:, : recipe.network.channels]), pixels
 
     return compute
 
@@ -116,7 +112,7 @@ def far(ours, target, peak_weight):
 @pytest.mark.parametrize("peak_weight", [0.0, 0.7])
 def test_the_attention_remedy_adds_how_far_the_maps_are_from_the_teachers(peak_weight, loss_of):
     maps = torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(1))
-    loss, outputs, _ = loss_of(replace(RECIPE, peak_weight=peak_weight), number=1, maps=maps)
+    loss, outputs, _ = loss_of(RECIPE.but(peak_weight=peak_weight), number=1, maps=maps)
     targets = one_hot(LABELS, 0.2)
     expected = entropy(outputs.logits, targets) + 0.3 * entropy(outputs.attention_logits, targets)
     expected = expected + 2.0 * far(outputs.attention_map, maps, peak_weight)
@@ -127,7 +123,7 @@ def test_the_attention_remedy_adds_how_far_the_maps_are_from_the_teachers(peak_w
 def test_mixed_pictures_are_held_against_mixed_maps(taught, loss_of):
     """The left column of places is the partner's. The map of the less likely class is fainter in proportion."""
     maps = torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(1))
-    recipe = RECIPE if taught else replace(RECIPE, distil=0.0)
+    recipe = RECIPE if taught else RECIPE.but(distil=0.0)
     same = {"number": 1, "adviser": advice if taught else None, "mix": BOX}
     loss, outputs, pixels = loss_of(recipe, maps=maps, **same)
     own, other = torch.full((4,), 0.75), torch.full((4,), 0.25)
@@ -144,7 +140,7 @@ def test_mixed_pictures_are_held_against_mixed_maps(taught, loss_of):
 
 def test_a_transformer_and_a_plain_network_have_one_branch(loss_of):
     """And a network of one channel sees the first of three that are the same."""
-    recipe = replace(RECIPE, arch="vit", channels=1, test_size=64, distil=0.0)
+    recipe = RECIPE.but(arch="vit", channels=1, test_size=64, distil=0.0)
     model = vision_transformer(channels=1, side=64, patch=16)
     grey = PICTURES[:, :1].expand(-1, 3, -1, -1)
     labels = torch.tensor([3, 0, 4, 3])
@@ -163,7 +159,7 @@ def test_the_tasks_loss_weighs_rare_answers_only_if_asked(focal, loss_of):
     tasks = torch.tensor([[1, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 1]])
     config = tiny_config(multitask="v1", id2label={0: "round", 1: "red", 2: "large"})
     model = AbnForMultiTaskClassification(config)
-    recipe = Recipe(arch="resnet18", width=8, multitask="v1", focal=focal, train_batch=4)
+    recipe = Recipe(Network(arch="resnet18", width=8, multitask="v1"), Training(focal=focal, train_batch=4))
     loss, outputs, _ = loss_of(recipe, labels=tasks, model=model)
     expected = 0
     for logits in (outputs.logits, outputs.attention_logits):

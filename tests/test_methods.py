@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from abn import AbnImageProcessor, Explainer
-from abn.methods import METHODS, Parts, forward_parts, method_named, scaled
+from abn.families.vit import vit_methods
+from abn.methods import METHODS, Method, Parts, forward_parts, in_menus, method, method_named, scaled
 
 torchcam = pytest.importorskip("torchcam.methods")
 
@@ -36,6 +37,22 @@ def parts(model, pixels):
 def run(name, model, pixels, parts, targets=None):
     """The maps of the predicted classes, or of `targets`."""
     return METHODS[name].compute(model, pixels, parts, parts.logits.argmax(1) if targets is None else targets)
+
+
+def test_a_function_with_a_decorator_is_a_method():
+    known = dict(METHODS)
+
+    @method("corner", "Top left corner", uses_target=False, known=known)
+    def corner(model, pixel_values, parts, targets):
+        return torch.eye(1, 4).expand(len(targets), 1, 4)
+
+    assert list(known) == [*METHODS, "corner"]
+    assert known["corner"] == Method("corner", "Top left corner", False, corner)
+    assert in_menus(known)[-1] is in_menus(known, quick=True)[-1] is known["corner"]
+    slow = [each.name for each in in_menus(known) if not each.quick]
+    assert slow == [each.name for each in METHODS.values() if each.passes]
+    assert {"score-cam", "occlusion"} <= set(slow)
+    assert in_menus(vit_methods(2, 2)) == list(vit_methods(0, 0).values())[1:]  # no single layer, no single head
 
 
 def test_parts_are_the_models_outputs(model, pixels, parts):

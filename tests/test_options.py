@@ -3,14 +3,14 @@
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import pytest
 
 from train.checks import check_recipe
 from train.options import add_options, check_values, option, options_of
 from train.recipes import RECIPES, recipe_of
-from train.recipes.recipe import Network, Recipe, Remedy, Rounds, Training
+from train.recipes.recipe import PART_OF, PARTS
 from train.run import parse
 from train.settings import Settings
 
@@ -108,7 +108,7 @@ def test_a_value_out_of_bounds_is_named(changes, words):
 
 def another(field, about):
     """A value of the field that is not the compact recipe's, and the flag that gives it."""
-    name, value = "--" + field.name.replace("_", "-"), getattr(RECIPES["compact"], field.name)
+    name, value = "--" + field.name.replace("_", "-"), RECIPES["compact"].values()[field.name]
     if isinstance(value, bool):
         return not value, [name if not value else name.replace("--", "--no-", 1)]
     if about.choices:
@@ -120,26 +120,36 @@ def another(field, about):
     return new, [name, *map(str, new if isinstance(new, tuple) else (new,))]
 
 
-@pytest.mark.parametrize(("field", "about"), list(options_of(Recipe)), ids=lambda part: getattr(part, "name", ""))
+FIELDS = [pair for part in PARTS.values() for pair in options_of(part)]
+
+
+@pytest.mark.parametrize(("field", "about"), FIELDS, ids=lambda part: getattr(part, "name", ""))
 def test_each_field_of_the_recipe_has_a_flag_that_overrides_it_alone(field, about):
     new, flags = another(field, about)
     asked = parse(["--recipe", "compact", *flags])
     changed = {"attention_weight": 0.0} if field.name == "plain" else {}
-    assert asdict(recipe_of(asked)) == asdict(replace(RECIPES["compact"], **{field.name: new}, **changed))
+    expected = {**RECIPES["compact"].values(), field.name: new, **changed}
+    assert recipe_of(asked).values() == expected
+    assert RECIPES["compact"].but(**{field.name: new}, **changed).values() == expected
     assert about.help
 
 
-def test_the_recipe_is_its_four_parts_and_the_settings_are_none_of_it():
-    names = [field.name for part in (Network, Training, Rounds, Remedy) for field in fields(part)]
-    assert [field.name for field in fields(Recipe)] == names
+def test_no_field_of_the_recipe_has_the_name_of_another_or_of_a_setting():
+    names = [field.name for part in PARTS.values() for field in fields(part)]
+    assert [field.name for field, _ in FIELDS] == names
     assert len({*names, *(field.name for field in fields(Settings))}) == len(names) + len(fields(Settings))
-    assert {field.name for field, _ in options_of(Recipe)} == set(names)
+    assert list(PART_OF) == list(RECIPES["compact"].values()) == names
     assert all(recipe_of(parse(["--recipe", name])) == recipe for name, recipe in RECIPES.items())
+
+
+def test_an_unknown_field_is_no_change_of_a_recipe():
+    with pytest.raises(KeyError, match="epoch"):
+        RECIPES["compact"].but(epoch=1)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_holds_together(name):
-    check_recipe(RECIPES[name], None if RECIPES[name].epochs else "some network")
+    check_recipe(RECIPES[name], None if RECIPES[name].training.epochs else "some network")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +173,7 @@ def test_every_recipe_holds_together(name):
 )
 def test_what_a_recipe_cannot_say_is_named(changes, words):
     with pytest.raises(ValueError, match="--") as caught:
-        check_recipe(replace(RECIPES["compact"], **changes), None)
+        check_recipe(RECIPES["compact"].but(**changes), None)
     assert str(caught.value) == words
 
 

@@ -14,6 +14,7 @@ from abn.methods import forward_parts, grad_cam
 from abn.tuning import quick_arithmetic, tuned
 from train.augment import Mix, draw_crops, resize_crops
 from train.data import PictureDataset
+from train.recipes.recipe import Remedy
 from train.remedy import GRID, STRIDE, map_loss, mask_gradients, mixed_maps, teacher_maps
 from train.run import main
 from train.trainer import checkpoints
@@ -43,8 +44,8 @@ def pictures():
 
 
 def maps_of(model, data, **changes):
-    how = {"crop": 1.0, "crops": 1, "size": 64, "power": 1.0, "device": CPU, **changes}
-    return teacher_maps(model, data, PROCESSOR, **how)
+    how = {"crop": 1.0, "crops": 1, "size": 64, "power": 1.0, **changes}
+    return teacher_maps(model, data, PROCESSOR, Remedy(**{f"teacher_{name}": how[name] for name in how}), CPU)
 
 
 def evidence(model, pixels, labels):

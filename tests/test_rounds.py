@@ -1,7 +1,6 @@
 """A run step by step, replayed with plain formulas from its own gradients, and what its steps are given to see."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,27 +15,25 @@ from abn.tuning import quick_arithmetic
 from train.data import PictureDataset
 from train.networks import build_processor
 from train.recipes import Recipe
+from train.recipes.recipe import Network, Rounds, Training
 from train.remedy import GRID, teacher_maps
 from train.trainer import AbnTrainer
 
 COUNT, SIDE = 4, 64
 RECIPE = Recipe(
-    arch="resnet18",
-    width=8,
-    epochs=3,
-    sizes=(32,),
-    train_batch=COUNT,
-    lr=0.1,
-    weight_decay=0.05,
-    momentum=0.8,
-    schedule=(1, 2),
-    gamma=0.5,
-    tune_epochs=(2, 2),
-    tune_size=32,
-    tune_lr=0.02,
-    tune_warmup=0.0,
-    tune_crop_area=(0.5, 1.0),
-    ema_decay=0.9,
+    Network(arch="resnet18", width=8),
+    Training(
+        epochs=3,
+        sizes=(32,),
+        train_batch=COUNT,
+        lr=0.1,
+        weight_decay=0.05,
+        momentum=0.8,
+        schedule=(1, 2),
+        gamma=0.5,
+        ema_decay=0.9,
+    ),
+    Rounds(tune_epochs=(2, 2), tune_size=32, tune_lr=0.02, tune_warmup=0.0, tune_crop_area=(0.5, 1.0)),
 )
 STEPS = 7  # one an epoch
 STARTS = (0, 3, 5)  # of the class training and of both rounds
@@ -109,7 +106,7 @@ def assert_close(found, expected, names):
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
     """Momentum, decay of convolutions' and linear weights alone, rates, averages: nothing is kept but the average."""
-    trainer, notes, begun = run(replace(RECIPE, nesterov=nesterov, average_rounds=True), tmp_path)
+    trainer, notes, begun = run(RECIPE.but(nesterov=nesterov, average_rounds=True), tmp_path)
     names, average = decayed(trainer.model), averages(begun, notes.states)
     before = begun
     for step, (gradients, state) in enumerate(zip(notes.gradients, notes.states, strict=True)):
@@ -137,7 +134,7 @@ def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
 
 def test_adam_decays_beside_the_gradient(tmp_path):
     """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), its moments new in each round."""
-    trainer, notes, begun = run(replace(RECIPE, optimizer="adam"), tmp_path)
+    trainer, notes, begun = run(RECIPE.but(optimizer="adam"), tmp_path)
     names, average = decayed(trainer.model), averages(begun, notes.states)
     before = begun
     for step, (gradients, state) in enumerate(zip(notes.gradients, notes.states, strict=True)):
@@ -157,7 +154,7 @@ def test_adam_decays_beside_the_gradient(tmp_path):
 
 
 def test_without_averages_a_round_goes_on_from_the_weights_themselves(tmp_path):
-    trainer, notes, _ = run(replace(RECIPE, ema_decay=0.0, momentum=0.0, weight_decay=0.0), tmp_path)
+    trainer, notes, _ = run(RECIPE.but(ema_decay=0.0, momentum=0.0, weight_decay=0.0), tmp_path)
     assert trainer.ema is None
     expected = {name: notes.states[2][name] - 0.02 * gradient for name, gradient in notes.gradients[3].items()}
     assert_close(notes.states[3], expected, expected)
@@ -176,9 +173,7 @@ class Watching(AbnTrainer):
         return super().compute_loss(model, inputs, *args, **kwargs)
 
 
-SEEN = replace(
-    RECIPE, sizes=(32, 48), tune_size=64, crop_area=(0.4, 0.4), tune_crop_area=(0.2, 0.2), crop_aspect=(1.0, 1.0)
-)
+SEEN = RECIPE.but(sizes=(32, 48), tune_size=64, crop_area=(0.4, 0.4), tune_crop_area=(0.2, 0.2), crop_aspect=(1.0, 1.0))
 
 
 def marked(aspect: float = 2.0) -> PictureDataset:
@@ -219,7 +214,7 @@ def test_crops_and_sizes_are_each_phases_own(tmp_path):
 
 def test_without_mirrors_the_crops_are_the_same_but_for_them(tmp_path):
     trainer, _, _ = run(SEEN, tmp_path, marked(), Watching)
-    plain, _, _ = run(replace(SEEN, mirror=False), tmp_path, marked(), Watching)
+    plain, _, _ = run(SEEN.but(mirror=False), tmp_path, marked(), Watching)
     for batch, other in zip(trainer.seen, plain.seen, strict=True):
         turned = spans(batch)[2].view(-1, 1, 1, 1)
         expected = torch.where(turned, batch["pixel_values"].flip(3), batch["pixel_values"])
@@ -228,8 +223,8 @@ def test_without_mirrors_the_crops_are_the_same_but_for_them(tmp_path):
 
 def test_pictures_are_mixed_with_their_partners_where_the_recipe_says(tmp_path):
     for recipe, mixed in (
-        (replace(SEEN, cutmix=1.0), [True] * 3 + [False] * 4),
-        (replace(SEEN, tune_cutmix=1.0), [False] * 3 + [True] * 4),
+        (SEEN.but(cutmix=1.0), [True] * 3 + [False] * 4),
+        (SEEN.but(tune_cutmix=1.0), [False] * 3 + [True] * 4),
     ):
         trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
         assert ["mix" in batch for batch in trainer.seen] == mixed
@@ -251,7 +246,7 @@ def test_each_picture_brings_its_own_map_cropped_and_mirrored_alike(tmp_path):
     maps = (ramp + 2 * ramp[:, None]) / 3 * torch.tensor([0.25, 0.5, 0.75, 1.0]).view(COUNT, 1, 1, 1)
     file = tmp_path / "maps.safetensors"
     save_file({"maps": maps.half()}, file)
-    recipe = replace(SEEN, attention_weight=1.0)
+    recipe = SEEN.but(attention_weight=1.0)
     trainer, _, _ = run(recipe, tmp_path / "out", marked(), Watching, maps_file=file)
     assert ["maps" in batch for batch in trainer.seen] == [False] * 3 + [True] * 4
     for batch in trainer.seen[3:]:
@@ -264,7 +259,7 @@ def test_each_picture_brings_its_own_map_cropped_and_mirrored_alike(tmp_path):
 
 def test_shifted_pictures_keep_their_size(tmp_path):
     """With `pad` there is no crop: whole pixels move, and black comes in."""
-    recipe = replace(RECIPE, pad=3, epochs=7, sizes=(SIDE,), tune_epochs=(), mirror=False)
+    recipe = RECIPE.but(pad=3, epochs=7, sizes=(SIDE,), tune_epochs=(), mirror=False)
     trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
     shifts = set()
     for batch in trainer.seen:
@@ -279,7 +274,7 @@ def test_shifted_pictures_keep_their_size(tmp_path):
 
 
 def test_each_seed_and_each_process_draws_its_own(tmp_path, monkeypatch):
-    recipe = replace(SEEN, epochs=1, tune_epochs=(), schedule=())
+    recipe = SEEN.but(epochs=1, tune_epochs=(), schedule=())
     trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
     seeds = set()
     for seed, process, step in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0)):
@@ -293,8 +288,7 @@ def test_each_seed_and_each_process_draws_its_own(tmp_path, monkeypatch):
 
 # The teacher's maps, evaluation and the best weights
 
-TEACHING = replace(
-    RECIPE,
+TEACHING = RECIPE.but(
     attention_weight=1.0,
     teacher_crop=0.75,
     teacher_crops=2,
@@ -309,8 +303,7 @@ def taught_by(weights) -> torch.Tensor:
     """The maps that a network of these weights makes by `TEACHING`."""
     model = tiny_model()
     model.load_state_dict(weights)
-    how = {"crop": 0.75, "crops": 2, "size": 48, "power": 1.5, "levels": 2, "gradient_size": 32}
-    return teacher_maps(model, pictures(), build_processor(TEACHING), device=torch.device("cpu"), **how)
+    return teacher_maps(model, pictures(), build_processor(TEACHING), TEACHING.remedy, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -329,7 +322,7 @@ def test_the_teacher_is_the_one_given_or_the_averaged_weights_as_each_round_begi
 
 
 def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):
-    trainer, _, _ = run(replace(RECIPE, test_size=SIDE, resize=SIDE), tmp_path)
+    trainer, _, _ = run(RECIPE.but(test_size=SIDE, resize=SIDE), tmp_path)
     data = pictures()
     more = torch.cat([data.pictures, 255 - data.pictures[:1]])
     held_out = PictureDataset(more, torch.tensor([0, 1, 2, 3, 3]), torch.ones(5))  # one more than a batch

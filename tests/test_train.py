@@ -11,6 +11,7 @@ from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
 from train.networks import build_model, build_processor
 from train.recipes import RECIPES, Recipe
+from train.recipes.recipe import Network, Rounds, Training
 from train.schedule import cutmix_share, picture_size, place, rate_factor
 from train.settings import Settings
 
@@ -96,11 +97,11 @@ def test_bfloat16_is_close():
 @pytest.mark.parametrize("has", [True, False])
 def test_bfloat16_only_where_the_processor_has_it(has, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "has_bfloat16", lambda device: has)
-    assert fit.training_arguments(Settings(max_steps=1), Recipe(arch="resnet18"), tmp_path).bf16 is has
+    assert fit.training_arguments(Settings(max_steps=1), Recipe(Network(arch="resnet18")), tmp_path).bf16 is has
 
 
 def test_the_rate_warms_up_and_follows_the_cosine():
-    factor = rate_factor(Recipe(arch="resnet18", epochs=10, warmup_epochs=2), 100)
+    factor = rate_factor(Recipe(Network(arch="resnet18"), Training(epochs=10, warmup_epochs=2)), 100)
     assert factor(0) == pytest.approx(1 / 21)
     assert factor(19) == pytest.approx(20 / 21)
     assert factor(20) == pytest.approx(1.0)
@@ -110,15 +111,9 @@ def test_the_rate_warms_up_and_follows_the_cosine():
 
 def test_fine_tuning_follows_the_class_training():
     recipe = Recipe(
-        arch="resnet18",
-        epochs=6,
-        sizes=(8, 16),
-        lr=0.2,
-        cutmix=0.5,
-        tune_epochs=(1, 3),
-        tune_size=24,
-        tune_lr=0.02,
-        tune_cutmix=0.3,
+        Network(arch="resnet18"),
+        Training(epochs=6, sizes=(8, 16), lr=0.2, cutmix=0.5),
+        Rounds(tune_epochs=(1, 3), tune_size=24, tune_lr=0.02, tune_cutmix=0.3),
     )
     steps = 100
     assert [place(recipe, step, steps).round for step in (0, 59, 60, 69, 70, 99)] == [0, 0, 1, 1, 2, 2]
@@ -131,13 +126,13 @@ def test_fine_tuning_follows_the_class_training():
     assert factor(62) == pytest.approx(0.1)  # warmed up to tune_lr, in a fifth of the round at most
     assert factor(69) < factor(75) == pytest.approx(0.1)
     assert factor(99) < 0.001
-    only_rounds = Recipe(arch="resnet18", epochs=0, tune_epochs=(2, 2))
+    only_rounds = Recipe(Network(arch="resnet18"), Training(epochs=0), Rounds(tune_epochs=(2, 2)))
     assert [place(only_rounds, step, 10).round for step in (0, 4, 5, 9)] == [1, 1, 2, 2]
     assert place(only_rounds, 0, 10).first
 
 
 def test_every_step_count_has_its_rounds():
-    recipe = Recipe(arch="resnet18", epochs=7, tune_epochs=(2, 3))
+    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3)))
     for steps in (3, 10, 37, 1000):
         rounds = [place(recipe, step, steps).round for step in range(steps)]
         assert rounds == sorted(rounds)
@@ -164,7 +159,7 @@ def test_cutmix_replaces_a_box_by_the_partners():
 
 
 def test_a_schedule_replaces_the_cosine():
-    factor = rate_factor(Recipe(arch="resnet18", epochs=90, schedule=(31, 61), gamma=0.1), 900)
+    factor = rate_factor(Recipe(Network(arch="resnet18"), Training(epochs=90, schedule=(31, 61), gamma=0.1)), 900)
     assert [factor(step) for step in (0, 309, 310, 609, 610, 899)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 

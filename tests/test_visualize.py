@@ -11,7 +11,8 @@ from helpers import made_up_picture, tiny_model
 from PIL import Image
 
 from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, Explainer, imagenette, visualize
-from abn.visualize import grid, layout, main, task_rows
+from abn.grids import grid, layout, task_rows
+from abn.visualize import main
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_one_picture_a_class(imagenette_folder, tiny_imagenette, tmp_path, capsy
         assert picture.size == (round(2.4 * 10 * 50), round(2.85 * 2 * 50))
     explainer = Explainer.from_pretrained(trainers, device="cpu")
     data = imagenette.load(tiny_imagenette, "val")
-    right = sum(explainer(data._samples[2 * i][0]).label == name for i, name in enumerate(imagenette.CLASSES))
+    right = sum(explainer(data.samples[2 * i][0]).label == name for i, name in enumerate(imagenette.CLASSES))
     assert f"{right} of 10 are right" in capsys.readouterr().out
 
 

@@ -101,15 +101,12 @@ def test_a_run_from_start_to_end(digits, tmp_path):
 
 def test_the_references_numbers():
     recipe = RECIPES["vit-mnist"]
-    shape = (recipe.test_size, recipe.channels, recipe.patch, recipe.width, recipe.mlp, recipe.heads, recipe.layers)
-    assert shape == (28, 1, 7, 256, 768, 8, 6)
-    assert (recipe.dropout, recipe.optimizer, recipe.lr, recipe.epochs, recipe.train_batch) == (
-        0.2,
-        "adam",
-        3e-4,
-        20,
-        32,
-    )
+    values = recipe.values()
+    network = [
+        values[name] for name in ("test_size", "channels", "patch", "width", "mlp", "heads", "layers", "dropout")
+    ]
+    assert network == [28, 1, 7, 256, 768, 8, 6, 0.2]
+    assert [values[name] for name in ("optimizer", "lr", "epochs", "train_batch")] == ["adam", 3e-4, 20, 32]
 
 
 @pytest.mark.parametrize(

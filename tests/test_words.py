@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import pytest
 from helpers import ROOT
 
+from abn.families.multitask import TASK_METHODS
+from abn.families.vit import vit_methods
 from abn.methods import METHODS
 from abn.model.picture_errors import ENGLISH as PICTURES
 from abn.space.faults import Fault
-from abn.space.locale import CATALOGUES, DEFAULT, FOLDER, LANGUAGES, language_of, say
+from abn.space.locale import CATALOGUES, DEFAULT, FOLDER, LANGUAGES, language_of, say, say_or
 from abn.space.page import frame
 
 SPACE = ROOT / "abn" / "space"
@@ -52,9 +54,8 @@ def test_a_catalogue_has_the_same_keys_in_the_same_order_and_none_twice(language
     assert [key for key, _ in pairs] == list(ENGLISH)
 
 
-def test_the_browser_knows_every_language():
-    (listed,) = re.findall(r"const LANGUAGES = (\[.*?\]);", (FOLDER / "words.js").read_text())
-    assert sorted(json.loads(listed.replace("'", '"'))) == sorted(LANGUAGES)
+def test_the_frame_names_every_language():
+    assert f'data-languages="{" ".join(LANGUAGES)}"' in frame()
 
 
 @pytest.mark.parametrize("key", ENGLISH)
@@ -91,7 +92,7 @@ def test_every_word_is_used():
     named = {node.value for node in nodes(ast.Constant) if isinstance(node.value, str)} | set(PICTURES)
     named |= set(re.findall(r"""['"`]([\w-]+)['"`]""", text))
     begun = {parts.values[0].value for parts in nodes(ast.JoinedStr) if isinstance(parts.values[0], ast.Constant)}
-    begun |= set(re.findall(r"`(\w+_)\$\{", text))
+    begun |= set(re.findall(r"`(\w+_)\$\{", text)) | {"method_"}
     begun = {each for each in begun if each.endswith("_")}
     assert [key for key in ENGLISH if key not in named and not key.startswith(tuple(begun))] == []
 
@@ -101,8 +102,15 @@ def test_the_librarys_own_words_are_the_english_catalogues():
     assert {key: ENGLISH[key] for key in PICTURES} == PICTURES
 
 
-def test_every_method_has_a_name():
-    assert {f"method_{name}" for name in METHODS} <= set(ENGLISH)
+def test_every_methods_name_in_a_catalogue_is_some_familys():
+    known = {*METHODS, *TASK_METHODS, *vit_methods(1, 1)}
+    assert {key for key in ENGLISH if key.startswith("method_")} <= {f"method_{name}" for name in known}
+
+
+def test_a_method_has_its_catalogues_name_or_else_its_label():
+    words = [say_or("method_uniform", "flat", language) for language in ("en", "ja")]
+    assert words == [CATALOGUES[language]["method_uniform"] for language in ("en", "ja")]
+    assert say_or("method_unheard-of", "Unheard of", "ja") == "Unheard of"
 
 
 def asking(languages: str):
@@ -113,7 +121,7 @@ def test_the_browsers_first_language_decides():
     assert language_of(asking("ja,en-US;q=0.9")) == "ja"
     assert language_of(asking("ja-JP")) == "ja"
     assert language_of(asking("en-GB,ja;q=0.5")) == "en"
-    assert language_of(asking("fr-FR")) == "en"
+    assert language_of(asking("tlh")) == "en"
     assert language_of(asking("")) == "en"
     assert language_of(None) == "en"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from abn.files import replace_folder, whole
+from abn.files import whole, whole_folder
 from abn.model.image_processing_abn import AbnImageProcessor
 from train.report import save_weights, write_json
 
@@ -31,12 +31,10 @@ class Best:
 
     def keep(self, model: PreTrainedModel, processor: AbnImageProcessor, half: bool, note: dict) -> None:
         """Put these in the place of what is there; written aside and renamed."""
-        aside = self.folder.with_name(".best")
-        shutil.rmtree(aside, ignore_errors=True)
-        save_weights(model, aside, half=half)
-        processor.save_pretrained(aside)
-        write_json(aside / NOTE, note)
-        replace_folder(aside, self.folder)
+        with whole_folder(self.folder) as aside:
+            save_weights(model, aside, half=half)
+            processor.save_pretrained(aside)
+            write_json(aside / NOTE, note)
 
     def copy_to(self, output: Path) -> None:
         for file in (file for file in self.folder.iterdir() if file.name != NOTE):

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import safe_open
@@ -19,44 +18,44 @@ RUN_NAME = "run.json"
 
 def check_recipe(recipe: Recipe, initial: str | None) -> None:
     """Raises: ValueError: a field is out of range, or fields contradict each other."""
-    check_values(recipe)
-    for name in ("crop_area", "tune_crop_area"):
-        low, high = getattr(recipe, name)
+    network, training, rounds, remedy = recipe.network, recipe.training, recipe.rounds, recipe.remedy
+    for part in (network, training, rounds, remedy):
+        check_values(part)
+    for name, (low, high) in {"crop_area": training.crop_area, "tune_crop_area": rounds.tune_crop_area}.items():
         if not 0 < low <= high <= 1:
             raise ValueError(f"{flag(name)} must rise, above 0 and to 1 at most; got {low:g} {high:g}")
-    low, high = recipe.crop_aspect
+    low, high = training.crop_aspect
     if not 0 < low <= high < math.inf:
         raise ValueError(f"--crop-aspect must rise, above 0; got {low:g} {high:g}")
-    if not recipe.epochs and initial is None:
+    if not training.epochs and initial is None:
         raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
-    if not recipe.epochs and not recipe.tune_epochs:
+    if not training.epochs and not rounds.tune_epochs:
         raise ValueError("nothing to train: --epochs is 0 and there is no --tune-epochs")
-    if recipe.plain and initial is not None:
+    if network.plain and initial is not None:
         raise ValueError("--plain trains from scratch: it cannot start from --initial")
-    if recipe.schedule and max(recipe.schedule) >= recipe.epochs:
-        raise ValueError(
-            f"--schedule {max(recipe.schedule)} lies behind the last of {recipe.epochs} epochs; give another --schedule"
-        )
-    if recipe.test_size > recipe.resize:
-        raise ValueError(f"--test-size {recipe.test_size} cannot be cropped from a short side of {recipe.resize}")
-    if recipe.multitask and (recipe.plain or recipe.attention_weight or recipe.label_smoothing):
+    if training.schedule and max(training.schedule) >= training.epochs:
+        last = max(training.schedule)
+        raise ValueError(f"--schedule {last} lies behind the last of {training.epochs} epochs; give another --schedule")
+    if training.test_size > training.resize:
+        raise ValueError(f"--test-size {training.test_size} cannot be cropped from a short side of {training.resize}")
+    if network.multitask and (network.plain or remedy.attention_weight or training.label_smoothing):
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
-    if recipe.arch == "vit" and (recipe.plain or recipe.tune_epochs or recipe.multitask):
+    if network.arch == "vit" and (network.plain or rounds.tune_epochs or network.multitask):
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
-    if recipe.teacher_levels and recipe.teacher_gradient_size < 32:
-        raise ValueError(f"--teacher-gradient-size must be 32 or more pixels; got {recipe.teacher_gradient_size}")
-    if recipe.average_rounds and not recipe.ema_decay:
+    if remedy.teacher_levels and remedy.teacher_gradient_size < 32:
+        raise ValueError(f"--teacher-gradient-size must be 32 or more pixels; got {remedy.teacher_gradient_size}")
+    if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
-    if recipe.channels != 3 and recipe.arch != "vit":
-        raise ValueError(f"--channels {recipe.channels} is for a Vision Transformer; {recipe.arch} sees colours")
-    if recipe.focal and not recipe.multitask:
+    if network.channels != 3 and network.arch != "vit":
+        raise ValueError(f"--channels {network.channels} is for a Vision Transformer; {network.arch} sees colours")
+    if training.focal and not network.multitask:
         raise ValueError("--focal weighs the losses of tasks; this recipe has classes")
-    if recipe.pad and (len(recipe.sizes) > 1 or recipe.tune_epochs):
+    if training.pad and (len(training.sizes) > 1 or rounds.tune_epochs):
         raise ValueError("--pad, which shifts pictures, goes with one of --sizes and no fine-tuning rounds")
-    one = recipe.teacher_crops == 1
-    if (one and recipe.teacher_crop != 1) or (not one and recipe.teacher_crop * recipe.teacher_crops < 1):
+    one = remedy.teacher_crops == 1
+    if (one and remedy.teacher_crop != 1) or (not one and remedy.teacher_crop * remedy.teacher_crops < 1):
         raise ValueError(
-            f"{recipe.teacher_crops} --teacher-crops of {recipe.teacher_crop} leave a part of the picture out"
+            f"{remedy.teacher_crops} --teacher-crops of {remedy.teacher_crop} leave a part of the picture out"
         )
 
 
@@ -124,7 +123,7 @@ def note_run(output: Path, recipe: Recipe, samples: list, more: dict, command: s
     """
     lines = "\n".join(f"{Path(path).name} {label}" for path, label in samples)
     digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-    fixed = json.loads(json.dumps({**asdict(recipe), **more, "training pictures": digest[:16]}))
+    fixed = json.loads(json.dumps({**recipe.values(), **more, "training pictures": digest[:16]}))
     file = output / RUN_NAME
     if resumed and file.is_file():
         noted = json.loads(file.read_text())

@@ -19,8 +19,8 @@ def are_finite(state: Mapping[str, Tensor], half: bool = False) -> bool:
 
 def diverged(what: str, steps: int, recipe: Recipe, tuning: bool) -> DivergedError:
     """The error for `what`, of a run of `steps`. tuning: in a fine-tuning round, which has a rate of its own."""
-    name, rate = ("--tune-lr", recipe.tune_lr) if tuning else ("--lr", recipe.lr)
-    other = f"a larger --train-batch ({recipe.train_batch} now)"
-    if tuning and recipe.attention_weight:
-        other = f"a lower --attention-weight ({recipe.attention_weight:g} now)"
+    name, rate = ("--tune-lr", recipe.rounds.tune_lr) if tuning else ("--lr", recipe.training.lr)
+    other = f"a larger --train-batch ({recipe.training.train_batch} now)"
+    if tuning and recipe.remedy.attention_weight:
+        other = f"a lower --attention-weight ({recipe.remedy.attention_weight:g} now)"
     return DivergedError(f"{what} of {steps}: try a lower {name} ({rate:g} now), or {other}")

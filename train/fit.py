@@ -74,20 +74,21 @@ def fit(
             set_padding(model, settings.padding)
     check_compile(settings.compile, network_shape(model.config).padding)
     teacher = initial_model(settings.teacher, source, "--teacher") if settings.teacher else None
-    if recipe.distil and teacher is None:
+    if recipe.rounds.distil and teacher is None:
         raise ValueError("--distil needs a --teacher to learn from")
     processor = build_processor(recipe)
     reading = reading_of(settings)
-    kept, held_out = source.split(recipe.holdout, settings.seed)
-    if recipe.holdout and not held_out:
+    kept, held_out = source.split(recipe.training.holdout, settings.seed)
+    if recipe.training.holdout and not held_out:
         print("too few pictures a class to hold any out: no calibration; the validation split is watched instead")
-    sizes = [*(recipe.sizes if recipe.epochs else ()), *([recipe.tune_size] if recipe.tune_epochs else ())]
-    side = max(sizes) if recipe.pad else round(MARGIN * max(sizes))
+    training, rounds = recipe.training, recipe.rounds
+    sizes = [*(training.sizes if training.epochs else ()), *([rounds.tune_size] if rounds.tune_epochs else ())]
+    side = max(sizes) if training.pad else round(MARGIN * max(sizes))
     if reading.cache is None:  # all of them together, before the first is decoded
         check_room([(len(kept), side, side), (len(held_out) + len(source.val), *shape_of(processor))])
     learned = squashed(kept, side, reading)
-    if len(learned) < recipe.train_batch:
-        raise ValueError(f"--train-batch {recipe.train_batch} is more than the {len(learned)} training pictures")
+    if len(learned) < training.train_batch:
+        raise ValueError(f"--train-batch {training.train_batch} is more than the {len(learned)} training pictures")
     if settings.teacher_maps:
         check_maps(settings.teacher_maps, len(learned))
     validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
@@ -109,7 +110,7 @@ def fit(
         data_collator=collate,
         compute_metrics=of_prediction,
     )
-    trainer.add_callback(_AfterStep(trainer, recipe.eval_every))
+    trainer.add_callback(_AfterStep(trainer, training.eval_every))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
@@ -123,7 +124,7 @@ def fit(
             "epochs": round(trainer.state.epoch or 0, 3),
             "training_pictures": len(learned),
             "training_seconds": round(trainer.seconds),
-            "pictures_per_second": round(trainer.state.global_step * recipe.train_batch / trainer.seconds, 1),
+            "pictures_per_second": round(trainer.state.global_step * training.train_batch / trainer.seconds, 1),
             "processes": arguments.world_size,
             **kept,
             **(more or {}),
@@ -151,9 +152,9 @@ def average(settings: Settings, recipe: Recipe, source: Source, output: Path, co
     if any(shape != shapes[0] for shape in shapes):
         raise ValueError("--average needs checkpoints of one network")
     model.load_state_dict(mean_of(states))
-    save_weights(model, output, half=recipe.half_precision)
+    save_weights(model, output, half=recipe.training.half_precision)
     processor.save_pretrained(output)
-    _, held_out = source.split(recipe.holdout, settings.seed)
+    _, held_out = source.split(recipe.training.holdout, settings.seed)
     reading = reading_of(settings)
     watched = preprocessed(held_out, processor, reading) if held_out else None
     validation = preprocessed(source.val, processor, reading)
@@ -175,7 +176,7 @@ def finish(
 ) -> dict:
     """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
     loaded = measure.load(output)
-    measure.calibrate(output, loaded, held_out, recipe.test_batch)
+    measure.calibrate(output, loaded, held_out, recipe.training.test_batch)
     found = figures_of(settings, recipe, source, output, loaded, validation)
     about = circumstances(noted["command"], settings.seed, noted["commit"])
     metrics = {**found, "recipe": settings.recipe, **run, **about}
@@ -220,7 +221,7 @@ def figures_of(
         loaded,
         source,
         reading_of(settings),
-        batch=recipe.test_batch,
+        batch=recipe.training.test_batch,
         explain=settings.explain,
         boxes=settings.boxes,
         data=data,
@@ -245,12 +246,13 @@ def reading_of(settings: Settings) -> Reading:
 
 
 def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> TrainingArguments:
+    training = recipe.training
     arguments = TrainingArguments(
         output_dir=str(output),
         num_train_epochs=total_epochs(recipe),
         max_steps=settings.max_steps,
-        per_device_train_batch_size=recipe.train_batch,
-        per_device_eval_batch_size=recipe.test_batch,
+        per_device_train_batch_size=training.train_batch,
+        per_device_eval_batch_size=training.test_batch,
         max_grad_norm=0.0,
         bf16=has_bfloat16(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         use_cpu=not torch.cuda.is_available(),
@@ -269,9 +271,9 @@ def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> Trai
         ddp_timeout=6 * 3600,  # the others wait while one makes the teacher's maps, measures and uploads
     )
     devices = arguments.world_size
-    if recipe.train_batch % devices:
-        raise ValueError(f"--train-batch {recipe.train_batch} cannot be shared evenly by {devices} processes")
-    arguments.per_device_train_batch_size = recipe.train_batch // devices
+    if training.train_batch % devices:
+        raise ValueError(f"--train-batch {training.train_batch} cannot be shared evenly by {devices} processes")
+    arguments.per_device_train_batch_size = training.train_batch // devices
     return arguments
 
 

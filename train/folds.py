@@ -10,7 +10,7 @@ from pathlib import Path
 
 from accelerate import PartialState
 
-from abn.faithfulness.figures import ANSWERS, told
+from abn.faithfulness.figures import ANSWERS, in_words
 from train.recipes import Recipe
 from train.report import write_json
 from train.settings import Settings
@@ -56,7 +56,7 @@ def cross_validate(settings: Settings, recipe: Recipe, source: Source, fit, comm
         return summary
     write_json(output / "folds.json", summary)
     for number, metrics in enumerate(found, 1):
-        print(f"fold {number}: {told(metrics, 'top1', 'loss')}")
+        print(f"fold {number}: {in_words(metrics, 'top1', 'loss')}")
     mean, std = summary["mean"], summary["std"]
     print(f"mean of {settings.folds} folds: top-1 {mean['top1']:.2f} ± {std['top1']:.2f} %  loss {mean['loss']:.4f}")
     return summary

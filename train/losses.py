@@ -39,21 +39,22 @@ def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, sid
         outputs: of the network for pictures of `side` pixels.
         tuning: whether this is a fine-tuning round.
     """
-    weight = recipe.attention_class_weight if tuning else 1.0
+    weight = recipe.rounds.attention_class_weight if tuning else 1.0
 
     def towards(labels: Tensor) -> Tensor:
-        smoothing = recipe.label_smoothing if labels.ndim == 1 else 0.0  # a teacher's are soft
-        return answer_loss(outputs, labels, bool(recipe.multitask), aims.shares, smoothing, weight)
+        smoothing = recipe.training.label_smoothing if labels.ndim == 1 else 0.0  # a teacher's are soft
+        return answer_loss(outputs, labels, bool(recipe.network.multitask), aims.shares, smoothing, weight)
 
     loss, mix, maps = towards(aims.labels), aims.mix, aims.maps
     if mix is not None:
         loss = mix.share * loss + (1 - mix.share) * towards(aims.labels[mix.partners])
     if aims.advice is not None:
-        loss = torch.lerp(loss, towards(aims.advice), recipe.distil)
+        loss = torch.lerp(loss, towards(aims.advice), recipe.rounds.distil)
     if maps is not None:
         if mix is not None:
             maps = mixed_maps(maps, mix, side, aims.labels, aims.advice)
-        loss = loss + recipe.attention_weight * map_loss(outputs["attention_map"], maps, recipe.peak_weight)
+        remedy = recipe.remedy
+        loss = loss + remedy.attention_weight * map_loss(outputs["attention_map"], maps, remedy.peak_weight)
     return loss
 
 

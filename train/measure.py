@@ -10,11 +10,11 @@ from abn import AbnImageProcessor, Calibration, Explainer, families
 from abn.calibration import CALIBRATION_NAME
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness.boxes import read_boxes
-from abn.faithfulness.figures import MAPS, measured, told
+from abn.faithfulness.figures import MAPS, in_words, measured
 from abn.faithfulness.run import measure as explanation_figures
 from abn.faithfulness.run import spread
+from abn.grids import grid
 from abn.names import shown
-from abn.visualize import grid
 from train.data import PictureDataset, Reading, preprocessed
 from train.metrics import details, scores, task_details, task_scores
 from train.naming import class_order
@@ -155,11 +155,11 @@ def summary(found: dict) -> str:
             [*lines, "  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items())]
         )
     lines = [
-        f"{told(found, 'top1', 'top5', 'loss')}  "
+        f"{in_words(found, 'top1', 'top5', 'loss')}  "
         f"({found['pictures']} pictures; ece {found['ece']:.4f}, calibrated {found['ece_calibrated']:.4f})"
     ]
     if found["attention"]:
-        lines.append(f"attention branch alone: {told({'top1': found['attention_top1']}, 'top1')}")
+        lines.append(f"attention branch alone: {in_words({'top1': found['attention_top1']}, 'top1')}")
     lines.append("  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items()))
     if explained := found.get("explanation"):
         beside = [(name, row) for name, row in explained.items() if isinstance(row, dict)]

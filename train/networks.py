@@ -10,43 +10,35 @@ from abn.model.image_processing_vit import VitImageProcessor
 from train.plain import PlainConfig, PlainForImageClassification
 from train.recipes import Recipe
 
+ALIKE = ("arch", "width", "stem", "shortcut", "padding", "attention_head", "residual_attention", "dropout", "multitask")
+
 
 def build_model(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedModel:
     """A fresh network."""
-    if recipe.arch == "vit":
+    if recipe.network.arch == "vit":
         return ViTForImageClassification(vit_configuration(recipe, classes))
-    network = PlainForImageClassification if recipe.plain else AbnForImageClassification
-    if recipe.multitask:
+    network = PlainForImageClassification if recipe.network.plain else AbnForImageClassification
+    if recipe.network.multitask:
         network = AbnForMultiTaskClassification
     model = network(configuration(recipe, classes))
-    if recipe.zero_last_norms:
+    if recipe.network.zero_last_norms:
         zero_last_norms(model)
     return model
 
 
 def configuration(recipe: Recipe, classes: tuple[str, ...]) -> PreTrainedConfig:
     """Raises: ValueError: the network is unknown; names the known ones."""
-    if recipe.arch == "vit":
+    if recipe.network.arch == "vit":
         return vit_configuration(recipe, classes)
-    return (PlainConfig if recipe.plain else AbnConfig)(
-        arch=recipe.arch,
-        width=recipe.width,
-        stem=recipe.stem,
-        shortcut=recipe.shortcut,
-        padding=recipe.padding,
-        attention_head=recipe.attention_head,
-        dropout=recipe.dropout,
-        multitask=recipe.multitask,
-        residual_attention=recipe.residual_attention,
-        id2label=dict(enumerate(classes)),
-    )
+    shared = {name: getattr(recipe.network, name) for name in ALIKE}  # an `AbnConfig` has them under these names, too
+    return (PlainConfig if recipe.network.plain else AbnConfig)(**shared, id2label=dict(enumerate(classes)))
 
 
 def vit_configuration(recipe: Recipe, classes: tuple[str, ...]) -> ViTConfig:
     """Raises: ValueError: the width is not shared evenly by the heads, or the picture not by the patches."""
-    side, patch = recipe.test_size, recipe.patch
-    if recipe.width % recipe.heads:
-        raise ValueError(f"--width {recipe.width} cannot be shared evenly by {recipe.heads} --heads")
+    network, side, patch = recipe.network, recipe.training.test_size, recipe.network.patch
+    if network.width % network.heads:
+        raise ValueError(f"--width {network.width} cannot be shared evenly by {network.heads} --heads")
     if side % patch:
         raise ValueError(f"a picture of {side} pixels cannot be cut into --patch {patch} x {patch}")
     if side // patch < 2:
@@ -54,22 +46,22 @@ def vit_configuration(recipe: Recipe, classes: tuple[str, ...]) -> ViTConfig:
     return ViTConfig(
         image_size=side,
         patch_size=patch,
-        num_channels=recipe.channels,
-        hidden_size=recipe.width,
-        intermediate_size=recipe.mlp,
-        num_attention_heads=recipe.heads,
-        num_hidden_layers=recipe.layers,
-        hidden_dropout_prob=recipe.dropout,
-        attention_probs_dropout_prob=recipe.dropout,
+        num_channels=network.channels,
+        hidden_size=network.width,
+        intermediate_size=network.mlp,
+        num_attention_heads=network.heads,
+        num_hidden_layers=network.layers,
+        hidden_dropout_prob=network.dropout,
+        attention_probs_dropout_prob=network.dropout,
         id2label=dict(enumerate(classes)),
         label2id={name: index for index, name in enumerate(classes)},
     )
 
 
 def build_processor(recipe: Recipe) -> AbnImageProcessor:
-    crop = {"height": recipe.test_size, "width": recipe.test_size}
-    if recipe.arch == "vit":
+    crop = {"height": recipe.training.test_size, "width": recipe.training.test_size}
+    if recipe.network.arch == "vit":
         half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
         return VitImageProcessor(size=crop, crop_size=crop, **half)
-    statistics = CIFAR_STATISTICS if cifar_family(recipe.arch) else {}
-    return AbnImageProcessor(size={"shortest_edge": recipe.resize}, crop_size=crop, **statistics)
+    statistics = CIFAR_STATISTICS if cifar_family(recipe.network.arch) else {}
+    return AbnImageProcessor(size={"shortest_edge": recipe.training.resize}, crop_size=crop, **statistics)

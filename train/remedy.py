@@ -21,6 +21,7 @@ from abn.model.modeling_abn import AbnForImageClassification
 from abn.tuning import quick_arithmetic, tuned
 from train.augment import Mix
 from train.data import PictureDataset
+from train.recipes.recipe import Remedy
 
 STRIDE = 16  # pixels a place of the attention map
 GRID = 32  # places a side of the stored maps: the recipes' crops lie on whole places
@@ -72,29 +73,17 @@ def teacher_maps(
     model: AbnForImageClassification,
     data: PictureDataset,
     processor: AbnImageProcessor,
-    *,
-    crop: float,
-    crops: int,
-    size: int,
-    power: float,
+    how: Remedy,
     device: torch.device,
-    levels: int = 0,
-    gradient_size: int = 160,
 ) -> Tensor:
     """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class, times, with
-    `levels`, its mask gradients.
-
-    Args:
-        crop: side of a crop as a share of the picture's; 1 with one crop is the whole picture.
-        crops: how many along each side, evenly spaced.
-        size: pixels a side at which the teacher sees a crop.
-        power: above 1 sharpens.
-        levels: of the mask gradients (see `mask_gradients`), for which the whole picture is `gradient_size` pixels a
-            side; 0: without them.
+    `how.teacher_levels`, its mask gradients (see `mask_gradients`). The crops are evenly spaced; one of the whole side
+    is the whole picture.
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     maps = torch.empty(len(data), 1, GRID, GRID, dtype=torch.float16)
-    spans = _spans(data.pictures.shape[-1], crop, crops)
+    levels = how.teacher_levels
+    spans = _spans(data.pictures.shape[-1], how.teacher_crop, how.teacher_crops)
     quick = tuned(Explainer(model, processor, device=device)).model.requires_grad_(False) if levels else None
     for start in tqdm(range(0, len(data), BATCH), "teacher's maps", mininterval=1):
         pictures = data.pixel_values(slice(start, start + BATCH), processor, device)
@@ -102,15 +91,16 @@ def teacher_maps(
         total, count = torch.zeros(len(labels), GRID, GRID, device=device), torch.zeros(GRID, GRID, device=device)
         for rows, grid_rows in spans:
             for columns, grid_columns in spans:
-                part = _resized(pictures[:, :, rows, columns], size)
+                part = _resized(pictures[:, :, rows, columns], how.teacher_size)
                 shape = (grid_rows.stop - grid_rows.start, grid_columns.stop - grid_columns.start)
                 total[:, grid_rows, grid_columns] += _evidence(model, part, labels, shape)
                 count[grid_rows, grid_columns] += 1
-        found = scaled(total / count)
+        evidence = scaled(total / count)
         if levels:
-            gradients = mask_gradients(quick, _resized(pictures, gradient_size), labels, levels)
-            found = scaled(found * scaled(F.interpolate(gradients[:, None], (GRID, GRID), mode="bilinear")[:, 0]))
-        maps[start : start + BATCH, 0] = (found**power).cpu().half()
+            gradients = mask_gradients(quick, _resized(pictures, how.teacher_gradient_size), labels, levels)
+            gradients = F.interpolate(gradients[:, None], (GRID, GRID), mode="bilinear")[:, 0]
+            evidence = scaled(evidence * scaled(gradients))
+        maps[start : start + BATCH, 0] = (evidence**how.teacher_power).cpu().half()
     return maps
 
 

@@ -22,7 +22,7 @@ class Tuning:
     """The rounds of a run in `folder`: 0, the class training, and the fine-tuning rounds 1, 2, ...
 
     current: the round that the run is in. maps: (N, 1, GRID, GRID), the attention remedy's targets, a map a training
-    picture; None where there are none. adviser: the teacher as `recipe.distil` asks it, a quick copy.
+    picture; None where there are none. adviser: the teacher as `rounds.distil` asks it, a quick copy.
     """
 
     def __init__(
@@ -75,13 +75,15 @@ class Tuning:
                 average.steps = 0
             optimizer.state.clear()
             anew = not self.maps_file and (now.round == rounds[0] or not self.teacher)
-            if self.recipe.attention_weight and anew and accelerator.is_main_process:
-                save_tensors({"maps": self._maps_of(self.teacher or model, accelerator.device)}, file)
+            if self.recipe.remedy.attention_weight and anew and accelerator.is_main_process:
+                teacher = self.teacher or model
+                maps = teacher_maps(teacher, self.data, self.processor, self.recipe.remedy, accelerator.device)
+                save_tensors({"maps": maps}, file)
                 model.train()
             accelerator.wait_for_everyone()
-        if self.recipe.distil and self.adviser is None:
+        if self.recipe.rounds.distil and self.adviser is None:
             self.adviser = tuned(Explainer(self.teacher, self.processor, device=accelerator.device)).model
-        if self.recipe.attention_weight:
+        if self.recipe.remedy.attention_weight:
             if not file.is_file():
                 raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
             self.maps = load_file(file)["maps"]
@@ -98,24 +100,10 @@ class Tuning:
             What they are then, in words; None if the run has no rounds, or does not end in their mean.
         """
         rounds = tuning_rounds(self.recipe, steps)
-        if not rounds or not self.recipe.average_rounds:
+        if not rounds or not self.recipe.rounds.average_rounds:
             return None
         average.mix([load_file(self._file(number)) for number in rounds[:-1]])
         return f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
 
     def _file(self, number: int) -> Path:
         return self.folder / f"round-{number}.safetensors"
-
-    def _maps_of(self, model: nn.Module, device: torch.device) -> Tensor:
-        return teacher_maps(
-            model,
-            self.data,
-            self.processor,
-            crop=self.recipe.teacher_crop,
-            crops=self.recipe.teacher_crops,
-            size=self.recipe.teacher_size,
-            power=self.recipe.teacher_power,
-            levels=self.recipe.teacher_levels,
-            gradient_size=self.recipe.teacher_gradient_size,
-            device=device,
-        )

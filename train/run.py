@@ -22,10 +22,9 @@ from train.devices import use  # noqa: E402
 from train.foreign import translate  # noqa: E402
 from train.options import add_options  # noqa: E402
 from train.recipes import Recipe, described, recipe_for, recipe_of  # noqa: E402
-from train.recipes.recipe import Network, Remedy, Rounds, Training  # noqa: E402
+from train.recipes.recipe import PARTS, Network, Remedy, Rounds, Training  # noqa: E402
 from train.settings import Asked, Data, Figures, Start, Task, Teacher  # noqa: E402
 
-OVERRIDING = (Network, Training, Rounds, Remedy)
 TITLES = {
     "what to do": (Task,),
     "data": (Data,),
@@ -46,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse(argv: list[str] | None = None) -> Asked:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    add_options(parser, TITLES, OVERRIDING)
+    add_options(parser, TITLES, overriding=PARTS.values())
     try:
         argv, notes = translate(sys.argv[1:] if argv is None else list(argv))
         asked = Asked(**vars(parser.parse_args(argv)))
@@ -133,16 +132,16 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
         check_recipe(recipe, settings.initial)
         if settings.folds is None and resume_from(settings.resume, output) is None:
             check_unused(output)
-        check_compile(settings.compile, settings.padding if settings.initial else recipe.padding)
+        check_compile(settings.compile, settings.padding if settings.initial else recipe.network.padding)
         if state.is_main_process:
             print(f"recipe {settings.recipe}" + ("" if settings.initial else f": {described(recipe)}"), flush=True)
     if settings.boxes:
         read_boxes(settings.boxes)
     if settings.push_to_hub:
         check_name(settings.push_to_hub)
-    tasks = abilities_of(loaded[0].config).tasks if settings.evaluate else recipe.multitask
+    tasks = abilities_of(loaded[0].config).tasks if settings.evaluate else recipe.network.multitask
     with state.local_main_process_first():
-        source = source_of(settings, recipe.dataset, bool(tasks))
+        source = source_of(settings, recipe.training.dataset, bool(tasks))
     if settings.boxes:
         read_boxes(settings.boxes, source.root)
     if settings.evaluate:

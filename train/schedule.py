@@ -1,6 +1,6 @@
 """Which part of a run a step belongs to, and what that makes of the rate, the picture size and CutMix.
 
-A run is `recipe.epochs` of class training and then fine-tuning rounds of `recipe.tune_epochs` each. `--max-steps`
+A run is `training.epochs` of class training and then fine-tuning rounds of `rounds.tune_epochs` each. `--max-steps`
 squeezes the whole of it into fewer steps.
 """
 
@@ -24,7 +24,7 @@ class Place:
 
 def place(recipe: Recipe, step: int, steps: int) -> Place:
     """Where `step` of `steps` (0, 1, ...) lies. Steps past the end count as the last round's."""
-    lengths, starts = [recipe.epochs, *recipe.tune_epochs], _starts(recipe, steps)
+    lengths, starts = [recipe.training.epochs, *recipe.rounds.tune_epochs], _starts(recipe, steps)
     current = max(i for i, start in enumerate(starts[:-1]) if start <= step and (lengths[i] or i == len(lengths) - 1))
     length = max(1, starts[current + 1] - starts[current])
     done = min((step - starts[current]) / length, 1.0)
@@ -33,7 +33,7 @@ def place(recipe: Recipe, step: int, steps: int) -> Place:
 
 def _starts(recipe: Recipe, steps: int) -> list[int]:
     """The step at which the class training and each round begin, and the run's end."""
-    lengths = [recipe.epochs, *recipe.tune_epochs]
+    lengths = [recipe.training.epochs, *recipe.rounds.tune_epochs]
     return [-(-sum(lengths[:i]) * steps // sum(lengths)) for i in range(len(lengths) + 1)]
 
 
@@ -44,20 +44,22 @@ def tuning_rounds(recipe: Recipe, steps: int) -> list[int]:
 
 
 def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """step -> share of `recipe.lr`.
+    """step -> share of `recipe.training.lr`.
 
     Class training: the schedule's steps (the reference's way), or a linear warm-up and a cosine to zero (Loshchilov &
     Hutter 2017, arXiv:1608.03983). Each fine-tuning round: half an epoch of warm-up to `tune_lr`, and a cosine.
     """
 
+    training, rounds = recipe.training, recipe.rounds
+
     def factor(step: int) -> float:
         now = place(recipe, step, steps)
-        if now.round == 0 and recipe.schedule:
-            return recipe.gamma ** sum(now.epoch + 1e-6 >= epoch for epoch in recipe.schedule)
+        if now.round == 0 and training.schedule:
+            return training.gamma ** sum(now.epoch + 1e-6 >= epoch for epoch in training.schedule)
         per_epoch = steps / total_epochs(recipe)
-        epochs = recipe.tune_epochs[now.round - 1] if now.round else recipe.epochs
-        warmup = min(recipe.tune_warmup if now.round else recipe.warmup_epochs, 0.2 * epochs) * per_epoch
-        peak = recipe.tune_lr / recipe.lr if now.round else 1.0
+        epochs = rounds.tune_epochs[now.round - 1] if now.round else training.epochs
+        warmup = min(rounds.tune_warmup if now.round else training.warmup_epochs, 0.2 * epochs) * per_epoch
+        peak = rounds.tune_lr / training.lr if now.round else 1.0
         done = now.done * epochs * per_epoch
         if done < warmup:
             return peak * (done + 1) / (warmup + 1)
@@ -68,18 +70,19 @@ def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
 
 
 def total_epochs(recipe: Recipe) -> int:
-    return recipe.epochs + sum(recipe.tune_epochs)
+    return recipe.training.epochs + sum(recipe.rounds.tune_epochs)
 
 
 def picture_size(recipe: Recipe, now: Place) -> int:
-    """Side of the training pictures: `recipe.sizes`, each for an equal share of that; then `tune_size`."""
+    """Side of the training pictures: `training.sizes`, each for an equal share of that; then `tune_size`."""
     if now.round:
-        return recipe.tune_size
-    return recipe.sizes[min(int(now.done * len(recipe.sizes)), len(recipe.sizes) - 1)]
+        return recipe.rounds.tune_size
+    sizes = recipe.training.sizes
+    return sizes[min(int(now.done * len(sizes)), len(sizes) - 1)]
 
 
 def cutmix_share(recipe: Recipe, now: Place) -> float:
     """How often a batch is mixed: never in the class training's last tenth."""
     if now.round:
-        return recipe.tune_cutmix
-    return recipe.cutmix if now.done < 0.9 else 0.0
+        return recipe.rounds.tune_cutmix
+    return recipe.training.cutmix if now.done < 0.9 else 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 from train.options import check_together, option, optional
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import PARTS
 
 
 @dataclass(kw_only=True)
@@ -137,4 +137,5 @@ class Settings(Teacher, Start, Figures, Data, Task):
 
 
 # What a command asked for: the settings, and each field of the recipe that it named; None for those it did not.
-Asked = make_dataclass("Asked", optional(Recipe), bases=(Settings,), kw_only=True)
+NAMED = [field for part in PARTS.values() for field in optional(part)]
+Asked = make_dataclass("Asked", NAMED, bases=(Settings,), kw_only=True)

@@ -49,8 +49,8 @@ class AbnTrainer(Trainer):
             for values in (self.processing_class.image_mean, self.processing_class.image_std)
         )
         self.model_accepts_loss_kwargs = False
-        self.ema = ExponentialAverage(self.model, recipe.ema_decay) if recipe.ema_decay else None
-        self.shares = shares(self.train_dataset.labels).to(self.args.device) if recipe.focal else None
+        self.ema = ExponentialAverage(self.model, recipe.training.ema_decay) if recipe.training.ema_decay else None
+        self.shares = shares(self.train_dataset.labels).to(self.args.device) if recipe.training.focal else None
         self.seconds = 0.0  # of training, also before a resumption
         self._aside: str | None = None
 
@@ -95,13 +95,13 @@ class AbnTrainer(Trainer):
             plain = self.accelerator.unwrap_model(self.model)
             self.tuning.enter(now, self.state.max_steps, plain, self.ema, self.optimizer, self.accelerator)
         inputs = self._prepare_inputs(inputs)
-        size, generator = picture_size(self.recipe, now), self._generator()
+        size, generator, training = picture_size(self.recipe, now), self._generator(), self.recipe.training
         aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
-        if self.recipe.pad:
-            inputs["pixel_values"] = shift(inputs["pixel_values"], self.recipe.pad, generator, self.recipe.mirror)
+        if training.pad:
+            inputs["pixel_values"] = shift(inputs["pixel_values"], training.pad, generator, training.mirror)
         else:
-            area = self.recipe.tune_crop_area if now.round else self.recipe.crop_area
-            how = {"area": area, "aspect": self.recipe.crop_aspect, "mirror": self.recipe.mirror}
+            area = self.recipe.rounds.tune_crop_area if now.round else training.crop_area
+            how = {"area": area, "aspect": training.crop_aspect, "mirror": training.mirror}
             crops = draw_crops(aspects, **how, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
             inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
@@ -128,7 +128,7 @@ class AbnTrainer(Trainer):
         """Before anything is kept. Raises: DivergedError."""
         fine = are_finite(self.model.state_dict())
         if self.ema is not None:
-            fine = fine and are_finite(self.ema.average, half=self.recipe.half_precision)
+            fine = fine and are_finite(self.ema.average, half=self.recipe.training.half_precision)
         self._demand(fine, f"the weights are not finite after step {self.state.global_step}")
 
     def _generator(self) -> torch.Generator:
@@ -137,7 +137,7 @@ class AbnTrainer(Trainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         pixels = (inputs["pixel_values"].float() - self.mean) / self.std
-        if self.recipe.channels == 1:
+        if self.recipe.network.channels == 1:
             pixels = pixels[:, :1]  # grey pictures: three times the same
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         outputs = model(pixel_values=pixels)
@@ -147,7 +147,7 @@ class AbnTrainer(Trainer):
     def _loss(self, outputs, inputs, pixels: Tensor, training: bool) -> Tensor:
         labels = inputs["labels"]
         if not training:
-            return answer_loss(outputs, labels, bool(self.recipe.multitask), self.shares)
+            return answer_loss(outputs, labels, bool(self.recipe.network.multitask), self.shares)
         aims = Aims(labels, inputs.get("mix"), self.tuning.advice(pixels), inputs.get("maps"), self.shares)
         return training_loss(outputs, aims, self.recipe, pixels.shape[-1], tuning=bool(self.tuning.current))
 
@@ -159,16 +159,15 @@ class AbnTrainer(Trainer):
 
     def create_optimizer(self, model=None):
         if self.optimizer is None:
-            decayed, free = [], []
+            decayed, free, how = [], [], self.recipe.training
             for parameter in (self.model if model is None else model).parameters():
                 (decayed if parameter.ndim > 1 else free).append(parameter)
-            groups = [{"params": decayed, "weight_decay": self.recipe.weight_decay}]
+            groups = [{"params": decayed, "weight_decay": how.weight_decay}]
             groups.append({"params": free, "weight_decay": 0.0})
-            if self.recipe.optimizer == "adam":
-                self.optimizer = torch.optim.AdamW(groups, lr=self.recipe.lr)
+            if how.optimizer == "adam":
+                self.optimizer = torch.optim.AdamW(groups, lr=how.lr)
             else:
-                momentum = {"momentum": self.recipe.momentum, "nesterov": self.recipe.nesterov}
-                self.optimizer = torch.optim.SGD(groups, lr=self.recipe.lr, **momentum)
+                self.optimizer = torch.optim.SGD(groups, lr=how.lr, momentum=how.momentum, nesterov=how.nesterov)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer=None):
@@ -251,13 +250,13 @@ class AbnTrainer(Trainer):
         self._demand(seen, f"the loss on what is held out is not finite after step {self.state.global_step}")
         self._demand_finite_weights()
         top1 = metrics.get("eval_top1", metrics.get("eval_accuracy"))
-        number = 0 if self.recipe.average_rounds else self.tuning.current
+        number = 0 if self.recipe.rounds.average_rounds else self.tuning.current
         if top1 is None or not self.is_world_process_zero() or not self.best.is_beaten_by(number, top1):
             return
         note = {"top1": top1, "epoch": self.state.epoch, "round": number}
         with self.averaged() as averaged:
             model = self.accelerator.unwrap_model(averaged)
-            self.best.keep(model, self.processing_class, self.recipe.half_precision, note)
+            self.best.keep(model, self.processing_class, self.recipe.training.half_precision, note)
 
     def save_result(self, folder: Path, of: str) -> dict:
         """Write what the run ends in: the mean of its fine-tuning rounds where the recipe says so, else the best.
@@ -274,7 +273,7 @@ class AbnTrainer(Trainer):
             words = f"the best on {of}, {best['top1']:.2f} % after epoch {best['epoch']:g}"
             return {"weights": words, "best": {key: best[key] for key in ("top1", "epoch")}}
         with self.averaged() as averaged:
-            save_weights(averaged, folder, half=self.recipe.half_precision)
+            save_weights(averaged, folder, half=self.recipe.training.half_precision)
         return {"weights": words or "the last"}  # nothing was measured on the way
 
 

@@ -9,6 +9,7 @@ from transformers.utils import cached_file
 
 from ..calibration import CALIBRATION_NAME, Calibration
 from ..classes import names_for
+from ..families.vit import VIT
 from ..hub import with_fit_token
 from ..model.configuration_abn import AbnConfig, cifar_family
 from ..model.image_processing_abn import AbnImageProcessor
@@ -27,6 +28,7 @@ CELEBA = {"v0.1": ONES}
 # What a config.json may say about how it is computed, which is not its author's to say
 NOT_A_NETWORKS = ("quantization_config", "compression_config", "_attn_implementation", "attn_implementation")
 NOT_A_NETWORKS += ("_experts_implementation", "experts_implementation", "output_attentions", "torchscript")
+LOADERS = {VIT.model_type: load_vit}  # of folders of other networks than ABNs
 BUNDLED = Path(__file__).parents[1] / "weights" / "compact"
 
 
@@ -71,8 +73,8 @@ def load_calibration(source: str | Path, **where) -> Calibration:
 def _load_folder(source: str | Path, changes: dict, **where) -> tuple[PreTrainedModel, AbnImageProcessor]:
     """Of a folder or a Hub repository."""
     found = AbnConfig.get_config_dict(source, **where)[0]
-    if found.get("model_type") == "vit":
-        return load_vit(source, **where)
+    if loader := LOADERS.get(found.get("model_type")):
+        return loader(source, **where)
     kind = AbnForMultiTaskClassification if found.get("multitask") else AbnForImageClassification
     if any(name in found for name in NOT_A_NETWORKS):
         kept = {name: value for name, value in found.items() if name not in NOT_A_NETWORKS}

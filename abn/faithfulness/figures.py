@@ -60,7 +60,7 @@ def measured(figures: tuple[Figure, ...], values: Mapping[str, float | None]) ->
     return [(figure, values[figure.key]) for figure in figures if values.get(figure.key) is not None]
 
 
-def told(values: Mapping[str, float | None], *keys: str) -> str:
+def in_words(values: Mapping[str, float | None], *keys: str) -> str:
     """Answers' figures in a line, those that have a value: "top-1 92.51 %  loss 0.6500"."""
     chosen = tuple(figure for key in keys for figure in ANSWERS if figure.key == key)
     return "  ".join(f"{figure.words} {figure.shown(value)}" for figure, value in measured(chosen, values))

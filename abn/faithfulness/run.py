@@ -22,7 +22,7 @@ from tqdm import tqdm
 from .. import imagenette
 from ..explanation import Explainer
 from ..folders import class_folders
-from ..methods import Method, Parts, method_named
+from ..methods import Method, Parts, in_menus, method_named
 from ..names import print_anything, shown
 from ..tuning import tuned
 from .boxes import read_boxes
@@ -88,16 +88,17 @@ def main(argv: list[str] | None = None) -> dict:
 def run(args: argparse.Namespace) -> dict:
     """Raises: ValueError, OSError: the checkpoint, the pictures, the boxes or a method cannot be had; says why."""
     explainer = Explainer.from_pretrained(args.checkpoint)
-    methods = [method_named(name, explainer.methods) for name in args.methods or explainer.family.benchmarked]
+    methods = in_menus(explainer.methods, quick=True)
+    if args.methods:
+        methods = [method_named(name, explainer.methods) for name in args.methods]
     if args.data:
-        data = class_folders(args.data)
-        folder, place, every = Path(args.data), args.data, data.samples
+        data, folder = class_folders(args.data), Path(args.data)
+        data.left_out.report(args.data)
     else:
-        data = imagenette.load(args.imagenette_root, args.split)
-        folder, place, every = data._size_root, data._image_root, data._samples
-    data.left_out.report(place)
+        data = imagenette.load(args.imagenette_root, args.split).report()
+        folder = data.folder
     boxes = read_boxes(args.boxes, folder) if args.boxes else None
-    samples = spread(every, args.limit)
+    samples = spread(data.samples, args.limit)
     results = measure(explainer, samples, methods, boxes=boxes, folder=folder, tolerance=args.tolerance)
     randomisation(explainer, spread(samples, BATCH), methods, results, args.seed)
     split = shown(args.data or args.split)

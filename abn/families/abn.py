@@ -8,7 +8,6 @@ from ..model.configuration_abn import MOST_LABELS, MOST_WIDTH, AbnConfig
 from ..model.modeling_abn import HEADS
 from .family import Abilities, Family, Shape, first_map, one_class
 
-QUICK = ("attention", "attention-cam", "grad-cam", "grad-cam++", "layer-cam", "eigen-cam", "centre", "uniform")
 LIMITS = {"width": MOST_WIDTH, "num_labels": MOST_LABELS}
 
 
@@ -38,7 +37,6 @@ ABN = Family(
     answers=one_class,
     abilities=_abilities,
     shape=shape,
-    benchmarked=QUICK,
     beside="grad-cam",
     perceive=_perceive,
     limits=LIMITS,

@@ -67,8 +67,7 @@ class Family:
     perceive(model, features, map): (1, K) logits under another map; None where no map is editable.
     picture_bytes(config): what a forward pass keeps of a picture that does not follow from its pixels.
     limits: the most that a stranger's config may ask for, by the names of its fields.
-    benchmarked: the methods that `python -m abn.faithfulness` measures where none are named. beside: the one that a
-    run measures beside the network's own map.
+    beside: the method that a run measures beside the network's own map.
     """
 
     model_type: str
@@ -79,7 +78,6 @@ class Family:
     answers: Callable[[Tensor], tuple[Tensor, Tensor]]
     abilities: Callable[[PreTrainedConfig], Abilities]
     shape: Callable[[PreTrainedConfig], Shape]
-    benchmarked: tuple[str, ...]
     beside: str | None = None
     prepare: Callable[[PreTrainedModel], None] = nothing
     perceive: Callable[[PreTrainedModel, Tensor, Tensor], Tensor] | None = None

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from ..methods import METHODS, Method, Parts
+from ..methods import METHODS, Method, Parts, method
 from ..model.configuration_abn import AbnConfig
 from ..model.modeling_multitask import FORMS, margins
 from .abn import LIMITS, shape
 from .family import Abilities, Family
+
+TASK_METHODS: dict[str, Method] = {}
 
 
 def _strongest(model, maps: Tensor) -> Tensor:
@@ -27,34 +29,28 @@ def task_maps(parts: Parts, targets: Tensor) -> Tensor:
     return parts.attention_map[torch.arange(len(targets)), targets].float()
 
 
+@method("attention", "Attention map, positive", known=TASK_METHODS)
 def positive(model, pixel_values, parts, targets) -> Tensor:
     """Where the task's map is above zero, over the map's largest absolute value (of v0.1: the map as it is)."""
     maps = task_maps(parts, targets)
     return maps.clamp(min=0) / _strongest(model, maps)
 
 
+@method("attention-negative", "Attention map, negative", known=TASK_METHODS)
 def negative(model, pixel_values, parts, targets) -> Tensor:
     """Where it is below zero, likewise."""
     maps = task_maps(parts, targets)
     return (-maps).clamp(min=0) / _strongest(model, maps)
 
 
-def both(model, pixel_values, parts, targets) -> Tensor:
+@method("attention-both", "Attention map, both signs", known=TASK_METHODS)
+def both_signs(model, pixel_values, parts, targets) -> Tensor:
     """Its absolute value, likewise."""
     maps = task_maps(parts, targets)
     return maps.abs() / _strongest(model, maps)
 
 
-TASK_METHODS = {
-    method.name: method
-    for method in (
-        Method("attention", "Attention map, positive", True, positive),
-        Method("attention-negative", "Attention map, negative", True, negative),
-        Method("attention-both", "Attention map, both signs", True, both),
-        METHODS["centre"],
-        METHODS["uniform"],
-    )
-}
+TASK_METHODS |= {name: METHODS[name] for name in ("centre", "uniform")}
 
 
 @torch.no_grad()
@@ -81,6 +77,5 @@ MULTITASK = Family(
     answers=_answers,
     abilities=lambda config: Abilities(uneditable="tasks", tasks=True),
     shape=shape,
-    benchmarked=tuple(TASK_METHODS),
     limits=LIMITS,
 )

@@ -17,7 +17,6 @@ from .family import Abilities, Family, Shape, first_map, one_class
 
 LIMITS = {"image_size": 1024, "patch_size": 1024, "num_channels": 4, "hidden_size": 2048, "intermediate_size": 8192}
 LIMITS |= {"num_hidden_layers": 48, "num_attention_heads": 64, "num_labels": 100_000}
-QUICK = ("rollout", "last-layer", "gradient-rollout", "centre", "uniform")
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def vit_methods(layers: int, heads: int) -> dict[str, Method]:
         for head in (None, *range(heads)):
             name = attention_name(layer + 1, None if head is None else head + 1)
             words = f"Layer {layer + 1}" + (", all heads" if head is None else f", head {head + 1}")
-            methods.append(Method(name, words, False, one_head(layer, head)))
+            methods.append(Method(name, words, False, one_head(layer, head), in_menus=False))
     return {"attention": methods[0]} | {method.name: method for method in methods}
 
 
@@ -176,7 +175,6 @@ VIT = Family(
     answers=one_class,
     abilities=_abilities,
     shape=lambda config: Shape(ViTConfig.model_type, config.hidden_size, config.num_hidden_layers),
-    benchmarked=QUICK,
     beside="gradient-rollout",
     prepare=_prepare,
     picture_bytes=attention_bytes,

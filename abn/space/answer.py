@@ -5,9 +5,8 @@ import base64
 import numpy as np
 
 from ..explanation import Explainer, Explanation
-from ..methods import listed
+from ..methods import in_menus
 from ..model.image_processing_abn import Geometry
-from .locale import CATALOGUES, DEFAULT
 from .server.serving import Served, described, named
 
 SHOWN = 5  # classes of an answer
@@ -86,7 +85,9 @@ def abilities_of(served: Served) -> dict:
 
 
 def methods_of(explainer: Explainer) -> list[dict]:
-    """Those with words of their own: not every head of a transformer. usual: compared where no others are chosen; slow:
-    they need many forward passes."""
-    named = [one for one in listed(explainer.methods) if f"method_{one.name}" in CATALOGUES[DEFAULT]]
-    return [{"name": one.name, "usual": one.name in USUAL, "slow": one.passes is not None} for one in named]
+    """Those that are offered. label: in English, for what the catalogues have no word; usual: compared where no others
+    are chosen; slow: they need many forward passes."""
+    return [
+        {"name": one.name, "label": one.label, "usual": one.name in USUAL, "slow": not one.quick}
+        for one in in_menus(explainer.methods)
+    ]

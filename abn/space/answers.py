@@ -81,7 +81,7 @@ class Answers:
             "wanted": self.models.serving.shown_name,
             "classes": served.explainer.labels,
             "methods": [
-                {"name": method.name, "label": method.label, "uses_target": method.uses_target}
+                {"name": method.name, "label": method.label, "uses_target": method.uses_target, "quick": method.quick}
                 for method in listed(served.explainer.methods)
             ],
             "models": self.models.listed(),

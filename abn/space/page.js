@@ -194,6 +194,7 @@ class App {
       setTimeout(() => this.look(), 4 * SETTLING);
       return;
     }
+    this.words.learn(this.state.abilities.methods);
     this.chip();
     for (const listener of this.listeners.state) listener(this.state);
     if (!this.state.settled) setTimeout(() => this.look(), SETTLING);
@@ -252,7 +253,7 @@ function icon() {
 export async function start(element, root, base) {
   const app = new App(element, root, base);
   const [words, tables] = await Promise.all([
-    loadWords(base, chosenLanguage()),
+    loadWords(base, chosenLanguage(app.root.dataset.languages.split(' '))),
     fetch(`${base}/colours.json`).then((answer) => answer.json()),
     fit(app.root),
   ]);

@@ -96,7 +96,8 @@ def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
 def frame() -> str:
     """The page's HTML, without words: the scripts fill them in."""
     tabs = "".join(beside(__file__, f"tabs/{name}.html") for name in TABS)
-    return beside(__file__, "page.html").replace("<main data-tabs>", f"<main data-tabs>{tabs}")
+    page = beside(__file__, "page.html").replace('"LANGUAGES"', f'"{" ".join(LANGUAGES)}"')
+    return page.replace("<main data-tabs>", f"<main data-tabs>{tabs}")
 
 
 def state_of(context: Context, language: str) -> dict:

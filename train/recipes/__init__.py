@@ -1,11 +1,10 @@
 """Named recipes: every number of a training run. An argument of the command overrides its field."""
 
 import re
-from dataclasses import fields, replace
 from typing import Any
 
 from train.recipes import cifar, modern, multitask, reference, vit
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import PART_OF, Recipe
 
 RECIPES: dict[str, Recipe] = {
     **modern.RECIPES,
@@ -45,14 +44,15 @@ def recipe_of(asked: Any) -> Recipe:
     """
     if asked.recipe not in RECIPES:
         raise ValueError(f"--recipe must be one of {', '.join(RECIPES)}; got {asked.recipe!r}")
-    given = {field.name: getattr(asked, field.name) for field in fields(Recipe)}
+    given = {name: getattr(asked, name) for name in PART_OF}
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
-    recipe = replace(RECIPES[asked.recipe], **changes)
-    return replace(recipe, attention_weight=0.0) if recipe.plain else recipe
+    recipe = RECIPES[asked.recipe].but(**changes)
+    return recipe.but(attention_weight=0.0) if recipe.network.plain else recipe
 
 
 def described(recipe: Recipe) -> str:
     """The network and the length of a recipe, in words."""
-    network = recipe.arch if recipe.arch.endswith("-cifar") else f"{recipe.arch} of width {recipe.width}"
-    rounds = f", then fine-tuning rounds of {' and '.join(map(str, recipe.tune_epochs))}" if recipe.tune_epochs else ""
-    return f"{network}, {recipe.epochs} epochs{rounds}"
+    arch, width, lengths = recipe.network.arch, recipe.network.width, recipe.rounds.tune_epochs
+    network = arch if arch.endswith("-cifar") else f"{arch} of width {width}"
+    rounds = f", then fine-tuning rounds of {' and '.join(map(str, lengths))}" if lengths else ""
+    return f"{network}, {recipe.training.epochs} epochs{rounds}"

@@ -1,40 +1,30 @@
 """ResNets with what came after ABN: averaged weights, CutMix, growing pictures, and the attention remedy."""
 
-from dataclasses import replace
-
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import Network, Recipe, Remedy, Rounds, Training
 
 MODERN = Recipe(
-    arch="resnet50",
-    stem="3x3x3",
-    shortcut="avgpool",
-    zero_last_norms=True,
-    epochs=200,
-    sizes=(128, 160, 192, 224),
-    test_size=256,
-    resize=288,
-    train_batch=128,
-    lr=0.4,
-    nesterov=True,
-    weight_decay=5e-4,
-    warmup_epochs=5,
-    label_smoothing=0.1,
-    crop_area=(0.35, 1.0),
-    cutmix=0.5,
-    ema_decay=0.999,
-    eval_every=10,
-    tune_epochs=(5, 5),
-    tune_size=224,
-    tune_lr=0.05,
-    attention_weight=3.0,
-    peak_weight=0.7,
-    attention_class_weight=0.3,
-    teacher_size=160,
-    average_rounds=True,
+    Network(arch="resnet50", stem="3x3x3", shortcut="avgpool", zero_last_norms=True),
+    Training(
+        epochs=200,
+        sizes=(128, 160, 192, 224),
+        test_size=256,
+        resize=288,
+        train_batch=128,
+        lr=0.4,
+        nesterov=True,
+        weight_decay=5e-4,
+        warmup_epochs=5,
+        label_smoothing=0.1,
+        crop_area=(0.35, 1.0),
+        cutmix=0.5,
+        ema_decay=0.999,
+        eval_every=10,
+    ),
+    Rounds(tune_epochs=(5, 5), tune_size=224, tune_lr=0.05, attention_class_weight=0.3, average_rounds=True),
+    Remedy(attention_weight=3.0, peak_weight=0.7, teacher_size=160),
 )
 
-COMPACT = replace(
-    MODERN,
+COMPACT = MODERN.but(
     arch="resnet18",
     width=32,
     padding="replicate",
@@ -55,8 +45,8 @@ COMPACT = replace(
 
 RECIPES = {
     "compact": COMPACT,
-    "compact-remedy": replace(COMPACT, epochs=0),
-    "resnet18": replace(MODERN, arch="resnet18"),
+    "compact-remedy": COMPACT.but(epochs=0),
+    "resnet18": MODERN.but(arch="resnet18"),
     "resnet50": MODERN,
-    "resnet152": replace(MODERN, arch="resnet152"),
+    "resnet152": MODERN.but(arch="resnet152"),
 }

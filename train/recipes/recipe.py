@@ -3,7 +3,8 @@
 A field is a flag of `train/run.py`, which overrides it, and says here what it means and may be.
 """
 
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any
 
 from train.options import option
 
@@ -109,10 +110,30 @@ class Remedy:
     teacher_power: float = option(2.0, above=0, help="sharpens the teacher's maps")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe(Remedy, Rounds, Training, Network):
+PARTS = {"network": Network, "training": Training, "rounds": Rounds, "remedy": Remedy}
+PART_OF = {field.name: part for part, kind in PARTS.items() for field in fields(kind)}  # no two have one of a name
+
+
+@dataclass(frozen=True)
+class Recipe:
     """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each.
 
     Without rounds, or where it does not average them, a run ends in the weights that were best on what is held out. The
     validation split is looked at once, at the end; with nothing held out it takes that place.
     """
+
+    network: Network
+    training: Training = Training()
+    rounds: Rounds = Rounds()
+    remedy: Remedy = Remedy()
+
+    def but(self, **changes: Any) -> "Recipe":
+        """The same with other values of its parts' fields: `recipe.but(arch="resnet18", epochs=90)`."""
+        of_part: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
+        for name, value in changes.items():
+            of_part[PART_OF[name]][name] = value
+        return Recipe(**{part: replace(getattr(self, part), **values) for part, values in of_part.items()})
+
+    def values(self) -> dict[str, Any]:
+        """Every field's value by its name, whatever its part."""
+        return {name: getattr(getattr(self, part), name) for name, part in PART_OF.items()}

@@ -24,6 +24,11 @@ def say(key: str, to: str | gr.Request | None, /, **values) -> str:
     return CATALOGUES[language][key].format(**values)
 
 
+def say_or(key: str, words: str, to: str | gr.Request | None) -> str:
+    """`say`, or `words` where no catalogue has the key."""
+    return say(key, to) if key in CATALOGUES[DEFAULT] else words
+
+
 def language_of(request: gr.Request | None) -> str:
     """The first choice of the request's Accept-Language where there is a catalogue of it, else English."""
     wanted = (request.headers.get("accept-language") or "") if request is not None and request.headers else ""

@@ -1,11 +1,10 @@
 // The page's words in the visitor's language: one catalogue, and the elements that it fills.
-const LANGUAGES = ['en', 'ja'];
 
-// ?lang=, else the browser's own first choice of those there are.
-export function chosenLanguage(query = new URLSearchParams(location.search)) {
+// ?lang=, else the browser's own first choice of those there are; the first of them otherwise.
+export function chosenLanguage(languages, query = new URLSearchParams(location.search)) {
   const wanted = [query.get('lang') || '', ...(navigator.languages || [navigator.language || ''])];
-  const known = wanted.map((each) => each.toLowerCase().split(/[-_]/)[0]).find((each) => LANGUAGES.includes(each));
-  return known || LANGUAGES[0];
+  const known = wanted.map((each) => each.toLowerCase().split(/[-_]/)[0]).find((each) => languages.includes(each));
+  return known || languages[0];
 }
 
 export async function loadWords(base, language) {
@@ -15,12 +14,18 @@ export async function loadWords(base, language) {
   // A key's words with its {fields} filled.
   const say = (key, values = {}) =>
     (catalogue[key] ?? key).replace(/\{(\w+)(?::[^}]*)?\}/g, (whole, name) => values[name] ?? whole);
+  const labels = {}; // of methods
   return {
     language,
     say,
     has: (key) => key in catalogue,
     // A class's name: those of Imagenette are translated, others stand as the checkpoint has them.
     named: (label) => catalogue[`class_${label}`] ?? label,
+    // A method's name: the catalogue's, else what the server calls it.
+    method: (name) => catalogue[`method_${name}`] ?? labels[name] ?? name,
+    learn(methods) {
+      for (const { name, label } of methods) labels[name] = label;
+    },
     percent: (share) => `${Math.round(100 * share)} %`,
     fill(root) {
       for (const each of root.querySelectorAll('[data-word]')) each.textContent = say(each.dataset.word);

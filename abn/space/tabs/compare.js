@@ -179,7 +179,7 @@ export function mount(section, app) {
     const names = chosen.chosen().filter((name) => at.found.get(name)?.map);
     for (const select of Object.values(sides)) {
       const [before, { wanted }] = [select.value, select.dataset];
-      select.replaceChildren(...names.map((name) => new Option(words.say(`method_${name}`), name)));
+      select.replaceChildren(...names.map((name) => new Option(words.method(name), name)));
       select.value = [wanted, before].find((name) => names.includes(name)) || '';
     }
     const free = (other) => names.find((name) => name !== other) || names[0] || '';

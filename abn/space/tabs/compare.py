@@ -9,7 +9,7 @@ import numpy as np
 from ...comparison import Compared, Comparison, Curves
 from ..answer import methods_of
 from ..context import Asked
-from ..locale import say
+from ..locale import say, say_or
 from ..server.long_work import CURVES, MAP, Done, Step, is_long, long_work
 from .explain import preview_of
 
@@ -30,13 +30,13 @@ def compare(asked: Asked) -> Iterator[dict]:
         found[name] = comparison(name)
         yield map_answer(found[name])
     with closing(long_work(served, comparison, picture, long, found)) as works:
-        said = doing(long, 0, asked.language)
+        said = doing(long, 0, comparison, asked.language)
         if long:
             yield said
         for place, done in enumerate(works, 1):
             told = noted(done, comparison, asked.language)
             notes += told
-            yield {**answer_of(done), "why": told[-1] if told else "", **doing(long, place, asked.language)}
+            yield {**answer_of(done), "why": told[-1] if told else "", **doing(long, place, comparison, asked.language)}
     yield {"done": True, "notes": list(dict.fromkeys(notes))}
 
 
@@ -101,27 +101,28 @@ def curves_answer(curves: Curves) -> dict:
     }
 
 
-def doing(steps: list[Step], place: int, language: str) -> dict:
+def doing(steps: list[Step], place: int, comparison: Comparison, language: str) -> dict:
     """What begins now, in words; nothing after the last step."""
     if place >= len(steps):
         return {}
-    return {"doing": said(steps[place], "of", language), "place": place + 1, "count": len(steps)}
+    return {"doing": said(steps[place], "of", comparison, language), "place": place + 1, "count": len(steps)}
 
 
-def said(step: Step, key: str, language: str) -> str:
+def said(step: Step, key: str, comparison: Comparison, language: str) -> str:
     """A step in words of `compare_{map or curves}_{key}`."""
     what, name = step
-    return say(f"compare_{what}_{key}", language, name=say(f"method_{name}", language))
+    label = say_or(f"method_{name}", comparison.explainer.methods[name].label, language)
+    return say(f"compare_{what}_{key}", language, name=label)
 
 
 def noted(done: Done, comparison: Comparison, language: str) -> list[str]:
     """What is to be said of a step that no GPU was lent for."""
     notes = [say(f"unlent_{done.unlent}", language)] if done.unlent else []
     if done.result is None and done.seconds:
-        words = {"what": said(done.step, "named", language), "seconds": f"{done.seconds:.0f}"}
+        words = {"what": said(done.step, "named", comparison, language), "seconds": f"{done.seconds:.0f}"}
         notes.append(say("compare_too_long", language, **words))
     elif (made := getattr(done.result, "passes", None)) is not None:
-        words = {"what": said(done.step, "named", language), "made": str(made)}
+        words = {"what": said(done.step, "named", comparison, language), "made": str(made)}
         notes.append(say("compare_fewer", language, all=str(comparison.passes(done.step[1])), **words))
     return notes
 

@@ -55,6 +55,7 @@ export function mount(section, app) {
     });
     find('[data-knows]').textContent = known(answer.known);
     find('[data-small]').textContent = answer.unlent ? `${small} · ${answer.unlent}` : small;
+    words.learn(answer.abilities.methods);
     panels.forEach((panel) => {
       panel.show(answer);
     });

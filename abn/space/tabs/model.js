@@ -106,7 +106,7 @@ export function mount(section, app) {
     find('[data-model-none]').hidden = Boolean(about.large.length + about.answers.length);
     table('answers', about.answers.map(([key, value]) => [words.say(`figure_${key}`), value]));
     const maps = about.maps || { methods: [], rows: [] };
-    const heads = maps.methods.map((name) => words.say(`method_${name}`));
+    const heads = maps.methods.map((name) => words.method(name));
     table('maps', maps.rows.map(([key, own, other]) => [words.say(`figure_${key}`), own, ...(heads.length > 1 ? [other] : [])]), heads);
     table('classes', about.classes.map(([name, value]) => [words.named(name), value]));
     const matrix = about.matrix || { labels: [], rows: [] };

@@ -15,7 +15,7 @@ export function layerPanel(section, app, ask) {
     if (key === made) return;
     made = key;
     layer.replaceChildren(
-      ...ROLLOUTS.map((name) => new Option(words.say(`method_${name}`), name)),
+      ...ROLLOUTS.map((name) => new Option(words.method(name), name)),
       ...counted(layers).map((number) => new Option(words.say('vit_layer_number', { number }), number)),
     );
     head.replaceChildren(new Option(words.say('vit_all_heads'), 'all'), ...counted(heads).map((number) => new Option(number, number)));

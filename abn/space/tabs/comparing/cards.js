@@ -18,7 +18,7 @@ export function cardGrid(section, app, put) {
   function made(name) {
     const element = section.querySelector('template[data-template=card]').content.cloneNode(true).firstElementChild;
     element.dataset.method = name;
-    const title = name.startsWith('?') ? '\u00a0' : words.say(`method_${name}`);
+    const title = name.startsWith('?') ? '\u00a0' : words.method(name);
     element.querySelector('h3').textContent = title;
     element.querySelector('h3').title = title;
     const card = { name, title, element, found: null, heat: null };

@@ -20,7 +20,7 @@ export function options(section, app, changed) {
         const box = label.querySelector('input');
         box.value = name;
         box.checked = kept?.length ? kept.includes(name) : usual;
-        label.querySelector('span').textContent = words.say(`method_${name}`);
+        label.querySelector('span').textContent = words.method(name);
         label.querySelector('small').hidden = !slow;
         return label;
       }),
