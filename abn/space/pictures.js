@@ -62,7 +62,8 @@ async function decoded(blob) {
 }
 
 class Picture {
-  // source: {example}, {share} or, once sent, {upload}. pixels: a canvas, null until they are there.
+  // source: {example}, {share} or, once sent, {upload}. pixels: a canvas, null until they are there. blob: what is sent,
+  // or its promise: a picture is seen before it is encoded.
   constructor({ name, source = null, pixels = null, blob = null, local = '', shown = '' }) {
     Object.assign(this, { name, source, pixels, blob, local, shown });
   }
@@ -74,7 +75,7 @@ class Picture {
   // Send it where it has not been sent, once for all who ask; gives its source.
   async sent(server, signal) {
     while (!this.source) {
-      this.sending ||= server.upload(this.blob, this.name, signal).finally(() => {
+      this.sending ||= this.send(server, signal).finally(() => {
         this.sending = null;
       });
       try {
@@ -84,6 +85,10 @@ class Picture {
       }
     }
     return this.source;
+  }
+
+  async send(server, signal) {
+    return server.upload(await this.blob, this.name, signal);
   }
 
   // The server has it no longer.
@@ -99,7 +104,8 @@ class Picture {
   }
 }
 
-function remember(picture) {
+async function remember(picture) {
+  const blob = await picture.blob;
   const reader = new FileReader();
   reader.onload = () => {
     try {
@@ -110,7 +116,7 @@ function remember(picture) {
       // full or forbidden: the picture is gone when the page is
     }
   };
-  reader.readAsDataURL(picture.blob);
+  reader.readAsDataURL(blob);
 }
 
 // A file or a pasted picture. Raises Refused.
@@ -126,7 +132,7 @@ export async function fromFile(file) {
   const small = file.size <= MOST_BYTES && Math.max(bitmap.width, bitmap.height) <= LONGEST && READY.includes(file.type);
   const pixels = reduced(bitmap);
   bitmap.close?.();
-  const picture = new Picture({ name, pixels, local, blob: small ? file : await light(pixels) });
+  const picture = new Picture({ name, pixels, local, blob: small ? file : light(pixels) });
   remember(picture);
   return picture;
 }

@@ -12,14 +12,14 @@ export function fit(root) {
   const framed = window.parent !== window;
   document.documentElement.classList.toggle('abn-framed', framed);
   const set = (name, pixels) => root.style.setProperty(name, `${Math.round(pixels)}px`);
-  const own = () => set('--tall', Math.max(LEAST, Math.min(window.screen.availHeight || Infinity, window.innerHeight)));
+  const own = () => set('--tall', Math.max(LEAST, window.innerHeight));
   if (!framed) {
     own();
     window.addEventListener('resize', own);
     return Promise.resolve();
   }
-  const screen = window.screen.availHeight || Infinity;
-  let tall = (Number.isFinite(screen) ? screen : window.innerHeight) - HEADER;
+  const screen = window.screen.availHeight || window.innerHeight;
+  let tall = screen - HEADER;
   set('--tall', Math.max(LEAST, tall));
   set('--seen-top', 0);
   set('--seen', Math.max(LEAST, tall));
