@@ -58,8 +58,11 @@ def table():
     for what, value, limit, unit, most in rows:
         kept = value <= limit if most else value >= limit
         mark = "" if kept else "  missed"
-        print(f"{what:44}{value:9.2f} {unit:3}{limit:9.2f} {unit:3}{mark}" if unit == "s" else
-              f"{what:44}{value:9.0f} {unit:3}{limit:9.0f} {unit:3}{mark}")
+        print(
+            f"{what:44}{value:9.2f} {unit:3}{limit:9.2f} {unit:3}{mark}"
+            if unit == "s"
+            else f"{what:44}{value:9.0f} {unit:3}{limit:9.0f} {unit:3}{mark}"
+        )
 
 
 def test_a_photo_of_12_megapixels_on_a_slow_line(browser, url, table, tmp_path):

@@ -38,10 +38,29 @@ export function exampleRow(section, app, open) {
   }
 
   function outline() {
-    for (const button of row.querySelectorAll('[data-open]')) {
+    const all = [...row.children];
+    for (const card of all) {
+      const button = card.querySelector('[data-open]');
       button.setAttribute('aria-pressed', String(button.dataset.id === at));
     }
+    reach(all.find((card) => card.querySelector('[aria-pressed=true]')) || all[0]);
   }
+
+  // The row is one stop of the Tab key, and its card's "more" another; arrows lead to the other cards.
+  function reach(to) {
+    for (const card of row.children)
+      for (const button of card.querySelectorAll('button')) button.tabIndex = card === to ? 0 : -1;
+  }
+
+  row.addEventListener('keydown', (event) => {
+    const all = [...row.children];
+    const from = all.indexOf(event.target.closest('.abn-example'));
+    const to = all[{ ArrowRight: from + 1, ArrowLeft: from - 1, Home: 0, End: all.length - 1 }[event.key]];
+    if (!to) return;
+    event.preventDefault();
+    reach(to);
+    to.querySelector('[data-open]').focus();
+  });
 
   return {
     fill: (state) => !of && cards(state.examples, state),
