@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from helpers import wait_for
@@ -72,11 +73,10 @@ class Firefox:
 
     def run(self, body: str, *values):
         """What an asynchronous function of `values` with this body returns, through JSON."""
-        found = self.call(
-            f"async (given) => JSON.stringify((await (async (...values) => {{ {body} }})(...JSON.parse(given))) ?? null)",
-            *values,
-        )
-        return json.loads(found["value"])
+        function = f"""async (given) => {{
+            const found = await (async (...values) => {{ {body} }})(...JSON.parse(given));
+            return JSON.stringify(found ?? null); }}"""
+        return json.loads(self.call(function, *values)["value"])
 
     def choose(self, selector: str, file: Path) -> None:
         element = self.call("(given) => document.querySelector(JSON.parse(given)[0])", selector)
@@ -156,7 +156,7 @@ class WebKit:
         self.ask("POST", f"/element/{element}/value", text=str(file))
 
     def size(self, width: int, height: int) -> list[int]:
-        """Of what is seen of the page: the window's own edges come on top, and its toolbar takes 447 pixels at least."""
+        """Of what is seen of the page: the window's own edges come on top, and its toolbar is 447 pixels wide."""
         for _ in range(3):
             inner = self.run("return [innerWidth, innerHeight]")
             if inner == [width, height]:
@@ -168,10 +168,8 @@ class WebKit:
         return self.run("return [innerWidth, innerHeight]")
 
     def close(self) -> None:
-        try:
+        with suppress(OSError, AssertionError):
             self.ask("DELETE", "")
-        except (OSError, AssertionError):
-            pass
         for process in (self.process, self.screen):
             process.terminate()
             try:

@@ -19,7 +19,7 @@ SMALL = f"""(tab) => {{ {SEEN}
     .map((each) => [each, (each.matches('[type=radio], [type=checkbox]') && each.closest('label')) || each])
     .map(([each, target]) => [each, target.getBoundingClientRect()])
     .filter(([, {{ width, height }}]) => width > 0 && (width < 43.5 || height < 43.5))
-    .map(([each, {{ width, height }}]) => [tab, each.outerHTML.slice(0, 120), Math.round(width), Math.round(height)]); }}"""
+    .map(([each, {{ width, height }}]) => [tab, each.outerHTML.slice(0, 120), width, height]); }}"""
 # Of each control that its edge alone sets off: those whose edge has less than 3 : 1 against what lies around it
 FAINT = f"""(tab) => {{ {SEEN}
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', {{ willReadFrequently: true }});
@@ -41,8 +41,8 @@ FAINT = f"""(tab) => {{ {SEEN}
   }};
   const around = (each) => {{
     const chain = [];
-    for (let one = each.parentElement; one; one = one.parentElement) chain.unshift(getComputedStyle(one).backgroundColor);
-    return chain.reduce(over, 'white');
+    for (let one = each.parentElement; one; one = one.parentElement) chain.unshift(one);
+    return chain.map((one) => getComputedStyle(one).backgroundColor).reduce(over, 'white');
   }};
   const controls = `.abn-button, .abn-chip, .abn-segments, .abn-card-sides button, .abn-card-curves, .abn-tile, select,
     input[type=text], input[type=radio]:not(.abn-segments input), input[type=checkbox]`;
@@ -166,5 +166,5 @@ def test_upload_lies_within_eight_tabs_and_each_group_is_one_stop(visit):
         if tab == "explain":
             assert any('data-do="replace"' in words for words, _ in stops[:8])
         groups = [group for _, group in stops if group]
-        assert len(stops) > 3
+        assert len(stops) >= 3
         assert sorted(set(groups)) == sorted(groups), (tab, stops)

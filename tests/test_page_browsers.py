@@ -1,4 +1,4 @@
-"""Explain in Firefox and WebKit: the first screen, nothing that jumps, each picture with its own answer, Paper's pixels."""
+"""Explain in Firefox and WebKit: the first screen, nothing jumps, each picture with its own answer, Paper's pixels."""
 
 import base64
 
@@ -14,8 +14,9 @@ from abn.overlay import overlay
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SIZES = [(1440, 900), (1280, 800), (820, 1180), (390, 844)]
-EXPLAINED = """const [answer, stage] = ['.abn-answer', '#abn-explain .abn-stage'].map((each) => document.querySelector(each));
-    return Boolean(document.querySelector('[data-abn][data-ready]') && stage.dataset.state === ''
+EXPLAINED = """const find = (selector) => document.querySelector(selector);
+    const [answer, stage] = [find('.abn-answer'), find('#abn-explain .abn-stage')];
+    return Boolean(find('[data-abn][data-ready]') && stage.dataset.state === ''
         && !answer.classList.contains('abn-waiting'))"""
 CANVAS = """const canvas = document.querySelector('#abn-explain .abn-stage-box > canvas');
     const frame = () => new Promise((done) => requestAnimationFrame(done));
@@ -25,8 +26,8 @@ CANVAS = """const canvas = document.querySelector('#abn-explain .abn-stage-box >
     let text = '';
     for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
     return [canvas.width, canvas.height, btoa(text)]"""
-# Files as a visitor chooses them one after the other, at once; the answers' maps are kept, and whether the answer of one
-# picture was ever seen beside another
+# Files as a visitor chooses them one after the other, at once; the last answer is kept, and how often the answer of one
+# picture was seen beside another
 CHOOSE = """window.mixed = 0;
     const [answer, stage] = ['.abn-answer', '#abn-explain .abn-stage'].map((each) => document.querySelector(each));
     new MutationObserver(() => {
@@ -47,8 +48,9 @@ CHOOSE = """window.mixed = 0;
         input.files = chosen.files;
         input.dispatchEvent(new Event('change', { bubbles: true }));
     }"""
-BOXES = """return ['#abn-explain .abn-stage-box', '.abn-answer [data-scores]', '[data-examples]', '.abn-how', '.abn-head'].map(
-    (each) => { const { x, y, width, height } = document.querySelector(each).getBoundingClientRect();
+BOXES = """const all = ['.abn-stage-box', '.abn-answer [data-scores]', '[data-examples]', '.abn-how'];
+    return [...all.map((each) => `#abn-explain ${each}`), '.abn-head'].map((each) => {
+        const { x, y, width, height } = document.querySelector(each).getBoundingClientRect();
         return [x, y, width, height].map(Math.round); })"""
 
 
