@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers import wait_for
+from page import READY, canvas, explained, set_alpha
 from server import started
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -77,26 +78,24 @@ def test_the_page_works_as_on_spaces_and_leaves_nothing_behind(node, tmp_path):
     with started(tmp_path, *arguments, **environment) as (process, url, log):
         wait_for(lambda: "with SSR" in log.read_text())  # said after the page answers
         with opened(url) as (browser, page):
-            page.wait_for_selector("#abn-verdict >> text=chain saw", timeout=60000)
-            page.locator("#abn-alpha input[type=range]").fill("1")
-            page.wait_for_function(
-                "() => getComputedStyle(document.querySelector('#abn-overlay .abn-jet')).opacity === '1'"
-            )
-            page.locator("#abn-share").click()
-            page.wait_for_function(
-                "() => (document.querySelector('#abn-share-link a')?.textContent || '').startsWith('http')"
-            )
-            assert "until the Space restarts, 7 days at most" in page.inner_text("#abn-share-about")
-            link = page.inner_text("#abn-share-link a")
+            page.wait_for_selector(READY, timeout=60000)
+            explained(page, "chain saw")
+            before = canvas(page)
+            set_alpha(page, 1)
+            assert not (canvas(page) == before).all()
+            page.locator("[data-share]").click()
+            page.wait_for_selector("[data-link]:visible")
+            assert "until the Space restarts, 7 days at most" in page.text_content("[data-share-about]")
+            link = page.input_value("[data-link]")
             assert link.startswith(url)
             page.get_by_role("tab", name="Edit").click()
-            page.wait_for_selector("#abn-edit-result .abn-bars", timeout=60000)
-            page.locator("#abn-editor button[data-do=clear]").click()
-            page.wait_for_selector("#abn-edit-result .abn-change >> text=→", timeout=60000)
+            page.locator("#abn-edit [data-do=clear]").click()
+            page.wait_for_selector("#abn-edit >> text=→", timeout=60000)
             other = browser.new_page()
             other.goto(link)
-            other.wait_for_selector("#abn-verdict >> text=chain saw", timeout=60000)
-            other.wait_for_function("() => document.querySelector('#abn-alpha input[type=range]').value === '1'")
+            other.wait_for_selector(READY, timeout=60000)
+            explained(other, "chain saw")
+            assert float(other.input_value("#abn-explain [data-alpha]")) == 1
             assert page.faults == []
         members = family(process.pid)
         assert len(members) >= 2  # Node's is there

@@ -47,8 +47,10 @@ def classes_of(probabilities: dict[str, float], count: int = SHOWN) -> list[list
     return [[name, round(share, 6)] for name, share in list(probabilities.items())[:count]]
 
 
-def answer_of(explanation: Explanation, served: Served, language: str, milliseconds: float) -> dict:
-    """What Explain shows of a picture."""
+def answer_of(
+    explanation: Explanation, served: Served, language: str, milliseconds: float, by: Explainer | None = None
+) -> dict:
+    """What Explain shows of a picture. by: which of the model's explainers answered, see `serving.described`."""
     own = explanation.attention_probabilities
     shown = classes_of(explanation.probabilities)
     return {
@@ -60,7 +62,7 @@ def answer_of(explanation: Explanation, served: Served, language: str, milliseco
         "unfamiliar": explanation.unfamiliar,
         "map": map_of(explanation.grid, explanation.geometry),
         "milliseconds": round(milliseconds, 1),
-        "model": {"name": named(served.name, language), "description": described(served, language)},
+        "model": {"name": named(served.name, language), "description": described(served, language, by)},
         "known": known_by(served),
     }
 

@@ -30,7 +30,7 @@ def explain(asked: Asked) -> dict:
         began = time.perf_counter()
         explanation = served.lasting(picture, view=asked.view, method=method, target=target)
         seconds = time.perf_counter() - began
-    found = answer_of(explanation, served, language, 1000 * seconds)
+    found = answer_of(explanation, served, language, 1000 * seconds, served.lasting if unlent else None)
     found["abilities"] = abilities_of(served)
     if unlent:
         found["unlent"] = say(f"unlent_{unlent}", language)
