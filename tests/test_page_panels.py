@@ -59,11 +59,11 @@ def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(brows
             [task, f"{100 * answers[task]:.0f}", "%"] for task in ("round", "red", "large")
         ]
         for task, part, method in (("red", "positive", "attention"), ("red", "negative", "attention-negative")):
-            if part == "positive":
-                page.locator("[data-tasks] button", has_text=task).click()
-            else:
-                page.locator(f"[data-part] input[value={part}]").check(force=True)
-            page.wait_for_function("() => document.querySelector('.abn-answer').classList.contains('abn-waiting')")
+            with page.expect_request("**/call/page_explain"):
+                if part == "positive":
+                    page.locator("[data-tasks] button", has_text=task).click()
+                else:
+                    page.locator(f"[data-part] input[value={part}]").check(force=True)
             shows(page, explainer(drawing, view="whole", target=task, method=method))
             assert page.locator("[data-tasks] [aria-pressed=true]").inner_text().startswith(task)
             assert f"the map is the one for {task}" in page.inner_text("[data-sentence]")
@@ -79,7 +79,8 @@ def test_a_vision_transformer_shows_its_layers_and_heads(browser, url, models_ro
         assert page.is_disabled("[data-head]")
         shows(page, explainer(drawing, view="whole"))
         for selector, value, method in (("layer", "2", "layer-2"), ("head", "3", "layer-2-head-3")):
-            page.select_option(f"#abn-explain [data-{selector}]", value)
+            with page.expect_request("**/call/page_explain"):
+                page.select_option(f"#abn-explain [data-{selector}]", value)
             shows(page, explainer(drawing, view="whole", method=method))
 
 
