@@ -128,7 +128,10 @@ def visit(browser, tiny_folder, tiny_imagenette, tmp_path):
 def test_the_page_says_why_the_wanted_model_is_not_there(visit):
     with visit("missing") as page:
         page.wait_for_selector("[data-dot][data-state=refused]", timeout=30000)
-        words = page.inner_text("[data-notice]")
+        words = page.text_content("[data-notice]")
+        assert page.locator("[data-notice]").evaluate("each => getComputedStyle(each).opacity") == "0"
+        page.focus("[data-chip]")
+        page.wait_for_function("() => getComputedStyle(document.querySelector('[data-notice]')).opacity === '1'")
     assert words == (
         "someone/abn is not in use: the Hub answered 404 (not found). The bundled compact network answers instead."
     )
@@ -139,4 +142,4 @@ def test_the_page_changes_to_the_wanted_model(visit):
         page.wait_for_selector("[data-chip-name] >> text=someone/abn", timeout=30000)
         page.wait_for_selector("[data-knows] >> text=This model knows 10 things")
         explained(page, "class ")
-        assert not page.is_visible("[data-notice]")
+        assert page.text_content("[data-notice]") == ""

@@ -207,9 +207,10 @@ class App {
     this.find('[data-dot]').dataset.state = own ? 'ready' : model.state;
     const notice = this.find('[data-notice]');
     const words = own ? '' : this.said || model.notice;
-    this.find('[data-chip]').title = words || this.words.say('model_answers');
+    this.find('[data-chip]').title = words ? '' : this.words.say('model_answers');
     notice.textContent = words;
-    notice.hidden = !words;
+    for (const each of this.root.querySelectorAll('[data-notice-too]')) each.textContent = words;
+    this.find('[data-chip-share]').textContent = own || !model.share ? '' : this.words.percent(model.share);
   }
 
   // The picture that the address asks for, else the one that opens the page.

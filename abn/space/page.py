@@ -114,6 +114,7 @@ def state_of(context: Context, language: str) -> dict:
             "name": status.model,
             "shown": named(status.model, language),
             "state": status.state,
+            "share": status.share if status.state == "loading" else 0,
             "notice": notice_of(status, language),
             "known": known_by(served),
         },

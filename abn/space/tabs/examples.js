@@ -64,6 +64,18 @@ export function exampleRow(section, app, open) {
 
   return {
     fill: (state) => !of && cards(state.examples, state),
+    // A picture of the row as it stands there: seen until the whole one has come.
+    small(picture) {
+      const [image] = [...row.querySelectorAll('[data-open]')]
+        .filter((button) => button.dataset.id === picture.source?.example)
+        .map((button) => button.querySelector('img'));
+      if (!image?.complete || !image.naturalWidth) return null;
+      const canvas = document.createElement('canvas');
+      canvas.width = image.naturalWidth;
+      canvas.height = image.naturalHeight;
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      return canvas;
+    },
     mark(picture) {
       at = picture.source?.example || '';
       outline();

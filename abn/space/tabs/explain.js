@@ -76,13 +76,15 @@ export function mount(section, app) {
     asking?.abort();
     const mine = new AbortController();
     asking = mine;
-    if (picture.pixels) stage.note(words.say('looking'));
-    else stage.note(words.say('sending'));
+    const preview = Boolean(picture.blob && !picture.pixels);
+    stage.note(words.say(preview ? 'sending' : 'looking'));
     empty();
     try {
-      const preview = !picture.pixels;
+      const seen = pixelsOf(picture, app.server).then(() => {
+        if (mine === asking && picture.pixels && stage.pixels !== picture.pixels) stage.show(picture.pixels);
+      });
       const values = { view: app.view.view, preview, ...chosen };
-      const answer = await app.askAbout(picture, 'explain', values, { signal: mine.signal });
+      const [answer] = await Promise.all([app.askAbout(picture, 'explain', values, { signal: mine.signal }), seen]);
       if (mine !== asking) return;
       if (answer.error) return refuse(picture, `${answer.error}${answer.hint ? `. ${answer.hint}` : ''}`);
       if (!picture.pixels && answer.preview) await picture.see(answer.preview.url);
@@ -120,22 +122,11 @@ export function mount(section, app) {
     } else stage.note(words.say('stage_empty'), 'empty');
   }
 
-  async function take(picture) {
+  function take(picture) {
     for (const panel of panels) panel.reset();
-    if (!picture.pixels && !picture.blob) {
-      stage.note(words.say('looking'));
-      empty();
-      try {
-        await pixelsOf(picture, app.server);
-      } catch (error) {
-        if (app.picture === picture) refuse(picture, app.reason(error));
-        return;
-      }
-      if (app.picture !== picture) return;
-    }
-    stage.show(picture.pixels);
     examples.mark(picture);
-    await ask(picture);
+    stage.show(picture.pixels || examples.small(picture));
+    return ask(picture);
   }
 
   const again = (chosen) => app.picture && ask(app.picture, chosen);
