@@ -154,7 +154,7 @@ class FairBlocks(gr.Blocks):
                     raise gr.Error(say("gate_odd", None), print_exception=False)
                 body.data[place] = {"path": await component.fetched(url), "meta": META}
             except gr.Error as error:
-                body.data[place] = error
+                body.data[place] = gr.Error(error.message, print_exception=False)  # without what it holds on to
 
     @property
     def state_holder(self) -> StateHolder:

@@ -49,6 +49,7 @@ NETWORK_PIXELS = 800_000  # that a network is given of a picture: 512 x 1536
 # Pictures
 URL_SECONDS = 10.0  # to fetch one
 URLS_AT_A_TIME = 4
+URLS_A_VISITOR = 2  # at a time
 URL_REDIRECTS = 3
 
 # What is kept
