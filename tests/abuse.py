@@ -102,6 +102,8 @@ class Watcher:
 
 
 def shares_of(answer: str) -> dict:
+    if "event: complete" not in answer:
+        raise ValueError(answer[-200:])
     found = json.loads(answer.strip().split("\n")[-1].removeprefix("data: "))[0]["confidences"]
     return {one["label"]: one["confidence"] for one in found}
 
@@ -118,7 +120,7 @@ def stand_by(url: str, over, out) -> None:
             if any(abs(found[name] - share) > 1e-3 for name, share in expected.items()):
                 wrong = "another answer"
         except Exception as error:
-            wrong = f"{type(error).__name__}: {error}"[:100]
+            wrong = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         out.put((began, time.monotonic() - began, wrong))
         over.wait(max(0.0, began + 1 - time.monotonic()))
 
