@@ -184,8 +184,8 @@ NAMES = ("explain", "edit", "compare", "models")
 
 @attack
 def frame_of_30_mb(client):
-    """30 MB for the Live tab's function"""
-    client.together(lambda: client.post("/component_server", b'{"data": "' + b"x" * 30_000_000 + b'"}'), 4)
+    """a frame of 30 MB"""
+    client.together(lambda: client.post("/abn/frame", b"\xff\xd8" + bytes(30_000_000)), 4)
 
 
 @attack
@@ -481,12 +481,9 @@ def cut_pictures(client):
 # The Live tab
 
 
-def frames(client, content: bytes, count: int, kind: str = "jpeg"):
-    config = json.loads(client.ask("GET", "/config")[1])["components"]
-    live = [one["id"] for one in config if "explain_frame" in json.dumps(one.get("props", {}).get("server_fns", []))]
-    what = {"data": {"frame": data_url(content, kind), "model": ""}, "fn_name": "explain_frame", "session_hash": "x"}
-    body = json.dumps(what | {"component_id": live[0] if live else 1}).encode()
-    client.together(lambda: client.post("/component_server", body), count)
+def frames(client, content: bytes, count: int):
+    head = {"Content-Type": "image/jpeg"}
+    client.together(lambda: client.ask("POST", f"{API}/abn/frame?model=&language=en", content, head), count)
 
 
 @attack

@@ -156,7 +156,9 @@ def test_a_visitors_bytes_a_minute_are_counted(gate, monkeypatch):
 
 
 def test_requests_a_minute_are_counted_but_for_files(gate, monkeypatch):
-    REQUESTS.spend("192.0.2.1", limits.REQUESTS_A_MINUTE)
+    requests = Bucket(100, 60, now=lambda: 0.0)
+    monkeypatch.setattr("abn.space.server.gate.REQUESTS", requests)
+    requests.spend("192.0.2.1", 100)
     for path in ("/config", f"{API}/queue/data"):
         assert asked(gate, path, method="GET")[0] == 429
         assert asked(gate, path, method="GET", client="192.0.2.2")[0] == 200
@@ -164,10 +166,12 @@ def test_requests_a_minute_are_counted_but_for_files(gate, monkeypatch):
         assert asked(gate, path, method="GET")[0] == 200
 
 
-def test_computing_seconds_run_out_and_come_back(gate):
-    SECONDS.spend("192.0.2.1", limits.SECONDS_SAVED + 5)
+def test_computing_seconds_run_out_and_come_back(gate, monkeypatch):
+    seconds = Bucket(limits.SECONDS_A_MINUTE, 60, limits.SECONDS_SAVED, now=lambda: 0.0)
+    monkeypatch.setattr("abn.space.server.gate.SECONDS", seconds)
+    seconds.spend("192.0.2.1", limits.SECONDS_SAVED + 5)
     status, answer = asked(gate, f"{API}/call/explain", b"{}", headers=[(b"accept-language", b"ja-JP")])
-    assert (status, answer["detail"]) == (429, "計算時間を使い切りました。2 秒後にもう一度お試しください。")
+    assert (status, answer["detail"]) == (429, "計算時間を使い切りました。3 秒後にもう一度お試しください。")
     assert asked(gate, f"{API}/call/explain", b"{}", client="192.0.2.2")[0] == 200
     assert asked(gate, "/", method="GET")[0] == 200
 

@@ -25,6 +25,7 @@ ZIPPED = ("/", "/config", "/config/", f"{API}/info", f"{API}/openapi.json")  # G
 CLOSED = tuple(API + path for path in ("/proxy=", "/stream/", "/process_recording", "/vibe", "/undo-vibe"))
 CLOSED += (f"{API}/run-history", f"{API}/dev/", "/monitoring")
 FOREIGN = (f"{API}/file=", f"{API}/file/")
+FILES = (*FOREIGN, f"{API}/abn/")  # the page's own: many, small and kept by browsers; and frames, which have seconds
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ class Gate:
             raise Refused(404, "gate_closed")
         if self.open[visitor] > limits.OPEN_A_VISITOR or self.direct[visitor] > limits.DIRECT_A_VISITOR:
             raise Refused(429, "gate_open", after=5)
-        counted = path in ZIPPED or (path.startswith(API) and not path.startswith(FOREIGN))
-        worth = limits.PAGE_REQUESTS if path in ZIPPED else 1
+        counted = path in ZIPPED or (path.startswith(API) and not path.startswith(FILES))
+        worth = limits.PAGE_REQUESTS if path in ZIPPED else limits.CALL_REQUESTS if route.queued else 1
         if counted and not REQUESTS.take(visitor, worth):
             raise Refused(429, "gate_open", after=1 + REQUESTS.wait(visitor, worth))
         if sum(self.open.values()) > limits.OPEN_IN_ALL:

@@ -29,6 +29,7 @@ SESSIONS_IN_ALL = 600  # whose state is kept; each takes 0.2 MB
 SESSIONS_A_VISITOR = 100
 REQUESTS_A_MINUTE = 2400  # a visitor's, but for files; Live asks up to 30 times a second
 PAGE_REQUESTS = 10  # that the page itself counts as
+CALL_REQUESTS = 3  # that a call counts as
 SESSIONS_A_MINUTE = 120  # that a visitor begins; each takes some milliseconds
 
 # What may be spent
