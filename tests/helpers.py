@@ -62,7 +62,7 @@ def tiny_model(seed: int = 0, **changes) -> AbnForImageClassification:
     return model
 
 
-def vision_transformer(channels=3, side=32, patch=8, layers=3, heads=4, **more):
+def vision_transformer(channels=3, side=32, patch=8, layers=3, heads=4, labels=5, **more):
     """A small Vision Transformer whose attention differs from place to place."""
     torch.manual_seed(0)
     config = ViTConfig(
@@ -73,7 +73,7 @@ def vision_transformer(channels=3, side=32, patch=8, layers=3, heads=4, **more):
         intermediate_size=48,
         num_attention_heads=heads,
         num_hidden_layers=layers,
-        id2label={i: f"class {i}" for i in range(5)},
+        id2label={i: f"class {i}" for i in range(labels)},
         **{"initializer_range": 0.3, **more},
     )
     return ViTForImageClassification(config).eval()

@@ -92,7 +92,7 @@ def test_only_the_documented_endpoints_are_named(client):
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(named) == {"/explain", "/edit", "/compare", "/model", "/models"}
     parameters = named["/explain"]["parameters"]
-    assert [p["parameter_name"] for p in parameters] == ["picture", "alpha", "view", "model"]
+    assert [p["parameter_name"] for p in parameters] == ["picture", "alpha", "view", "model", "classes"]
     assert [p.get("parameter_default") for p in parameters][:3] == [None, 1.0, "whole"]
     assert all(p["parameter_has_default"] for p in parameters[1:])
 
@@ -247,3 +247,15 @@ def test_where_the_hub_fails_the_bundled_network_stays(mode, words, tiny_folder,
     assert found["wanted"] == "someone/abn"
     assert words in found["reason"], found
     assert "someone/abn is not in use" in log.read_text()
+
+
+def test_as_many_classes_are_answered_as_are_asked_for(client, tmp_path):
+    made_up_picture().save(tmp_path / "picture.png")
+    picture = handle_file(tmp_path / "picture.png")
+    asked = {"classes": 3, "api_name": "/explain"}
+    few, all_of_them = client.predict(picture, **asked)[0], client.predict(picture, api_name="/explain")[0]
+    assert few["confidences"] == all_of_them["confidences"][:3]
+    found = client.predict(classes=2, api_name="/models")
+    assert (found["classes"], found["count"]) == (list(imagenette.CLASSES)[:2], 10)
+    with pytest.raises(AppError, match="classes must be a whole number, 1 or more; got 0"):
+        client.predict(picture, classes=0, api_name="/explain")

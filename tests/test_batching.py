@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import in_threads, made_up_picture, wait_for
 
-from abn import Explainer
+from abn import Explainer, stopping
 from abn.space.server import batching, budgets
 from abn.space.server.batching import Batcher
 
@@ -138,4 +138,18 @@ def test_a_batchs_seconds_are_shared_out(explainer):
     shares = sorted(meter.more for meter in meters)
     assert shares[0] > 0
     assert shares[4] == pytest.approx(shares[1])  # of the five that were one batch
-    assert all(meter.spent - meter.more < 0.1 for meter in meters)
+    assert all(meter.idle > 0 for meter in meters)
+
+
+def test_who_leaves_takes_nobodys_answer_away(explainer):
+    """Everybody has left when the first batch is under way: what one computes is the others' too."""
+    found, watched = {}, Watched(explainer, hold=2)
+    batcher = Batcher(watched)
+    watched.waiting = lambda: batcher._waiting
+
+    def ask(index):
+        with stopping.when(lambda: bool(watched.batches)):
+            found[index] = batcher(made_up_picture(120, 90, seed=index), "whole")
+
+    in_threads(ask, 3)
+    assert sorted(found) == [0, 1, 2]

@@ -1,5 +1,6 @@
 """Pictures by URL: of public hosts alone, whatever a redirect or a name server says, and no more than is allowed."""
 
+import asyncio
 import gzip
 import socket
 import threading
@@ -7,10 +8,10 @@ import time
 from contextlib import contextmanager, suppress
 
 import pytest
-from helpers import in_threads
 
 from abn.space.faults import Fault
 from abn.space.server import fetching, limits
+from abn.space.server.budgets import Bucket
 
 PICTURE = b"\x89PNG" + bytes(1000)
 
@@ -213,8 +214,6 @@ def test_what_a_host_gets_wrong_is_said(this_machine):
 
 
 def test_no_more_than_so_many_at_a_time(this_machine):
-    import asyncio
-
     go_on, now, most = threading.Event(), [], []
 
     def slow(channel):
@@ -224,17 +223,32 @@ def test_no_more_than_so_many_at_a_time(this_machine):
         now.pop()
         channel.sendall(said(PICTURE))
 
-    found = {}
+    async def ask(url, visitor):
+        try:
+            return await fetching.fetch(url, visitor)
+        except Fault as fault:
+            return str(fault)
+
+    async def all_at_once(url):
+        visitors = [f"192.0.2.{index // limits.URLS_A_VISITOR}" for index in range(4 * limits.URLS_AT_A_TIME)]
+        tasks = [asyncio.create_task(ask(url, visitor)) for visitor in visitors]
+        while not tasks[-1].done() and len(most) < limits.URLS_AT_A_TIME:
+            await asyncio.sleep(0.01)
+        more = [await ask(url, visitors[0]), await ask(url, "192.0.2.99")]
+        go_on.set()
+        return more, await asyncio.gather(*tasks)
+
     with host({"/": slow}) as (url, _):
+        more, found = asyncio.run(all_at_once(url))
+    assert max(most) == limits.URLS_AT_A_TIME
+    assert found == [PICTURE] * len(found)
+    assert all("too many are being fetched" in one for one in more)
 
-        def ask(index):
-            try:
-                found[index] = asyncio.run(fetching.fetch(url))
-            except Fault as fault:
-                found[index] = str(fault)
-                go_on.set()  # the last that had a place is told to go on when one had none
 
-        in_threads(ask, 4 * limits.URLS_AT_A_TIME + 1)
-    assert max(most) <= limits.URLS_AT_A_TIME
-    assert sum(one == PICTURE for one in found.values()) == 4 * limits.URLS_AT_A_TIME
-    assert sum("too many are being fetched" in str(one) for one in found.values()) == 1
+def test_what_is_fetched_counts_as_uploaded(this_machine, monkeypatch):
+    monkeypatch.setattr(fetching, "UPLOADS", Bucket(1500, 3600))
+    with host({"/": said(PICTURE)}) as (url, _):
+        assert asyncio.run(fetching.fetch(url, "his")) == asyncio.run(fetching.fetch(url, "his")) == PICTURE
+        with pytest.raises(Fault, match="fetched or uploaded a lot"):
+            asyncio.run(fetching.fetch(url, "his"))
+        assert asyncio.run(fetching.fetch(url, "hers")) == PICTURE

@@ -9,16 +9,18 @@ import urllib.request
 import pytest
 
 from abn.space.server import limits, visitors
-from abn.space.server.budgets import POSTS, SECONDS, Bucket
+from abn.space.server.budgets import BODIES, REQUESTS, SECONDS, UPLOADS, Bucket
 from abn.space.server.gate import CALL, FRAME, OTHER, UPLOAD, Gate, route_of
 from abn.space.server.json_size import within
 
 API = "/gradio_api"
 
 
-def asked(gate: Gate, path: str, body: bytes = b"", *, method="POST", client="192.0.2.1", said=True, headers=()):
+def asked(
+    gate: Gate, path: str, body: bytes = b"", *, method="POST", client="192.0.2.1", said=True, headers=(), piece=65536
+):
     """(status, the answer's JSON or bytes) of one request. said: whether it says its length first."""
-    parts, answers = [body[at : at + 65536] for at in range(0, len(body), 65536)] or [b""], []
+    parts, answers = [body[at : at + piece] for at in range(0, len(body), piece)] or [b""], []
     headers = [*headers, (b"content-length", str(len(body)).encode())] if said else list(headers)
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": (client, 1), "app": None}
 
@@ -52,7 +54,7 @@ def gate():
 
 @pytest.fixture(autouse=True)
 def full_budgets():
-    for bucket in (SECONDS, POSTS):
+    for bucket in (SECONDS, REQUESTS, BODIES, UPLOADS):
         bucket._held.clear()
 
 
@@ -89,6 +91,34 @@ def test_values_and_depth_are_counted():
     assert not within(b'{"a": [1, 2, [3]]}', 3, 4)
 
 
+@pytest.mark.parametrize("piece", [7, 65536])
+def test_files_of_an_upload_are_counted(gate, piece):
+    part = b'--BOUND\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nx\r\n'
+    form = [(b"content-type", b"multipart/form-data; boundary=BOUND")]
+    for count, expected in ((16, 200), (17, 413)):
+        body = part * count + b"--BOUND--\r\n"
+        assert asked(gate, f"{API}/upload", body, headers=form, piece=piece)[0] == expected
+
+
+def test_who_left_is_not_answered(gate, capsys):
+    """A body that breaks off: the server can send nothing any more."""
+
+    async def leaving():
+        sent = [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
+
+        async def receive():
+            return sent.pop(0)
+
+        async def send(message):
+            raise RuntimeError("can't handle event type Response")
+
+        scope = {"type": "http", "method": "POST", "path": f"{API}/upload", "headers": [], "client": None, "app": None}
+        await gate(scope, receive, send)
+
+    asyncio.run(leaving())
+    assert capsys.readouterr().out == ""
+
+
 def test_closed_ways_name_the_open_one(gate):
     status, answer = asked(gate, f"{API}/run/explain", b"{}")
     assert status == 404
@@ -118,10 +148,30 @@ def test_bodies_that_wait_are_weighed():
     assert asked(gate, f"{API}/call/explain", b"0" * 9_000_000, client="192.0.2.2")[0] == 503
 
 
-def test_computing_seconds_run_out_and_come_back(gate):
-    SECONDS.spend("192.0.2.1", limits.SECONDS_SAVED + 5)
+def test_a_visitors_bytes_a_minute_are_counted(gate, monkeypatch):
+    monkeypatch.setattr("abn.space.server.gate.BODIES", Bucket(50_000, 60, 100_000, now=lambda: 0.0))
+    assert [asked(gate, f"{API}/call/explain", b"0" * 40_000)[0] for _ in range(3)] == [200, 200, 429]
+    assert asked(gate, f"{API}/call/explain", b"0" * 40_000, client="192.0.2.2")[0] == 200
+    assert asked(gate, f"{API}/call/explain", b"{}")[0] == 200
+
+
+def test_requests_a_minute_are_counted_but_for_files(gate, monkeypatch):
+    requests = Bucket(100, 60, now=lambda: 0.0)
+    monkeypatch.setattr("abn.space.server.gate.REQUESTS", requests)
+    requests.spend("192.0.2.1", 100)
+    for path in ("/config", f"{API}/queue/data"):
+        assert asked(gate, path, method="GET")[0] == 429
+        assert asked(gate, path, method="GET", client="192.0.2.2")[0] == 200
+    for path in ("/assets/index.js", f"{API}/file=/tmp/x.png"):
+        assert asked(gate, path, method="GET")[0] == 200
+
+
+def test_computing_seconds_run_out_and_come_back(gate, monkeypatch):
+    seconds = Bucket(limits.SECONDS_A_MINUTE, 60, limits.SECONDS_SAVED, now=lambda: 0.0)
+    monkeypatch.setattr("abn.space.server.gate.SECONDS", seconds)
+    seconds.spend("192.0.2.1", limits.SECONDS_SAVED + 5)
     status, answer = asked(gate, f"{API}/call/explain", b"{}", headers=[(b"accept-language", b"ja-JP")])
-    assert (status, answer["detail"]) == (429, "計算時間を使い切りました。2 秒後にもう一度お試しください。")
+    assert (status, answer["detail"]) == (429, "計算時間を使い切りました。3 秒後にもう一度お試しください。")
     assert asked(gate, f"{API}/call/explain", b"{}", client="192.0.2.2")[0] == 200
     assert asked(gate, "/", method="GET")[0] == 200
 

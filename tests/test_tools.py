@@ -177,7 +177,7 @@ def test_what_the_tools_say_of_themselves(url):
     explain = tools["explain"]
     assert explain.description.startswith("Classify a picture and show what the network looked at")
     assert "Gives a sentence, the classes with their confidences, and the picture" in explain.description
-    assert list(explain.inputSchema["properties"]) == ["picture", "alpha", "view", "model", "numbers"]
+    assert list(explain.inputSchema["properties"]) == ["picture", "alpha", "view", "model", "classes", "numbers"]
     assert explain.inputSchema["required"] == ["picture"]
     assert tools["edit"].inputSchema["properties"]["attention_map"]["type"] == "array"
 

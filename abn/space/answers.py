@@ -14,6 +14,7 @@ from ..explanation import Explainer, Explanation
 from ..methods import listed, method_named
 from ..model.image_processing_abn import VIEWS
 from .faults import Fault, or_say_why
+from .server.limits import ANSWERED_CLASSES
 from .server.long_work import MAP, is_long, long_work
 from .server.models import Models
 from .server.serving import explain
@@ -38,7 +39,7 @@ class Answers:
         check_picture(picture)
         check_alpha(alpha)
         if view not in VIEWS:
-            raise gr.Error(f"view must be one of {', '.join(VIEWS)}; got {view}", print_exception=False)
+            raise gr.Error(f"view must be one of {', '.join(VIEWS)}; got {str(view)[:50]}", print_exception=False)
         with or_say_why():
             return explain(self.models.of(model), picture, view)[0]
 
@@ -72,14 +73,15 @@ class Answers:
         found = tuple(made[method.name] for method in asked)
         return Several(comparison, found, tuple(known[one.method].label for one in found))
 
-    def described(self, model: str) -> dict:
+    def described(self, model: str, classes: int) -> dict:
         with or_say_why():
             served = self.models.of(model)
         return {
             "model": served.name,
             "description": served.description,
             "wanted": self.models.serving.shown_name,
-            "classes": served.explainer.labels,
+            "classes": first(served.explainer.labels, classes),
+            "count": len(served.explainer.labels),
             "methods": [
                 {"name": method.name, "label": method.label, "uses_target": method.uses_target, "quick": method.quick}
                 for method in listed(served.explainer.methods)
@@ -95,7 +97,7 @@ class Answers:
             "state": status.state,
             "wanted": status.wanted,
             "reason": str(status.reason),
-            "classes": self.models.of("").explainer.labels,
+            "classes": first(self.models.of("").explainer.labels, ANSWERED_CLASSES),
         }
 
 
@@ -107,6 +109,17 @@ def asked_target(explainer: Explainer, target: str | int) -> str | int | None:
     return int(number[1]) if number else target
 
 
+def first(values: dict | list, classes: int):
+    """The first so many of a model's classes: there may be many thousands.
+
+    Raises:
+        gr.Error: `classes` is no whole number above 0.
+    """
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise gr.Error(f"classes must be a whole number, 1 or more; got {str(classes)[:50]}", print_exception=False)
+    return dict(list(values.items())[:classes]) if isinstance(values, dict) else values[:classes]
+
+
 def check_picture(picture: str | None) -> None:
     if picture is None:
         raise gr.Error("No picture was given. Pass one as the first argument.", print_exception=False)
@@ -114,4 +127,4 @@ def check_picture(picture: str | None) -> None:
 
 def check_alpha(alpha: float) -> None:
     if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-        raise gr.Error(f"alpha must be a number from 0 to 1; got {alpha}", print_exception=False)
+        raise gr.Error(f"alpha must be a number from 0 to 1; got {str(alpha)[:50]}", print_exception=False)

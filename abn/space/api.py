@@ -7,9 +7,10 @@ import gradio as gr
 import numpy as np
 
 from ..overlay import overlay
-from .answers import QUICK_METHODS, Answers
+from .answers import QUICK_METHODS, Answers, first
 from .server.cached_files import PngGallery, PngOutput
 from .server.events import IN_TURN, TOGETHER
+from .server.limits import ANSWERED_CLASSES
 from .server.models import Models
 from .widgets.picture.widget import PictureInput
 
@@ -31,7 +32,9 @@ def add_api(answering: Models) -> PictureInput:
     appended, with defaults."""
     answers = Answers(answering)
 
-    def explain(picture: str, alpha: float = 1.0, view: str = "whole", model: str = ""):
+    def explain(
+        picture: str, alpha: float = 1.0, view: str = "whole", model: str = "", classes: int = ANSWERED_CLASSES
+    ):
         """Classify a picture and show what the network looked at.
 
         Args:
@@ -39,14 +42,15 @@ def add_api(answering: Models) -> PictureInput:
             alpha: how strongly the attention's colours are added to the picture, 0 to 1.
             view: "whole" (the whole picture) or "model" (the centre crop the network was evaluated on).
             model: which one answers, a name of `/models` or a Hub id; empty for the default.
+            classes: how many are answered, the most probable first.
 
         Returns:
             The classes with their confidences; the picture with its attention laid over; the attention map, row by row.
         """
         explanation = answers.explained(picture, alpha, view, model)
-        return explanation.probabilities, explanation.overlay(alpha), rows(explanation.attention_map)
+        return first(explanation.probabilities, classes), explanation.overlay(alpha), rows(explanation.attention_map)
 
-    def edit(picture: str, attention_map: list | None = None, model: str = ""):
+    def edit(picture: str, attention_map: list | None = None, model: str = "", classes: int = ANSWERED_CLASSES):
         """Ask again under an edited attention map: the perception branch alone, on the whole picture. A place's value
         from 0 to 1 is how much it is stressed; below 0, to -1, its features are taken away.
 
@@ -54,13 +58,14 @@ def add_api(answering: Models) -> PictureInput:
             picture: the picture's file.
             attention_map: rows of numbers, in the shape of the model's own map; that map itself where left out.
             model: which one answers, a name of `/models` or a Hub id; empty for the default.
+            classes: how many are answered, the most probable first.
 
         Returns:
             The classes with their confidences under the model's own map; the same under the edited one; the own map.
         """
         editing, edited = answers.edited(picture, attention_map, model)
         own = editing.explanation
-        return own.probabilities, edited.probabilities, rows(own.attention_map)
+        return first(own.probabilities, classes), first(edited.probabilities, classes), rows(own.attention_map)
 
     def compare(picture: str, methods: str = QUICK_METHODS, target: str = "", alpha: float = 1.0, model: str = ""):
         """Explain one picture by several methods, on the whole picture.
@@ -85,13 +90,14 @@ def add_api(answering: Models) -> PictureInput:
         ]
         return overlays, [{**record_of(one), "map": rows(one.grid)} for one in found]
 
-    def models(model: str = "") -> dict:
+    def models(model: str = "", classes: int = ANSWERED_CLASSES) -> dict:
         """A model, its classes, the methods that explain it, and the names of the models that can be asked for.
 
         Args:
             model: which one answers, a name of `/models` or a Hub id; empty for the default.
+            classes: how many of its classes are named; `count` says how many there are.
         """
-        return answers.described(model)
+        return answers.described(model, classes)
 
     def model() -> dict:
         """Which model answers by default, and why it is not the wanted one."""
@@ -106,13 +112,14 @@ def add_api(answering: Models) -> PictureInput:
     attention_map = gr.JSON(label="attention map", **hidden)
     edited_map = MapRows(None, label="attention_map", **hidden)
     which = gr.Textbox("", label="model", **hidden)
+    count = gr.Number(ANSWERED_CLASSES, label="classes", precision=0, **hidden)
     methods = gr.Textbox(QUICK_METHODS, label="methods", **hidden)
     target = gr.Textbox("", label="target", **hidden)
     overlays = PngGallery(label="overlays", **hidden)
     records = gr.JSON(label="methods", **hidden)
     for function, inputs, outputs, queue in (
-        (explain, [picture, alpha, view, which], [label, image, attention_map], TOGETHER),
-        (edit, [picture, edited_map, which], [label, after, attention_map], IN_TURN),
+        (explain, [picture, alpha, view, which, count], [label, image, attention_map], TOGETHER),
+        (edit, [picture, edited_map, which, count], [label, after, attention_map], IN_TURN),
         (compare, [picture, methods, target, alpha, which], [overlays, records], IN_TURN),
     ):
         gr.Button(visible=False).click(function, inputs, outputs, api_name=function.__name__, **queue)

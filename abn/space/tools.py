@@ -22,9 +22,11 @@ from ..data_urls import png
 from ..editing import change
 from ..explanation import Explanation
 from ..overlay import overlay
-from .answers import QUICK_METHODS, Answers
+from .answers import QUICK_METHODS, Answers, first
 from .api import record_of, rows
+from .server.budgets import spending
 from .server.events import IN_TURN, TOGETHER
+from .server.limits import ANSWERED_CLASSES
 from .server.models import Models
 from .widgets.picture.widget import PictureInput
 
@@ -50,12 +52,16 @@ class Tools:
         self._together = anyio.CapacityLimiter(TOGETHER["concurrency_limit"])
         self._in_turn = anyio.CapacityLimiter(IN_TURN["concurrency_limit"])
 
-    def explain(self, picture=None, alpha=1.0, view="whole", model="", numbers=False) -> list:
+    def explain(self, picture=None, alpha=1.0, view="whole", model="", classes=ANSWERED_CLASSES, numbers=False) -> list:
         found = self.answers.explained(picture, alpha, view, model)
-        content = [_text(_sentence(found)), _json(_classes(found.probabilities)), _image(found.overlay(alpha))]
+        content = [
+            _text(_sentence(found)),
+            _json(_classes(first(found.probabilities, classes))),
+            _image(found.overlay(alpha)),
+        ]
         return content + ([_json({"attention_map": rows(found.attention_map)})] if numbers else [])
 
-    def edit(self, picture=None, attention_map=None, model="", numbers=False) -> list:
+    def edit(self, picture=None, attention_map=None, model="", classes=ANSWERED_CLASSES, numbers=False) -> list:
         editing, edited = self.answers.edited(picture, attention_map, model)
         own = editing.explanation
         label, before, after = change(own, edited)
@@ -65,7 +71,10 @@ class Tools:
         elif edited.label != label:
             words += f" The answer becomes {edited.label} ({edited.probabilities[edited.label]:.1%})."
         shown = overlay(own.view, editing.laid(edited))
-        classes = {"own_map": _classes(own.probabilities), "edited_map": _classes(edited.probabilities)}
+        classes = {
+            "own_map": _classes(first(own.probabilities, classes)),
+            "edited_map": _classes(first(edited.probabilities, classes)),
+        }
         content = [_text(words), _json(classes), _image(shown)]
         return content + ([_json({"attention_map": rows(own.attention_map)})] if numbers else [])
 
@@ -78,10 +87,10 @@ class Tools:
         records = [record_of(one) | ({"map": rows(one.grid)} if numbers else {}) for one in found]
         return [*content, _json({"methods": records})]
 
-    def models(self, model="") -> list:
-        found = self.answers.described(model)
+    def models(self, model="", classes=ANSWERED_CLASSES) -> list:
+        found = self.answers.described(model, classes)
         words = (
-            f"{found['model']} ({found['description']}) knows {len(found['classes'])} classes. "
+            f"{found['model']} ({found['description']}) knows {found['count']} classes. "
             f"It can be explained by {len(found['methods'])} methods; {len(found['models'])} models are listed."
         )
         return [_text(words), _json(found)]
@@ -108,7 +117,7 @@ class Tools:
         try:
             if "picture" in arguments:
                 arguments = arguments | {"picture": await self._file_of(arguments["picture"])}
-            return await anyio.to_thread.run_sync(partial(tool, **arguments), limiter=limiter)
+            return await anyio.to_thread.run_sync(partial(_spending, tool, arguments), limiter=limiter)
         except gr.Error as error:
             raise ValueError(error.message) from None
         except Exception:
@@ -122,6 +131,11 @@ class Tools:
         if "url" in sent:
             return await anyio.to_thread.run_sync(self.picture.written, sent["url"])
         return await self.picture.async_move_resource_to_block_cache(sent["path"])
+
+
+def _spending(tool: Callable, arguments: dict) -> list:
+    with spending():
+        return tool(**arguments)
 
 
 def serve(server, tools: Tools) -> None:

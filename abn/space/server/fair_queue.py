@@ -17,8 +17,8 @@ from ... import stopping
 from ..faults import Fault, told
 from ..locale import language_of, say
 from . import limits, visitors
-from .budgets import spending
-from .gate import in_a_line
+from .budgets import SESSIONS, spending
+from .gate import Refused, in_a_line
 
 META = {"_type": "gradio.FileData"}
 SERVED = "/gradio_api/file="  # what stands before a file's path where this server gives it away
@@ -115,6 +115,8 @@ class FairStates(StateHolder):
     def __getitem__(self, session: str):
         if session not in self.session_data:
             visitor = visitors.ASKING.get()
+            if visitor != visitors.NOBODY and not SESSIONS.take(visitor):
+                raise Refused(429, "gate_open", after=5)
             own = self.owned.setdefault(visitor, OrderedDict())
             own[session] = None
             for gone in [one for one in own if one != session and one not in self.session_data]:
@@ -154,7 +156,7 @@ class FairBlocks(gr.Blocks):
                     raise gr.Error(say("gate_odd", None), print_exception=False)
                 body.data[place] = {"path": await component.fetched(url), "meta": META}
             except gr.Error as error:
-                body.data[place] = error
+                body.data[place] = gr.Error(error.message, print_exception=False)  # without what it holds on to
 
     @property
     def state_holder(self) -> StateHolder:

@@ -12,13 +12,16 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin, urlsplit
 
 from ..faults import Fault
-from . import limits
+from . import limits, visitors
+from .budgets import UPLOADS
 
 CHUNK = 65536
+PAUSE = 0.001  # seconds between two parts: 65 MB a second, and the time of others
 PORTS = (80, 443, 8000, 8080, 8443)
 WITHIN = {  # addresses that stand for IPv4 ones: NAT64, 6to4
     ipaddress.ip_network("64:ff9b::/96"): 0,
@@ -26,41 +29,44 @@ WITHIN = {  # addresses that stand for IPv4 ones: NAT64, 6to4
 }
 
 _POOL = ThreadPoolExecutor(limits.URLS_AT_A_TIME, thread_name_prefix="url")
-_waiting = threading.BoundedSemaphore(4 * limits.URLS_AT_A_TIME)
+_waiting: Counter[str] = Counter()  # by visitor; of the event loop alone
 
 
-async def fetch(url: str) -> bytes:
-    """What a GET of an http(s) URL gives.
+async def fetch(url: str, visitor: str) -> bytes:
+    """What a GET of an http(s) URL gives. Its bytes count as the visitor's uploads.
 
     Raises:
         Fault: it is not public, cannot be had, is too large or too slow; or too many are being fetched.
     """
-    if not _waiting.acquire(blocking=False):
+    if _waiting[visitor] >= limits.URLS_A_VISITOR or _waiting.total() >= 4 * limits.URLS_AT_A_TIME:
         raise Fault("url_fault", reason=Fault("url_busy"))
-    job = _POOL.submit(fetched, url)
-    job.add_done_callback(lambda _: _waiting.release())
+    if UPLOADS.left(visitor) < 0:
+        raise Fault("url_fault", reason=Fault("url_often"))
+    _waiting[visitor] += 1
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(job), 2 * limits.URL_SECONDS)  # its turn, and then itself
-    except TimeoutError:
-        raise Fault("url_fault", reason=Fault("url_slow", seconds=f"{limits.URL_SECONDS:g}")) from None
+        return await asyncio.get_running_loop().run_in_executor(_POOL, fetched, url, visitor)
+    finally:
+        _waiting[visitor] -= 1
+        if not _waiting[visitor]:
+            del _waiting[visitor]
 
 
-def fetched(url: str) -> bytes:
+def fetched(url: str, visitor: str = visitors.NOBODY) -> bytes:
     """As `fetch`, in this thread."""
     end = time.monotonic() + limits.URL_SECONDS
     try:
         for _ in range(limits.URL_REDIRECTS + 1):
-            content, further = _get(url, end)
+            content, further = _get(url, end, visitor)
             if further is None:
                 return content
             url = urljoin(url, further)
-        raise Fault("url_redirects")
+        why = Fault("url_redirects")
     except Fault as fault:
-        raise Fault("url_fault", reason=fault) from None
+        why = Fault(fault.key, **fault.values)
     except Exception:  # of the network, of the other host's making, or no URL at all
         slow = time.monotonic() >= end
         why = Fault("url_slow", seconds=f"{limits.URL_SECONDS:g}") if slow else Fault("url_unreachable")
-        raise Fault("url_fault", reason=why) from None
+    raise Fault("url_fault", reason=why)  # here: within, it would hold on to what was read
 
 
 def is_public(address: str) -> bool:
@@ -85,7 +91,7 @@ def addresses(host: str, port: int) -> list[str]:
     return found
 
 
-def _get(url: str, end: float) -> tuple[bytes, str | None]:
+def _get(url: str, end: float, visitor: str) -> tuple[bytes, str | None]:
     """(content, None), or (nothing, where it redirects to)."""
     parts = urlsplit(url)
     secure = parts.scheme.lower() == "https"
@@ -113,26 +119,29 @@ def _get(url: str, end: float) -> tuple[bytes, str | None]:
             raise Fault("url_status", status=answer.status)
         if (answer.getheader("Content-Encoding") or "identity").lower() != "identity":
             raise Fault("url_packed")
-        return _read(answer, end), None
+        return _read(answer, end, visitor), None
     finally:
         ender.cancel()
         channel.close()
 
 
-def _read(answer: http.client.HTTPResponse, end: float) -> bytes:
-    most, parts, size = limits.UPLOAD_BYTES, [], 0
+def _read(answer: http.client.HTTPResponse, end: float, visitor: str) -> bytes:
+    most, content = limits.UPLOAD_BYTES, bytearray()
     if (answer.length or 0) > most:
         raise Fault("url_large", most=f"{most / limits.MB:g}")
-    while part := answer.read1(CHUNK):
-        _left(end)
-        size += len(part)
-        if size > most:
-            raise Fault("url_large", most=f"{most / limits.MB:g}")
-        parts.append(part)
+    try:
+        while part := answer.read1(CHUNK):
+            _left(end)
+            content += part
+            if len(content) > most:
+                raise Fault("url_large", most=f"{most / limits.MB:g}")
+            time.sleep(PAUSE)
+    finally:
+        UPLOADS.spend(visitor, len(content))
     if answer.length:  # cut off, by the host or by us
         _left(end)
         raise Fault("url_unreachable")
-    return b"".join(parts)
+    return bytes(content)
 
 
 def _left(end: float) -> float:

@@ -5,6 +5,7 @@ bring next to nothing. Numbers are in `limits`.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from ..locale import DEFAULT, LANGUAGES, say
 from . import limits, visitors
-from .budgets import POSTS, SECONDS, UPLOADS
+from .budgets import BODIES, REQUESTS, SECONDS, UPLOADS
 from .json_size import within
 
 API = "/gradio_api"
@@ -24,6 +25,7 @@ ZIPPED = ("/", "/config", "/config/", f"{API}/info", f"{API}/openapi.json")  # G
 CLOSED = tuple(API + path for path in ("/proxy=", "/stream/", "/process_recording", "/vibe", "/undo-vibe"))
 CLOSED += (f"{API}/run-history", f"{API}/dev/", "/monitoring")
 FOREIGN = (f"{API}/file=", f"{API}/file/")
+FILES = (*FOREIGN, f"{API}/abn/")  # the page's own: many, small and kept by browsers; and frames, which have seconds
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Gate:
                     receive = _once(body, receive)
                     del body
                 else:
-                    receive = _counted(receive, route.most)
+                    receive = _counted(receive, route.most, _boundary(scope))
             await (self.zipped if path in ZIPPED else self.app)(scope, receive, answering)
         except Refused as refused:
             await answering.say(refused, scope)
@@ -122,6 +124,10 @@ class Gate:
             raise Refused(404, "gate_closed")
         if self.open[visitor] > limits.OPEN_A_VISITOR or self.direct[visitor] > limits.DIRECT_A_VISITOR:
             raise Refused(429, "gate_open", after=5)
+        counted = path in ZIPPED or (path.startswith(API) and not path.startswith(FILES))
+        worth = limits.PAGE_REQUESTS if path in ZIPPED else limits.CALL_REQUESTS if route.queued else 1
+        if counted and not REQUESTS.take(visitor, worth):
+            raise Refused(429, "gate_open", after=1 + REQUESTS.wait(visitor, worth))
         if sum(self.open.values()) > limits.OPEN_IN_ALL:
             raise Refused(503, "gate_full", after=5)
         if not (route.queued or route.direct):
@@ -139,11 +145,11 @@ class Gate:
         """Raises: Refused: more than the route, the visitor, or all together may bring."""
         if said is not None and said > route.most:
             raise Refused(413, "gate_bytes", most=_size(route.most))
-        if not POSTS.take(visitor):
-            raise Refused(429, "gate_open", after=5)
         if route is UPLOAD and not UPLOADS.take(visitor, held):
             raise Refused(429, "gate_uploads", after=60)
         if held > limits.OTHER_BYTES:
+            if not BODIES.take(visitor, held):
+                raise Refused(429, "gate_uploads", after=1 + BODIES.wait(visitor, held))
             if self.bytes[visitor] + held + self.waiting(scope["app"], visitor)[1] > limits.BYTES_A_VISITOR:
                 raise Refused(429, "gate_open", after=5)
             if sum(self.bytes.values()) + held + self.waiting(scope["app"], None)[1] > limits.BYTES_IN_ALL:
@@ -167,7 +173,11 @@ class _Answering:
         await self.send(message)
 
     async def say(self, refused: Refused, scope: dict) -> None:
-        """Answer with a sentence. A connection whose body was not read to its end is closed."""
+        """Answer with a sentence, if anybody is there still. A connection whose body was not read out is closed."""
+        with contextlib.suppress(Exception):  # the server's own error where nobody is
+            await self._say(refused, scope)
+
+    async def _say(self, refused: Refused, scope: dict) -> None:
         if self.begun:
             if not self.ended:
                 await self({"type": "http.response.body", "body": b""})
@@ -198,21 +208,36 @@ async def _read(receive: Callable, most: int) -> bytes:
     return b"".join(parts)
 
 
-def _counted(receive: Callable, most: int) -> Callable:
-    """`receive`, which passes on at most so many bytes. Raises as `_read`."""
-    size, end, done = 0, time.monotonic() + limits.BODY_SECONDS, False
+def _counted(receive: Callable, most: int, boundary: bytes) -> Callable:
+    """`receive`, which passes on at most so many bytes, and at most UPLOAD_FILES parts of a form. Raises as `_read`."""
+    size, parts, tail, end, done = 0, 0, b"", time.monotonic() + limits.BODY_SECONDS, False
 
     async def part() -> dict:
-        nonlocal size, done
+        nonlocal size, parts, tail, done
         if done:
             return await receive()
         found, more = await _part(receive, end)
         size, done = size + len(found), not more
+        if boundary:
+            seen = tail + found
+            parts += seen.count(boundary)
+            tail = seen[max(0, len(seen) - len(boundary) + 1) :]
         if size > most:
             raise Refused(413, "gate_bytes", most=_size(most))
+        if parts > limits.UPLOAD_FILES + 1:
+            raise Refused(413, "gate_files", most=limits.UPLOAD_FILES)
         return {"type": "http.request", "body": found, "more_body": more}
 
     return part
+
+
+def _boundary(scope: dict) -> bytes:
+    """What stands between the parts of a form; nothing where the body is none."""
+    for name, value in scope["headers"]:
+        if name == b"content-type" and b"boundary=" in value:
+            found = value.partition(b"boundary=")[2].partition(b";")[0].strip().strip(b'"')
+            return b"--" + found if found else b""
+    return b""
 
 
 async def _part(receive: Callable, end: float) -> tuple[bytes, bool]:

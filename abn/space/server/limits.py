@@ -9,6 +9,7 @@ MB = 1_000_000
 JSON_BYTES = 30 * MB  # calls: a picture of 20 MB as a data URL
 FRAME_BYTES = 2 * MB  # a camera's frame, which bypasses the queue
 UPLOAD_BYTES = 20 * MB  # all files of an upload together
+UPLOAD_FILES = 16
 OTHER_BYTES = 10_000
 JSON_DEPTH = 12  # brackets within brackets
 JSON_VALUES = 100_000  # a map of 300 x 300 places
@@ -23,9 +24,13 @@ OPEN_IN_ALL = 2000
 DIRECT_A_VISITOR = 72  # calls at a time that bypass the queue: Live's frames, and assistants' tools
 BYTES_A_VISITOR = 100 * MB  # of bodies that are read or wait
 BYTES_IN_ALL = 300 * MB
+BODY_BYTES_A_MINUTE = 300 * MB  # of large bodies, a visitor's; twice as many can be saved up
 SESSIONS_IN_ALL = 600  # whose state is kept; each takes 0.2 MB
 SESSIONS_A_VISITOR = 100
-POSTS_A_MINUTE = 3000  # a visitor's requests with a body
+REQUESTS_A_MINUTE = 2400  # a visitor's, but for files; Live asks up to 30 times a second
+PAGE_REQUESTS = 10  # that the page itself counts as
+CALL_REQUESTS = 3  # that a call counts as
+SESSIONS_A_MINUTE = 120  # that a visitor begins; each takes some milliseconds
 
 # What may be spent
 SECONDS_A_MINUTE = 150.0  # of computing, a visitor's; several requests may compute at a time
@@ -49,6 +54,7 @@ NETWORK_PIXELS = 800_000  # that a network is given of a picture: 512 x 1536
 # Pictures
 URL_SECONDS = 10.0  # to fetch one
 URLS_AT_A_TIME = 4
+URLS_A_VISITOR = 2  # at a time
 URL_REDIRECTS = 3
 
 # What is kept

@@ -1,5 +1,6 @@
 """Which model answers: the bundled one at once, the wanted one as soon as it is there."""
 
+import contextlib
 import re
 import threading
 import time
@@ -11,7 +12,10 @@ import torch
 
 from ... import hub
 from ...checkpoints import BUNDLED as BUNDLED_FOLDER
-from ...explanation import Explainer, Explanation, Picture
+from ...explanation import Explainer, Explanation, Picture, Upright
+from ...model.pictures import Reduced
+from ...tuning import tuned
+from ..drawings import DRAWINGS
 from ..faults import Fault
 from ..locale import LANGUAGES, say
 from .batching import Batcher
@@ -23,8 +27,10 @@ from .zero_gpu import PICTURE
 DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
 BUNDLED = "compact"
 BUNDLED_NAME = "bundled compact network"
+CLOSE = 0.05  # of a probability
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
+LARGE = 8_000_000  # pixels from which on a picture keeps its place there until it is explained
 _DECODING = Turns(2)  # a large picture takes hundreds of megabytes on its way to RGB
 
 
@@ -33,6 +39,7 @@ class Served:
     """A model that answers: what the page calls it, and the explainer.
 
     metrics: its metrics.json, as its author wrote it; None without one.
+    quick: for live pictures: the tuned network where `tune` found that it agrees, else `lasting`.
     batched: explains single pictures; those that come together share a forward pass.
     on_cpu: the same model on the CPU, where `explainer` has a borrowed GPU (ZeroGPU), which nothing may outlive.
     """
@@ -44,6 +51,19 @@ class Served:
 
     def __post_init__(self):
         object.__setattr__(self, "batched", Batcher(self.lasting))
+        object.__setattr__(self, "quick", self.lasting)
+
+    def tune(self) -> bool:
+        """Let `quick` be the tuned network where it agrees with this one on the drawings; whether it does."""
+        explainer = self.lasting
+        if not explainer.abilities.tunable:
+            return False
+        other, pictures = tuned(explainer), [str(file) for file in DRAWINGS.values()]
+        ours, theirs = explainer(pictures, view="whole"), other(pictures, view="whole")
+        if not all(agree(one, another) for one, another in zip(ours, theirs, strict=True)):
+            return False
+        object.__setattr__(self, "quick", other)
+        return True
 
     @property
     def lasting(self) -> Explainer:
@@ -54,6 +74,12 @@ class Served:
     def description(self) -> str:
         """What it is, in English."""
         return described(self, "en")
+
+
+def agree(one: Explanation, other: Explanation) -> bool:
+    """Whether two answers to the same picture name the same class, and no probability differs by more than CLOSE."""
+    away = max(abs(share - other.probabilities[name]) for name, share in one.probabilities.items())
+    return one.label == other.label and away <= CLOSE
 
 
 @dataclass(frozen=True)
@@ -99,6 +125,8 @@ class Serving:
 
     def start(self) -> None:
         """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start."""
+        if not ZERO_GPU:
+            threading.Thread(target=self.bundled.tune, name="tuning", daemon=True).start()
         if self.wanted == BUNDLED:
             return
         if ZERO_GPU:
@@ -131,8 +159,11 @@ class Serving:
             return
         if ZERO_GPU:
             offer(explainer)
-        self.current = Served(self.shown_name, explainer, on_cpu, metrics_of(source))
+        served = Served(self.shown_name, explainer, on_cpu, metrics_of(source))
+        self.current = served
         self.state = "ready"
+        if not ZERO_GPU:
+            served.tune()
         print(f"Serving {self.wanted} ({self.current.description}).", flush=True)
 
     def _report(self, share: float) -> None:
@@ -192,9 +223,16 @@ def answer(served: Served, picture: Picture, view: str) -> Answer:
         Left: the visitor left while waiting for a GPU.
         Others as `Explainer`'s.
     """
-    with _DECODING.turn():
+    with contextlib.ExitStack() as held:
+        held.enter_context(_DECODING.turn())
         # Here: an error raised on ZeroGPU would lose its words, and cost a loan
         picture = served.lasting.read(picture, view)
+        if isinstance(picture, Reduced) or picture.width * picture.height < LARGE:
+            held.close()
+        return _answered(served, picture, view)
+
+
+def _answered(served: Served, picture: Upright, view: str) -> Answer:
     started, unlent = time.perf_counter(), ""
     if is_on_loan(served.explainer):
         try:

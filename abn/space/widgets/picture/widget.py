@@ -9,6 +9,7 @@ from gradio_client.utils import is_http_url_like
 
 from ....data_urls import decoded, is_data_url
 from ...faults import Fault
+from ...server import visitors
 from ...server.cached_files import kept
 from ...server.fetching import fetch
 
@@ -76,10 +77,12 @@ class PictureInput(gr.Image):
 
     async def fetched(self, url: str) -> str:
         """A URL's content as a file, not decoded. Raises: gr.Error: it cannot be had; says why."""
+        asking = visitors.ASKING.get()
         try:
-            return kept(self, await fetch(url), "picture")
+            return kept(self, await fetch(url, visitors.current() if asking == visitors.NOBODY else asking), "picture")
         except Fault as fault:
-            raise refused(str(fault)) from None
+            words = str(fault)
+        raise refused(words)
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         if payload is None:
