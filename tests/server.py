@@ -18,16 +18,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def app(tmp: Path, *arguments: str, **environment: str):
+def app(tmp: Path, *arguments: str, port: int | None = None, **environment: str):
     """Run app.py; gives (url, log file) once the page answers. Without `HF_ENDPOINT` it asks no network."""
-    with started(tmp, *arguments, **environment) as (_, url, log):
+    with started(tmp, *arguments, port=port, **environment) as (_, url, log):
         yield url, log
 
 
 @contextmanager
-def started(tmp: Path, *arguments: str, program: str = "app.py", **environment: str):
+def started(tmp: Path, *arguments: str, program: str = "app.py", port: int | None = None, **environment: str):
     """As `app`, or of another program that takes its arguments; gives (process, url, log file)."""
-    port = free_port()
+    port = port or free_port()
     log = tmp / "app.log"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("ABN_", "IMAGENETTE_"))}
     surroundings |= {"HF_HOME": str(tmp / "home"), "GRADIO_TEMP_DIR": str(tmp / "gradio")}

@@ -95,4 +95,6 @@ def test_a_frame_is_one_request_and_its_seconds_are_the_visitors(models, frames,
     assert spent["192.0.2.7"] >= answer.json()["milliseconds"] / 1000
     asked = client.post("/gradio_api/abn/frame", content=b"no", headers={"accept-language": "en"})
     assert asked.json() == {"error": "a frame must be a JPEG"}
+    asked = client.post("/gradio_api/abn/frame?model=nonsense&language=en", content=content)
+    assert asked.json()["error"].startswith("nonsense cannot be used")
     assert client.get("/gradio_api/abn/frame").status_code == 405

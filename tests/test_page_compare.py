@@ -329,6 +329,36 @@ def test_a_long_comparison_can_be_stopped_and_gone_on_with(page):
     measured(page, 6)
 
 
+def test_what_one_question_has_no_time_for_is_asked_for_in_another(browser, url, bundled, tmp_path):
+    """The first question's answers are the server's own, but for two that its limit cuts off."""
+    served = Served("compact", Explainer.from_pretrained(bundled, device="cpu"))
+    late = ["grad-cam++", "centre"]
+    question = asked(served, example(url, "chain saw", tmp_path), methods=FIVE, curves=True, labels=True)
+    cut = {"left": "curves", "why": "too long"}
+    answers = [
+        {"method": one["method"], **cut} if "curves" in one and one["method"] in late else one
+        for one in compare(question)
+    ]
+    answers[-1] = {"done": True, "notes": ["too long"]}
+    events = [("generating", one) for one in answers] + [("complete", answers[-1])]
+    body = "".join(f"event: {kind}\ndata: {json.dumps([one])}\n\n" for kind, one in events)
+    with visited(browser, url) as page:
+        sent, answered = [], []
+        page.on("request", lambda one: sent.append(one.post_data) if one.url.endswith("/page_compare") else None)
+
+        def answer(route) -> None:
+            answered.append(route)
+            if len(answered) == 1:
+                route.fulfill(body=body, content_type="text/event-stream")
+            else:
+                route.continue_()
+
+        page.route("**/call/page_compare/*", answer)
+        open_comparison(page)
+        assert [json.loads(one)["data"][0]["methods"] for one in sent[:2]] == [FIVE, late]
+        assert "too long" not in page.inner_text("#abn-compare")
+
+
 def test_cards_do_not_move_under_the_pointer(browser, url):
     with visited(browser, url) as page:
         page.get_by_role("tab", name="Compare").click()

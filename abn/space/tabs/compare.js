@@ -94,11 +94,21 @@ export function mount(section, app) {
       run = null;
       if (last.error) return fail(last.error);
       for (const name of mine.names.filter((each) => !whole(each))) at.found.set(name, { left: { map: true } });
+      if (mine.made) reopen(mine.names);
       ask();
     } catch (error) {
       if (mine !== run) return;
       run = null;
       fail(app.reason(error));
+    }
+  }
+
+  // The server computes only so long for one question: what it left out is asked for once more, as long as each question
+  // brings something.
+  function reopen(names) {
+    for (const found of names.map((name) => at.found.get(name)).filter((each) => each.left)) {
+      at.notes = at.notes.filter((note) => note !== found.why);
+      Object.assign(found, { left: null, why: '' });
     }
   }
 
@@ -112,7 +122,8 @@ export function mount(section, app) {
   async function take(answer, mine) {
     if (answer.known) await open(answer, mine);
     if (mine !== run) return;
-    if (answer.method) keep(answer);
+    if (answer.method) keep(answer, mine);
+    if (answer.doing) mine.long = true;
     if (answer.doing) tell(words.say('compare_step', { what: answer.doing, place: answer.place, count: answer.count }), true);
     if (answer.done) at.notes.push(...answer.notes);
   }
@@ -131,8 +142,9 @@ export function mount(section, app) {
     cards.picture(key.picture.pixels, at.frame);
   }
 
-  function keep(answer) {
+  function keep(answer, mine) {
     const found = at.found.get(answer.method) || {};
+    mine.made ||= Boolean(answer.curves || (mine.long && answer.map && !found.map));
     if (answer.map) {
       found.map = { rows: rowsOf(answer.map), ...at.frame };
       found.peak = peakOf(lay(found.map, ...seen()));
@@ -140,7 +152,7 @@ export function mount(section, app) {
     }
     if (answer.curves) found.curves = answer.curves;
     if (answer.left) found.left = { ...found.left, [answer.left]: true };
-    if (answer.why) found.why = answer.why;
+    if (answer.why && !answer.curves) found.why = answer.why;
     at.found.set(answer.method, found);
     cards.fill(answer.method, found);
     if (answer.map) fillSides();

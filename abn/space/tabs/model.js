@@ -40,7 +40,7 @@ export function mount(section, app) {
       say(words.say('model_in_use', { name: found.shown }));
     } catch (error) {
       if (mine !== bringing) return;
-      say(words.say('model_refused', { reason: app.reason(error), name: find('[data-model-name]').textContent }), 'abn-refused');
+      say(words.say('model_refused', { reason: app.reason(error), name: app.find('[data-chip-name]').textContent }), 'abn-refused');
     }
   }
 
