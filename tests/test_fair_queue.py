@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import gradio as gr
 import load
 import pytest
-from gradio.queueing import Event, EventQueue
+from gradio.queueing import Event, EventQueue, Queue
 from helpers import in_threads, made_up_picture, wait_for
 
 from abn import stopping
@@ -95,6 +95,22 @@ def test_sessions_are_not_begun_without_end(monkeypatch):
         states["c"]
     visitors.ASKING.reset(token)
     assert states["c"]  # what is answered is let in already
+
+
+def test_what_the_queue_does_is_not_his_who_started_it(queue, monkeypatch):
+    """Gradio starts its queue with the first request, whose context all that it does has."""
+    asking = []
+
+    async def processed(self, events, *args, **kwargs):
+        asking.append(visitors.ASKING.get())
+
+    monkeypatch.setattr(Queue, "process_events", processed)
+    visitors.ASKING.set("the first")
+    try:
+        asyncio.run(queue.process_events([], False, 0.0, None))
+    finally:
+        visitors.ASKING.set(visitors.NOBODY)
+    assert asking == [visitors.NOBODY]
 
 
 def test_a_visitors_own_oldest_sessions_go(monkeypatch):

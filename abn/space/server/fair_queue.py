@@ -87,6 +87,7 @@ class FairQueue(Queue):
         return [event], False, name
 
     async def process_events(self, events: list[Event], *args, **kwargs) -> None:
+        visitors.ASKING.set(visitors.NOBODY)  # this task began in the request that started the queue, whosever it was
         try:
             await super().process_events(events, *args, **kwargs)
         finally:
