@@ -158,17 +158,22 @@ class Traffic:
         return [url for method, url in self.requests if method == "POST" and part in url]
 
 
+def said(message) -> str:
+    """A message of the browser's console, and where it comes from."""
+    return f"{message.text} {message.location.get('url', '')}".strip()
+
+
 @contextmanager
 def watched(browser, url: str, **how):
     """A page whose faults, and whatever it asks of other hosts, fail the test."""
     page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **how})
     faults, elsewhere = [], []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: faults.append(said(message)) if message.type == "error" else None)
     page.on("request", lambda request: elsewhere.append(request.url))
     page.faults = faults
     yield page
-    assert faults == []
+    assert faults == [], faults
     assert [asked for asked in elsewhere if not asked.startswith((url, "data:", "blob:"))] == []
     page.close()
 

@@ -19,7 +19,8 @@ def below(url: str, path: str):
 
         def pass_on(self):
             if not self.path.startswith(path + "/"):
-                self.send_error(404)
+                self.send_response(204 if self.path == "/favicon.ico" else 404)
+                self.end_headers()
                 return
             connection = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=60)
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
