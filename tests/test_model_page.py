@@ -42,9 +42,9 @@ def asked(models, **values) -> Asked:
 
 def test_the_three_large_figures_are_those_of_the_page(explainer):
     assert told(explainer)["large"] == [
-        {"key": "top1", "value": "92.51 %", "pictures": 3925, "dataset": "Imagenette"},
-        {"key": "ece_calibrated", "value": "0.0312", "pictures": 3925, "dataset": "Imagenette"},
-        {"key": "pointing", "value": "0.885", "pictures": 500, "dataset": "Imagenette"},
+        {"key": "top1", "value": "92.51 %", "pictures": 3925, "dataset": "Imagenette", "boxed": False},
+        {"key": "ece_calibrated", "value": "0.0312", "pictures": 3925, "dataset": "Imagenette", "boxed": False},
+        {"key": "pointing", "value": "0.885", "pictures": None, "dataset": "Imagenette", "boxed": True},
     ]
 
 
@@ -61,7 +61,8 @@ def test_the_bundled_networks_calibration_is_the_one_after_scaling(explainer, bu
 
 def test_without_a_temperature_the_page_shows_plain_softmax(bundled):
     plain = Explainer(*_parts(bundled), calibration=Calibration(), device="cpu")
-    assert told(plain)["large"][1] == {"key": "ece", "value": "0.1312", "pictures": 3925, "dataset": "Imagenette"}
+    on = {"pictures": 3925, "dataset": "Imagenette", "boxed": False}
+    assert told(plain)["large"][1] == {"key": "ece", "value": "0.1312", **on}
 
 
 def _parts(bundled):
@@ -98,7 +99,8 @@ def test_a_transformers_figures(explainer):
         "methods": ["rollout", "gradient-rollout"],
         "rows": [["strokes", "0.250", "0.375"], ["strokes_area", "0.125", None]],
     }
-    assert found["large"][2] == {"key": "strokes", "value": "0.250", "pictures": None, "dataset": "Imagenette"}
+    on = {"pictures": None, "dataset": "Imagenette", "boxed": False}
+    assert found["large"][2] == {"key": "strokes", "value": "0.250", **on}
 
 
 def test_a_multitask_networks_accuracy(explainer):

@@ -80,7 +80,8 @@ export function mount(section, app) {
     return made;
   }
 
-  function measuredOn({ pictures, dataset }) {
+  function measuredOn({ pictures, dataset, boxed }) {
+    if (boxed && dataset !== null) return words.say('measured_boxes', { dataset });
     if (pictures === null) return words.say('measured_unsaid');
     const values = { count: count.format(pictures), dataset };
     return words.say(dataset === null ? 'measured_on_some' : 'measured_on', values);

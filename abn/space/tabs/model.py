@@ -72,7 +72,7 @@ def measured(served: Served) -> dict:
     chosen = [(_first(ACCURACY, metrics), metrics), (calibration_key(served), metrics), (_first(POINTING, maps), maps)]
     return {
         "large": [
-            {"key": key, "value": value, **_on(source, metrics)}
+            {"key": key, "value": value, **_on(key, source, metrics)}
             for key, source in chosen
             if key and (value := _shown(FIGURES[key], source))
         ],
@@ -90,10 +90,13 @@ def calibration_key(served: Served) -> str:
     return "ece" if served.explainer.calibration.temperature == 1 else "ece_calibrated"
 
 
-def _on(source: Mapping, metrics: Mapping) -> dict:
-    """On how many pictures of which data; null where it is not said."""
-    count = _number(source.get("pictures"))
-    return {"pictures": None if count is None else round(count), "dataset": _text(metrics.get("dataset"))}
+def _on(key: str, source: Mapping, metrics: Mapping) -> dict:
+    """On how many pictures of which data; null where it is not said. `boxed`: on those with boxes, of another number
+    than those of the other figures."""
+    boxed = key == "pointing"
+    count = None if boxed else _number(source.get("pictures"))
+    dataset = _text(metrics.get("dataset"))
+    return {"pictures": None if count is None else round(count), "dataset": dataset, "boxed": boxed}
 
 
 def _first(keys: tuple[str, ...], values: Mapping) -> str | None:
