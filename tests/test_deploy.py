@@ -21,6 +21,7 @@ from abn.space import deploy, space_repo
 from abn.space.server.zero_gpu import PYTHONS, TORCH
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # the Hub's
+PAGE = {".html", ".js", ".css", ".json"}  # what the page is made of, beside Python
 LARGEST = 10_000_000  # bytes; above it, git there wants LFS or Xet
 
 
@@ -44,6 +45,9 @@ def test_what_is_needed_is_there_and_nothing_else(space):
     names = deploy.pushed()
     needed = {"app.py", "README.md", "requirements.txt", "abn/space/page.py", "abn/weights/compact/model.safetensors"}
     assert needed <= set(names)
+    page = {file.relative_to(ROOT).as_posix() for file in (ROOT / "abn" / "space").rglob("*") if file.suffix in PAGE}
+    assert page <= set(names)
+    assert {Path(name).suffix for name in page} == PAGE
     tops = {name.split("/")[0] for name in names}
     assert not tops & {".git", ".venv", "data", "shares", "checkpoint", "outputs"}
     assert not [name for name in names if "__pycache__" in name]
