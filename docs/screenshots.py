@@ -4,71 +4,52 @@ HF_HUB_OFFLINE=1 python app.py --checkpoint compact --imagenette-root none   # i
 python docs/screenshots.py http://127.0.0.1:7860
 """
 
-import shutil
+import io
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Page
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from page import CAMERA, chromium, open_tab, opened, says
 
 HERE = Path(__file__).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-def explain(page: Page) -> None:
-    page.wait_for_selector("#abn-verdict .abn-answer")
-
-
-def compare(page: Page) -> None:
-    page.get_by_role("tab", name="Compare").click()
-    page.wait_for_function("() => document.querySelectorAll('#abn-compare svg').length === 5", timeout=60000)
 
 
 def edit(page: Page) -> None:
-    page.get_by_role("tab", name="Edit").click()
-    page.wait_for_selector("#abn-edit-result .abn-bars")
-    page.locator("#abn-editor label", has_text="Hide").click()
-    box = page.locator("#abn-editor canvas.abn-marks").bounding_box()
-    at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in ((0.25, 0.55), (0.85, 0.55))]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    page.mouse.move(*at[1], steps=6)
-    page.mouse.up()
-    page.wait_for_selector("#abn-edit-result .abn-change >> text=→")
-
-
-def gallery(page: Page) -> None:
-    page.get_by_role("tab", name="Gallery").click()
-    page.wait_for_selector("#abn-gallery-status >> text=are right", timeout=60000)
+    page.click("#abn-edit [data-do=hide_object]")
+    says(page, "#abn-edit [data-change]", "→")
 
 
 def live(page: Page) -> None:
-    page.get_by_role("tab", name="Live").click()
-    page.wait_for_function(
-        "() => document.querySelector('#abn-live .abn-live-rate').dataset.frames > 30", timeout=60000
-    )
+    page.click("#abn-live [data-start]")
+    page.wait_for_function("() => Number(document.querySelector('#abn-live [data-rate]').dataset.frames) > 30")
 
 
 def model(page: Page) -> None:
-    page.get_by_role("tab", name="Model").click()
-    page.wait_for_selector("#abn-model table")
+    page.click("#abn-model [data-fold=maps] summary")
+
+
+SHOTS = {"explain": ("space", 800), "compare": ("compare", 1010), "edit": ("edit", 760)}
+SHOTS |= {"gallery": ("gallery", 800), "live": ("live", 760), "model": ("model", 860)}
+BEFORE = {"edit": edit, "live": live, "model": model}
 
 
 def main(url: str) -> None:
-    shots = (("space", explain, 1180), ("compare", compare, 1100), ("edit", edit, 860), ("gallery", gallery, 780))
-    shots += (("live", live, 1000), ("model", model, 1000))
-    with sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        for name, show, height in shots:
-            page = browser.new_page(viewport={"width": 1280, "height": height})
-            page.goto(url)
-            page.wait_for_selector("#abn-overlay .abn-jet", timeout=60000)
-            show(page)
-            page.wait_for_timeout(1000)
-            page.screenshot(path=HERE / f"{name}.png")
+    with chromium(*CAMERA) as browser:
+        for tab, (name, height) in SHOTS.items():
+            page = browser.new_page(viewport={"width": 1280, "height": height}, locale="en-GB")
+            opened(page, url)
+            open_tab(page, tab)
+            page.mouse.move(0, 0)
+            BEFORE.get(tab, lambda page: None)(page)
+            page.wait_for_timeout(500)
+            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            palette = shot.quantize(256)
+            shot.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(HERE / f"{name}.png", optimize=True)
             page.close()
-        browser.close()
 
 
 if __name__ == "__main__":
