@@ -315,6 +315,17 @@ def test_on_a_slow_line_the_picture_is_there_at_once_and_the_old_answer_is_gone(
     explained(page)
 
 
+def test_on_a_slow_line_an_example_is_seen_small_until_it_has_come(page):
+    traffic = Traffic(page)
+    traffic.slow(300, 200)
+    page.locator("[data-examples] [data-open]", has_text="church").click()
+    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 144")
+    assert page.get_attribute("#abn-explain .abn-stage", "data-state") == "busy"
+    assert label(page).strip() == ""
+    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 480")
+    explained(page, "church")
+
+
 def test_a_link_brings_back_picture_alpha_view_and_colours(page, browser, tmp_path, url):
     file = tmp_path / "mine.png"
     made_up_picture(320, 240).save(file)
