@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from .errors import AbnError
 from .explanation import Explainer, Picture
 from .faithfulness import STEPS, deletion, ends_of, insertion, on_pixels
 from .methods import method_named
@@ -82,7 +83,7 @@ class Comparison:
         compute, made = how.compute, None
         if limit is not None and self.passes(method) > limit:
             if not self.fits(method, limit):
-                raise ValueError(f"{method} needs {self.passes(method)} forward passes; {limit} tell nothing")
+                raise AbnError("too_few_passes", method=method, passes=self.passes(method), limit=limit)
             compute, made = how.within(passed.pixels, passed.parts, limit)
         began = time.perf_counter()
         maps = compute(self.explainer.model, passed.pixels, passed.parts, passed.targets)[:, None].cpu()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .errors import AbnError
 from .explanation import Explainer, Explanation, Picture
 
 
@@ -77,12 +78,13 @@ def checked_map(attention_map, shape: tuple[int, int]) -> np.ndarray:
     try:
         values = np.asarray(attention_map, dtype=np.float32)
     except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"a map must be {shape[0]} rows of {shape[1]} numbers") from None
+        raise AbnError("map_rows", rows=shape[0], columns=shape[1]) from None
+    if not values.shape:
+        raise AbnError("map_number", rows=shape[0], columns=shape[1])
     if values.shape != tuple(shape):
-        found = " x ".join(map(str, values.shape)) or "a single number"
-        raise ValueError(f"the map must be {shape[0]} x {shape[1]}, as the model's own; got {found}")
+        raise AbnError("map_shape", rows=shape[0], columns=shape[1], found=" x ".join(map(str, values.shape)))
     if not np.isfinite(values).all() or np.abs(values).max() > 1:
-        raise ValueError("the map's values must be finite and lie between -1 and 1")
+        raise AbnError("map_values")
     return values
 
 

@@ -15,8 +15,9 @@ from . import stopping
 from .calibration import Calibration
 from .checkpoints import load_calibration, load_checkpoint
 from .classes import indices_by_name, shown_names
+from .errors import AbnError
 from .explained import Explanation
-from .families import UNEDITABLE, Abilities, Family, family_of
+from .families import Abilities, Family, family_of
 from .methods import Method, Parts, method_named
 from .model.image_processing_abn import LONGEST_VIEW, AbnImageProcessor
 from .model.pictures import Reduced, fitted, load_rgb
@@ -189,7 +190,7 @@ class Explainer:
 
     def _check_editable(self) -> None:
         if not self.abilities.editable:
-            raise ValueError(UNEDITABLE[self.abilities.uneditable])
+            raise AbnError(f"uneditable_{self.abilities.uneditable}")
 
     @torch.no_grad()
     def every_task(
@@ -207,7 +208,7 @@ class Explainer:
             As `__call__`; and ValueError: the network answers no tasks.
         """
         if not self.abilities.tasks:
-            raise ValueError("this network chooses one of its classes; only a multi-task network answers task by task")
+            raise AbnError("no_tasks")
         how, opened = method_named(method, self.methods), [self.read(picture, view) for picture in pictures]
         indices = [self.target_index(task) for task in (range(len(self.labels)) if tasks is None else tasks)]
         found: list[dict[str, Explanation]] = [{} for _ in opened]
@@ -236,12 +237,12 @@ class Explainer:
         if isinstance(target, str) and (found := self.indices.get(target) or self.indices.get(nfc(target))):
             if len(found) > 1:
                 named = ", ".join(repr(self.labels[index]) for index in found)
-                raise ValueError(f"target {target!r} may be any of {len(found)} classes; say which: {named}")
+                raise AbnError("target_ambiguous", target=target, count=len(found), named=named)
             return found[0]
         index = _whole_number(target)
         if index is not None and 0 <= index < len(self.labels):
             return index
-        raise ValueError(f"target must be a class or its index; got {target!r}; the classes: {self.labels}")
+        raise AbnError("target_unknown", target=target, classes=self.labels)
 
     def _explain(self, pictures: list[Upright], method: Method, target: int | None, view: str) -> list[Explanation]:
         explanations: dict[int, Explanation] = {}
@@ -273,7 +274,7 @@ class Explainer:
             return self._made(batch, method, view, self.forward(batch, view, target))
         except torch.OutOfMemoryError:
             if len(batch) == 1:
-                raise ValueError("the GPU's memory does not hold a picture of this size") from None
+                raise AbnError("gpu_picture") from None
         torch.cuda.empty_cache()
         half = len(batch) // 2
         return [one for part in (batch[:half], batch[half:]) for one in self._one_batch(part, method, view, target)]

@@ -16,6 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from tqdm import tqdm
 
 from . import stopping
+from .errors import ENGLISH, KeyedError
 from .families import FAMILIES
 
 KINDS = {family.model_type for family in FAMILIES}
@@ -24,12 +25,19 @@ OPTIONAL = ("preprocessor_config.json", "calibration.json", "metrics.json")
 DEADLINE = 10.0  # seconds to the first answer
 IDLE = 10.0  # seconds a download may stand still
 DESCRIPTION = 10_000_000  # bytes that any file beside the weights may have, where there is a limit
+MEANINGS = {401: "hub_private", 403: "hub_denied", 404: "hub_missing"}  # of the Hub's answers
 UNKNOWN_TOKEN = "Invalid credentials in Authorization header"  # the Hub's X-Error-Message beside 401
 CHUNK = 1 << 16  # bytes between two signs of life; huggingface_hub's 10 MB would look idle on a slow line
 
 
-class HubError(OSError):
+class HubError(KeyedError, OSError):
     """The checkpoint could not be fetched, or is not allowed; the message says why, for a person."""
+
+    english = ENGLISH
+
+
+class _Abandoned(OSError):
+    """Nobody waits for the download any more."""
 
 
 class _Watch:
@@ -46,7 +54,7 @@ class _Watch:
         """Something came. A share no larger than before is no progress: huggingface_hub resumes a download without
         end from a server that cuts it off again and again."""
         if self.abandoned:
-            raise HubError("abandoned")
+            raise _Abandoned
         self.answered = True
         if share is None or share > self.share:
             self.moved = time.monotonic()
@@ -108,12 +116,12 @@ def fetch(
         still = time.monotonic() - watch.moved
         if not watch.answered and still > deadline:
             watch.abandoned = True
-            raise HubError(f"the Hub did not answer within {deadline:g} s")
+            raise HubError("hub_no_answer", deadline=deadline)
         if watch.answered and still > idle:
             watch.abandoned = True
-            raise HubError(f"the download stood still for {idle:g} s at {watch.share:.0%}")
+            raise HubError("hub_stalled", idle=idle, share=watch.share)
     if "error" in outcome:
-        raise _in_words(outcome["error"]) from None
+        raise _as_hubs(outcome["error"]) from None
     return outcome["folder"]
 
 
@@ -138,7 +146,7 @@ def _download(
             size = _probe(hf_hub_url(repo_id, name, revision=revision), deadline, token)
             watch.beat()
         if limit is not None and size is not None and size > limit:
-            raise HubError(f"its weights have {size / 1e9:.1f} GB; at most {limit / 1e9:g} GB are allowed")
+            raise HubError("hub_weights", size=size / 1e9, limit=limit / 1e9)
 
     class Progress(tqdm):
         """huggingface_hub's bar on the terminal, which also feeds the watch."""
@@ -151,7 +159,7 @@ def _download(
         def update(self, n=1):
             shown = super().update(n)
             if most is not None and self.n > most:
-                raise HubError(f"one of its files is larger than the {most / 1e9:g} GB that are allowed")
+                raise HubError("hub_file", most=most / 1e9)
             watch.beat(min(1.0, self.n / self.total) if weights and self.total else None)
             return shown
 
@@ -180,10 +188,10 @@ def _check_config(file: Path) -> None:
     try:
         found = json.loads(file.read_text())
     except ValueError:
-        raise HubError("its config.json is not JSON") from None
+        raise HubError("hub_config") from None
     kind = found.get("model_type") if isinstance(found, dict) else None
     if kind not in KINDS:
-        raise HubError(f"it holds a model of type {kind!r}; expected model_type 'abn' or 'vit'")
+        raise HubError("hub_kind", kind=kind)
 
 
 def with_fit_token(load: Callable, source: str | Path, **where):
@@ -230,7 +238,7 @@ def _fit_token(url: str, timeout: float, token: bool | str | None) -> bool | str
         return False
     except urllib.error.HTTPError as error:
         if error.code == 401 and unknown:
-            raise HubError("the Hub answered 401 (not found, or private; the token in use is not valid)") from None
+            raise HubError("hub_token", code=error.code) from None
         raise error if unknown else refused from None
 
 
@@ -265,19 +273,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _STAY = urllib.request.build_opener(_NoRedirect)
 
 
-def _in_words(error: BaseException) -> HubError:
+def _as_hubs(error: BaseException) -> HubError:
     if isinstance(error, HubError):
         return error
     if isinstance(error, urllib.error.HTTPError):
-        meaning = {401: "not found, or private", 403: "access denied", 404: "not found"}.get(error.code, "an error")
-        return HubError(f"the Hub answered {error.code} ({meaning})")
+        return HubError(MEANINGS.get(error.code, "hub_error"), code=error.code)
     if isinstance(error, urllib.error.URLError):
-        if isinstance(error.reason, TimeoutError):
-            return HubError("the Hub did not answer in time")
-        return HubError("the Hub cannot be reached")
+        return HubError("hub_late" if isinstance(error.reason, TimeoutError) else "hub_unreachable")
     if isinstance(error, TimeoutError):
-        return HubError("the Hub did not answer in time")
+        return HubError("hub_late")
     if isinstance(error, FileNotFoundError):
-        return HubError("it is not in the local cache and the Hub is not asked")
+        return HubError("hub_offline")
     words = str(error).strip().splitlines()
-    return HubError(f"the download failed ({words[0][:160] if words else type(error).__name__})")
+    return HubError("hub_download", reason=words[0][:160] if words else type(error).__name__)

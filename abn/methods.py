@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from . import stopping
+from .errors import AbnError
 from .model.modeling_abn import AbnForImageClassification
 
 SCORE_CAM_BATCH = 64  # masked pictures a forward; on a CPU 8, so that work that nobody waits for stops within a second
@@ -261,5 +262,5 @@ def in_menus(methods: dict[str, Method], quick: bool = False) -> list[Method]:
 def method_named(name: str, methods: dict[str, Method] = METHODS) -> Method:
     """Raises: ValueError: unknown; names the known ones."""
     if name not in methods:
-        raise ValueError(f"method must be one of {', '.join(map(repr, methods))}; got {name!r}")
+        raise AbnError("unknown_method", known=", ".join(map(repr, methods)), method=name)
     return methods[name]

@@ -10,6 +10,7 @@ from helpers import made_up_picture, tiny_model
 from abn import AbnImageProcessor, Explainer
 from abn.calibration import CALIBRATION_NAME, Calibration, energy_score, fit_temperature
 from abn.calibration.run import calibrated, main
+from abn.errors import AbnError
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
@@ -96,6 +97,26 @@ def test_a_broken_file_is_named(tmp_path, content):
     (tmp_path / CALIBRATION_NAME).write_text(content)
     with pytest.raises(ValueError, match=r"calibration\.json"):
         Calibration.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("temperature", "1.5", "temperatures must be numbers above 0"),
+        ("attention_temperature", [1], "temperatures must be numbers above 0"),
+        ("attention_temperature", -1, "temperatures must be numbers above 0"),
+        ("temperature", True, "temperatures must be numbers above 0"),
+        ("temperature", float("inf"), "temperatures must be numbers above 0"),
+        ("energy_threshold", "low", "energy_threshold must be a number; got 'low'"),
+        ("percentile", [5], "percentile must be a number; got [5]"),
+        ("pictures", "many", "pictures must be a number; got 'many'"),
+    ],
+)
+def test_a_field_that_is_no_number_is_named_in_one_line(tmp_path, field, value, words):
+    (tmp_path / CALIBRATION_NAME).write_text(json.dumps({field: value}))
+    with pytest.raises(AbnError) as raised:
+        Calibration.load(tmp_path)
+    assert str(raised.value) == f"calibration.json: {words}"
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from helpers import ROOT, tiny_model
 from transformers import PreTrainedConfig, ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
-from abn.families import ABN, FAMILIES, MULTITASK, UNEDITABLE, VIT, Abilities, Shape, check_arch, family_of, find
+from abn.errors import ENGLISH
+from abn.families import ABN, FAMILIES, MULTITASK, VIT, Abilities, Shape, check_arch, family_of, find
 from abn.methods import in_menus
 
 ROOMS = ("abn/families", "abn/checkpoints", "abn/model")  # where kinds are known
@@ -119,7 +120,7 @@ def test_a_networks_family_and_abilities(name):
 @pytest.mark.parametrize("name", ["unbounded", "multitask", "vit"])
 def test_a_map_that_cannot_be_edited_is_refused_with_the_reason(name):
     explainer = Explainer(CASES[name][0](), AbnImageProcessor(), device="cpu")
-    reason = UNEDITABLE[explainer.abilities.uneditable]
+    reason = ENGLISH[f"uneditable_{explainer.abilities.uneditable}"]
     for ask in (lambda: explainer.explain_with_features("x.png"), lambda: explainer.perceive(None, None)):
         with pytest.raises(ValueError) as raised:  # noqa: PT011 - the words are compared
             ask()

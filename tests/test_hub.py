@@ -186,7 +186,7 @@ def test_a_private_checkpoint_stays_private_and_says_so(token, words, tiny_folde
             fetch(REPO, deadline=5)
         with pytest.raises(OSError, match=REPO):
             Explainer.from_pretrained(REPO, device="cpu")
-    assert told(str(raised.value), "ja") != str(raised.value)
+    assert told(raised.value, "ja") != str(raised.value)
 
 
 def test_no_token_of_the_space_goes_with_a_visitors_model(tiny_folder, cache, monkeypatch):

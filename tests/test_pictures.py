@@ -8,7 +8,7 @@ import pytest
 from helpers import made_up_picture
 from PIL import Image
 
-from abn.model.picture_errors import NumberError, PictureError
+from abn.model.errors import NumberError, PictureError
 from abn.model.pictures import from_array, load_rgb, to_rgb
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)

@@ -89,7 +89,7 @@ def test_the_default_checkpoint_serves_from_the_hub(head, cache, tmp_path, monke
         endpoint(monkeypatch, url)
         serving = Serving()
         serving._bring()
-    assert (serving.state, serving.reason) == ("ready", "")
+    assert (serving.state, serving.reason) == ("ready", None)
     assert serving.current.name == "yukiharada1228/abn-resnet152-imagenette"
     assert serving.current.explainer.labels == USUAL
 

@@ -9,13 +9,16 @@ from types import SimpleNamespace
 import pytest
 from helpers import ROOT
 
+from abn.errors import ENGLISH as ERRORS
 from abn.families.multitask import TASK_METHODS
 from abn.families.vit import vit_methods
 from abn.methods import METHODS
-from abn.model.picture_errors import ENGLISH as PICTURES
+from abn.model.errors import ENGLISH as MODEL_ERRORS
+from abn.model.errors import KeyedError
 from abn.space.faults import Fault
 from abn.space.locale import CATALOGUES, DEFAULT, FOLDER, LANGUAGES, language_of, say, say_or
 from abn.space.page import frame
+from abn.space.server.page_files import FILES
 
 SPACE = ROOT / "abn" / "space"
 ENGLISH = CATALOGUES[DEFAULT]
@@ -28,9 +31,11 @@ def fields(words: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(words) if name}
 
 
-def nodes(kind):
-    """The nodes of a kind in all of the page's code."""
-    for file in sorted(SPACE.glob("**/*.py")):
+def nodes(kind, below="abn/space"):
+    """The nodes of a kind in all of the page's code, or the library's."""
+    for file in sorted((ROOT / below).glob("**/*.py")):
+        if file.name == "errors.py":  # the library's own catalogues
+            continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, kind):
                 yield node
@@ -50,8 +55,10 @@ def test_every_word_is_there_in_every_language(key, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_catalogue_has_the_same_keys_in_the_same_order_and_none_twice(language):
+    """The library's errors are in English in the library, and not said again."""
     pairs = json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"), object_pairs_hook=list)
-    assert [key for key, _ in pairs] == list(ENGLISH)
+    said = [key for key in ENGLISH if key not in ERRORS] if language == DEFAULT else list(ENGLISH)
+    assert [key for key, _ in pairs] == said
 
 
 def test_the_frame_names_every_language():
@@ -83,23 +90,49 @@ def test_every_key_that_the_frame_and_the_scripts_ask_for_is_there():
     scripted = re.findall(r"""words\.say\('(\w+)'""", scripts()) + re.findall(r"""new Refused\('(\w+)'""", scripts())
     assert len(framed) > 60
     assert len(scripted) > 30
-    assert [key for key in framed + scripted if key not in ENGLISH] == []
+    for language in LANGUAGES:
+        served = json.loads(FILES[f"locale/{language}.json"])
+        assert [key for key in framed + scripted if key not in served] == []
+
+
+def kinds(base=KeyedError) -> dict[str, type[KeyedError]]:
+    return {kind.__name__: kind for one in base.__subclasses__() for kind in (one, *kinds(one).values())}
+
+
+def raised() -> list[tuple[type[KeyedError], ast.Call]]:
+    """Where errors that have keys are made."""
+    known = kinds()
+    calls = [(getattr(call.func, "id", None), call) for call in nodes(ast.Call, "abn")]
+    return [(known[name], call) for name, call in calls if name in known]
+
+
+def test_every_error_that_is_raised_has_words_with_its_fields():
+    asked = set()
+    for kind, call in raised():
+        key, words = call.args[0], ENGLISH if kind.__module__.startswith("abn.space.") else kind.english
+        assert not isinstance(key, ast.Constant) or key.value in words
+        for named in {node.value for node in ast.walk(key) if isinstance(node, ast.Constant)} & set(words):
+            assert {keyword.arg for keyword in call.keywords} == fields(words[named]), named
+            asked.add(named)
+    assert len(asked) > 80
+
+
+def test_the_librarys_words_are_those_of_what_travels_with_weights_and_its_own():
+    assert {key: ERRORS[key] for key in MODEL_ERRORS} == MODEL_ERRORS
+    assert KeyedError.english is MODEL_ERRORS
+    assert {key: ENGLISH[key] for key in ERRORS} == ERRORS
 
 
 def test_every_word_is_used():
     """By its key, or by the beginning that a name follows."""
     text = scripts() + frame()
-    named = {node.value for node in nodes(ast.Constant) if isinstance(node.value, str)} | set(PICTURES)
+    named = {node.value for node in nodes(ast.Constant, "abn") if isinstance(node.value, str)}
     named |= set(re.findall(r"""['"`]([\w-]+)['"`]""", text))
-    begun = {parts.values[0].value for parts in nodes(ast.JoinedStr) if isinstance(parts.values[0], ast.Constant)}
+    joined = [*nodes(ast.JoinedStr), *(call.args[0] for _, call in raised() if isinstance(call.args[0], ast.JoinedStr))]
+    begun = {parts.values[0].value for parts in joined if isinstance(parts.values[0], ast.Constant)}
     begun |= set(re.findall(r"`(\w+_)\$\{", text)) | {"method_"}
     begun = {each for each in begun if each.endswith("_")}
     assert [key for key in ENGLISH if key not in named and not key.startswith(tuple(begun))] == []
-
-
-def test_the_librarys_own_words_are_the_english_catalogues():
-    """A saved checkpoint brings the library's along, without any catalogue."""
-    assert {key: ENGLISH[key] for key in PICTURES} == PICTURES
 
 
 def test_every_methods_name_in_a_catalogue_is_some_familys():

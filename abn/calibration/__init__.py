@@ -6,6 +6,7 @@ fits them for any checkpoint; see `run`.
 
 import bisect
 import json
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..errors import AbnError
 from ..files import whole
 
 CALIBRATION_NAME = "calibration.json"
@@ -59,13 +61,17 @@ class Calibration:
             energies = found.get("energies")
             found = cls(**{**found, "energies": energies if energies is None else tuple(map(float, energies))})
         except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{CALIBRATION_NAME} is not a calibration: {error}") from None
-        if not (found.temperature > 0 and found.attention_temperature > 0):
-            raise ValueError(f"{CALIBRATION_NAME}: temperatures must be above 0")
+            raise AbnError("calibration_unreadable", file=CALIBRATION_NAME, reason=str(error)) from None
+        if not all(_is_number(value) and value > 0 for value in (found.temperature, found.attention_temperature)):
+            raise AbnError("calibration_temperatures", file=CALIBRATION_NAME)
+        for name in ("energy_threshold", "percentile", "pictures"):
+            if (value := getattr(found, name)) is not None and not _is_number(value):
+                raise AbnError("calibration_number", file=CALIBRATION_NAME, name=name, value=value)
         if found.branches not in BRANCHES:
-            raise ValueError(f"{CALIBRATION_NAME}: branches must be {' or '.join(BRANCHES)}; got {found.branches!r}")
+            known = " or ".join(BRANCHES)
+            raise AbnError("calibration_branches", file=CALIBRATION_NAME, known=known, branches=found.branches)
         if found.energies is not None and (len(found.energies) < 2 or list(found.energies) != sorted(found.energies)):
-            raise ValueError(f"{CALIBRATION_NAME}: energies must be two or more numbers that rise")
+            raise AbnError("calibration_energies", file=CALIBRATION_NAME)
         return found
 
     def save(self, folder: str | Path) -> None:
@@ -112,6 +118,10 @@ class Calibration:
             branches=branches,
             energies=tuple(round(value, 4) for value in torch.quantile(scores, PERCENTS).tolist()),
         )
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def energy_score(logits: Tensor) -> Tensor:

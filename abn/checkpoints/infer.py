@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from ..errors import AbnError
 from ..model.modeling_multitask import FORMS
 
 FEATURES, ATTENTION, PERCEPTION = "model.features.", "model.attention_branch.", "model.perception_branch."
@@ -26,7 +27,7 @@ def infer_config(tensors: dict[str, Tensor]) -> dict:
         found = f"{ATTENTION}depth_conv.weight" in tensors, answers
         version = next((name for name, form in FORMS.items() if (form.depth_conv, form.answers) == found), None)
         if version is None:
-            raise ValueError(f"a multi-task network answers each task with 1 or 2 outputs; this one has {answers}")
+            raise AbnError("checkpoint_tasks", answers=answers)
         return _imagenet(tensors) | {"num_labels": tasks, "multitask": version}
     labels = {"num_labels": tensors[f"{PERCEPTION}fc.weight"].shape[0]}
     if f"{FEATURES}layer3.0.conv1.weight" in tensors:
@@ -57,7 +58,7 @@ def _imagenet(tensors: dict[str, Tensor]) -> dict:
     if depth is None:
         kind = "bottleneck" if bottleneck else "basic"
         known = ", ".join(f"ResNet-{depth}" for depth in COUNTS.values())
-        raise ValueError(f"{kind} blocks of depths {list(counts)} are no known ResNet; expected {known}")
+        raise AbnError("checkpoint_blocks", kind=kind, depths=list(counts), known=known)
     shortcut = tensors.get(f"{stages[1]}0.downsample.0.weight")
     return {
         "arch": ("se-" if f"{stages[0]}0.se.fc1.weight" in tensors else "") + f"resnet{depth}",

@@ -9,6 +9,7 @@ from transformers.utils import cached_file
 
 from ..calibration import CALIBRATION_NAME, Calibration
 from ..classes import names_for
+from ..errors import AbnError, AbnFileError
 from ..families.vit import VIT
 from ..hub import with_fit_token
 from ..model.configuration_abn import AbnConfig, cifar_family
@@ -55,7 +56,7 @@ def load_checkpoint(
     if not path.exists() and (
         path.is_absolute() or path.suffix in (".safetensors", *SUFFIXES) or str(source).startswith(".")
     ):
-        raise FileNotFoundError(f"there is no checkpoint at {source}")
+        raise AbnFileError("checkpoint_missing", source=source)
     return with_fit_token(partial(_load_folder, changes=changes), source, **where)
 
 
@@ -106,16 +107,16 @@ def _load_file(path: Path, changes: dict) -> tuple[PreTrainedModel, AbnImageProc
     elif path.suffix in SUFFIXES:
         head, tensors = _read_pickled(path)
     else:
-        expected = ", ".join((".safetensors", *SUFFIXES))
-        raise ValueError(f"{path.name} is not a checkpoint this reads; expected a file in {expected}, or a folder")
+        raise AbnError("checkpoint_ending", name=path.name, endings=", ".join((".safetensors", *SUFFIXES)))
     if (path.parent / "config.json").is_file():
         config = AbnConfig.from_pretrained(path.parent, **changes)
     else:
         try:
             fields = infer_config(tensors)
-        except (KeyError, IndexError) as error:
-            lacks = error if isinstance(error, KeyError) else "a dimension of its weights"
-            raise ValueError(f"{path.name} is not a whole checkpoint: it lacks {lacks}") from None
+        except KeyError as error:
+            raise AbnError("checkpoint_lacks", name=path.name, tensor=error.args[0]) from None
+        except IndexError:
+            raise AbnError("checkpoint_dimension", name=path.name) from None
         labels = names_for(fields["arch"], fields["num_labels"], "multitask" in fields)
         config = AbnConfig(**fields, id2label=labels, **changes)
     if config.attention_head is None:
@@ -133,7 +134,7 @@ def _read_pickled(path: Path) -> tuple[str | None, dict]:
         try:
             return original.head, renamed(original, tensors)
         except (KeyError, IndexError, RuntimeError) as error:
-            raise ValueError(f"{path.name} is not a whole checkpoint of a {original.name}: {error}") from None
+            raise AbnError("checkpoint_original", name=path.name, kind=original.name, reason=str(error)) from None
     layout: Layout = identify(tensors, path.name)
     return layout.head, {layout.rename(name): tensor for name, tensor in tensors.items()}
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import AbnError
 from .infer import ATTENTION, FEATURES, PERCEPTION
 
 SUFFIXES = (".tar", ".pth", ".pt")
@@ -182,55 +183,49 @@ def read_pickled(file: str | Path) -> dict[str, Tensor]:
             held = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if found := re.search(r"(?:GLOBAL|global) ([\w.]+)", str(error)):
-            raise ValueError(f"{name} asks for code ({found[1]}) to be read; it is not opened") from None
-        raise ValueError(f"{name} is not a PyTorch file of tensors") from None
-    except PackedError as error:
-        raise ValueError(f"{name} {error}") from None
-    except OSError:
+            raise AbnError("pickled_code", name=name, code=found[1]) from None
+        raise AbnError("pickled_other", name=name) from None
+    except (AbnError, OSError):
         raise
     except Exception:  # a damaged file may say anything to who reads it
-        raise ValueError(f"{name} is not a whole PyTorch file; is it cut short?") from None
+        raise AbnError("pickled_cut", name=name) from None
     if isinstance(held, dict):
         held = next((held[key] for key in STATE_DICTS if isinstance(held.get(key), dict)), held)
     tensors = held if isinstance(held, dict) else {}
     if not tensors or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors.items()):
-        raise ValueError(f"{name} holds no state_dict of tensors")
+        raise AbnError("pickled_no_tensors", name=name)
     for key, tensor in tensors.items():
         if kind := _unusual(tensor):
-            raise ValueError(f"{name} holds a tensor that is {kind} ({key}); expected plain ones of numbers")
+            raise AbnError("pickled_tensor", name=name, kind=kind, tensor=key)
     claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     memory = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors.values()}
     if claimed > PACKED * sum(memory.values()):
-        raise ValueError(f"{name} holds tensors that share their memory; expected plain ones, each with its own")
+        raise AbnError("pickled_shared", name=name)
     return {re.sub(r"^((module|_orig_mod)\.)+", "", key): tensor.detach() for key, tensor in tensors.items()}
 
 
-class PackedError(ValueError):
-    """A file unpacks to far more than it is."""
-
-
 def _check_packing(file: Path) -> None:
-    """Raises: PackedError, zipfile.BadZipFile."""
+    """Raises: AbnError: a file unpacks to far more than it is; zipfile.BadZipFile."""
     if not zipfile.is_zipfile(file):
         return
     with zipfile.ZipFile(file) as archive:
         unpacked = sum(record.file_size for record in archive.infolist())
     if unpacked > PACKED * file.stat().st_size:
-        raise PackedError(f"unpacks to {unpacked / 1e9:.3g} GB, more than {PACKED} times its size; it is not opened")
+        raise AbnError("pickled_packed", name=file.name, size=unpacked / 1e9, times=PACKED)
 
 
-def _unusual(tensor: Tensor) -> str | None:
+def _unusual(tensor: Tensor) -> AbnError | None:
     """What keeps a tensor from being plain numbers in memory, each of its own; None where nothing does."""
     if tensor.is_meta:
-        return "without values (meta)"
+        return AbnError("tensor_meta")
     if tensor.layout != torch.strided or tensor.is_nested:
-        return "sparse or nested"
+        return AbnError("tensor_sparse")
     if tensor.is_quantized:
-        return "quantized"
+        return AbnError("tensor_quantized")
     if tensor.is_complex():
-        return "complex"
+        return AbnError("tensor_complex")
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        return f"larger than what it holds, {' x '.join(map(str, tensor.shape))} (expanded)"
+        return AbnError("tensor_expanded", shape=" x ".join(map(str, tensor.shape)))
     return None
 
 

@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
+from ..errors import AbnError
 from ..families.vit import VIT, attention_bytes
 from ..model.configuration_abn import checked_id2label
 from ..model.image_processing_vit import VitImageProcessor
@@ -34,7 +35,7 @@ def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, Vi
     if info["missing_keys"]:
         raise _lacking(sorted(info["missing_keys"]))
     if any(not tensor.isfinite().all() for tensor in model.state_dict().values() if tensor.is_floating_point()):
-        raise ValueError("its tensors hold values that are not finite")
+        raise AbnError("vit_not_finite")
     return model, _processor(source, model.config, **where)
 
 
@@ -52,25 +53,23 @@ def checked_config(found: dict) -> ViTConfig:
     for name, most in VIT.limits.items():
         value = labels if name == "num_labels" else said.get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
-            raise ValueError(f"{name} must be a whole number, {most:,} at most; got {str(value)[:100]}")
+            raise AbnError("vit_limit", name=name, most=most, value=str(value)[:100])
     if said.get("hidden_act", "gelu") not in ACTIVATIONS:
-        raise ValueError(f"hidden_act must be one of {', '.join(ACTIVATIONS)}; got {str(said['hidden_act'])[:100]}")
+        raise AbnError("vit_activation", known=", ".join(ACTIVATIONS), value=str(said["hidden_act"])[:100])
     epsilon = said.get("layer_norm_eps", 1e-12)
     if not isinstance(epsilon, float) or not 0 <= epsilon < 1:
-        raise ValueError(f"layer_norm_eps must be a number from 0 to 1; got {str(epsilon)[:100]}")
+        raise AbnError("vit_epsilon", value=str(epsilon)[:100])
     if not isinstance(said.get("qkv_bias", True), bool):
-        raise ValueError(f"qkv_bias must be true or false; got {str(said['qkv_bias'])[:100]}")
+        raise AbnError("vit_bias", value=str(said["qkv_bias"])[:100])
     config = ViTConfig(**said)
     if config.hidden_size % config.num_attention_heads:
-        raise ValueError(f"hidden_size {config.hidden_size} is not a multiple of {config.num_attention_heads} heads")
+        raise AbnError("vit_heads", size=config.hidden_size, heads=config.num_attention_heads)
     if config.image_size % config.patch_size:
-        raise ValueError(f"image_size {config.image_size} is not a multiple of patch_size {config.patch_size}")
+        raise AbnError("vit_patches", size=config.image_size, patch=config.patch_size)
     tokens, attention = (config.image_size // config.patch_size) ** 2 + 1, attention_bytes(config)
     if attention > MOST_ATTENTION:
-        raise ValueError(
-            f"its attention takes {attention / 1e9:.1f} GB a picture ({tokens:,} tokens, {config.num_attention_heads} "
-            f"heads, {config.num_hidden_layers} layers); at most {MOST_ATTENTION / 1e9:g} GB are allowed"
-        )
+        heads, layers, most = config.num_attention_heads, config.num_hidden_layers, MOST_ATTENTION / 1e9
+        raise AbnError("vit_attention", size=attention / 1e9, tokens=tokens, heads=heads, layers=layers, most=most)
     return config
 
 
@@ -82,14 +81,14 @@ def _check_shapes(config: ViTConfig, weights: str) -> None:
         with safe_open(weights, "pt") as file:
             there = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError):
-        raise ValueError(f"{Path(weights).name} is not a whole safetensors file") from None
+        raise AbnError("vit_file", name=Path(weights).name) from None
     differing = sorted(name for name, shape in wanted.items() if name in there and there[name] != shape)
     if differing or len(there) > 2 * len(wanted):
         raise _lacking(differing or sorted(set(there) - set(wanted)))
 
 
-def _lacking(names: list[str]) -> ValueError:
-    return ValueError(f"{len(names)} tensors are missing or of the wrong shape ({', '.join(names[:3])})")
+def _lacking(names: list[str]) -> AbnError:
+    return AbnError("vit_tensors", count=len(names), names=", ".join(names[:3]))
 
 
 def _processor(source: str | Path, config: ViTConfig, **where) -> VitImageProcessor:

@@ -3,8 +3,9 @@
 from torch import nn
 from transformers import PreTrainedConfig
 
+from ..errors import AbnError
 from .abn import ABN
-from .family import UNEDITABLE, Abilities, Family, Shape
+from .family import Abilities, Family, Shape
 from .multitask import MULTITASK
 from .vit import VIT
 
@@ -21,7 +22,7 @@ def family_of(config: PreTrainedConfig) -> Family:
     found = find(config)
     if found is None:
         known = ", ".join(sorted({repr(family.model_type) for family in FAMILIES}))
-        raise ValueError(f"a model of type {config.model_type!r} cannot be explained; expected one of {known}")
+        raise AbnError("checkpoint_family", kind=config.model_type, known=known)
     return found
 
 
@@ -42,7 +43,6 @@ __all__ = [
     "ABN",
     "FAMILIES",
     "MULTITASK",
-    "UNEDITABLE",
     "VIT",
     "Abilities",
     "Family",

@@ -8,20 +8,15 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..methods import Method, Parts
 
-UNEDITABLE = {
-    "unbounded": "this network's attention map has no upper bound; only one between 0 and 1 can be edited",
-    "tasks": "this network has an attention map for every task; only a single one can be edited",
-    "layers": "a Vision Transformer has no single attention map that could be edited; an ABN has",
-}
-
 
 @dataclass(frozen=True)
 class Abilities:
     """What a network allows beyond an answer and a map.
 
-    uneditable: why its map cannot be edited, a key of `UNEDITABLE`; "" where it can. tasks: it answers each of its
-    labels with yes or no, and has a map for each. layers, heads: of attention that can be shown one by one; 0 without.
-    channels: of its pictures; 1 for grey ones, such as digits. tunable: whether `tuning.tuned` makes it quicker.
+    uneditable: why its map cannot be edited, as in the error `uneditable_…`; "" where it can. tasks: it answers each of
+    its labels with yes or no, and has a map for each. layers, heads: of attention that can be shown one by one; 0
+    without. channels: of its pictures; 1 for grey ones, such as digits. tunable: whether `tuning.tuned` makes it
+    quicker.
     """
 
     uneditable: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from .picture_errors import NumberError, PictureError
+from .errors import NumberError, PictureError
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with opacity
 LAYOUTS = ("channels_first", "channels_last")

@@ -7,6 +7,8 @@ import re
 
 from transformers import PreTrainedConfig
 
+from .errors import ModelError
+
 ARCHITECTURES = tuple(f"{kind}resnet{depth}" for kind in ("", "se-") for depth in (18, 34, 50, 101, 152))
 # For 32 x 32 pictures: the name's form, and the depths there are (first, step).
 CIFAR_FAMILIES = {
@@ -25,7 +27,7 @@ ATTENTION_HEADS = ("A", "B", "C", "D", "E")
 
 def _one_of(name: str, value, allowed: tuple) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+        raise ModelError("config_one_of", name=name, allowed=", ".join(map(repr, allowed)), value=value)
 
 
 def cifar_family(arch: str) -> tuple[str, tuple[int, ...]] | None:
@@ -45,7 +47,7 @@ def _check_arch(arch: str) -> None:
     forms = "; ".join(
         f"{form} with D = {first}, {first + step}, …" for _, form, (first, step) in CIFAR_FAMILIES.values()
     )
-    raise ValueError(f"arch must be one of {', '.join(ARCHITECTURES)}, or of {forms}; got {arch!r}")
+    raise ModelError("config_arch", known=", ".join(ARCHITECTURES), forms=forms, arch=arch)
 
 
 class AbnConfig(PreTrainedConfig):
@@ -95,16 +97,16 @@ class AbnConfig(PreTrainedConfig):
             self.attention_head = str(self.attention_head).upper()
             _one_of("attention_head", self.attention_head, ATTENTION_HEADS)
         if not isinstance(self.residual_attention, bool):
-            raise ValueError(f"residual_attention must be True or False; got {self.residual_attention!r}")
+            raise ModelError("config_residual", value=self.residual_attention)
         whole = isinstance(self.width, int) and not isinstance(self.width, bool)
         if not whole or not 2 <= self.width <= MOST_WIDTH or self.width % 2:
-            raise ValueError(f"width must be an even whole number of channels, 2 to {MOST_WIDTH}; got {self.width!r}")
+            raise ModelError("config_width", most=MOST_WIDTH, value=self.width)
         if cifar_family(self.arch) and (self.width, self.stem, self.shortcut) != (64, "7x7", "conv"):
-            raise ValueError(f"width, stem and shortcut follow from arch={self.arch!r}; leave them out")
+            raise ModelError("config_follows", arch=self.arch)
         if self.multitask is not None:
             _one_of("multitask", self.multitask, MULTITASK)
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
+            raise ModelError("config_dropout", value=self.dropout)
         self._check_labels(kwargs.get("num_labels"))
         super().__post_init__(**kwargs)
         self.num_labels = len(self.id2label)  # brings label2id into line where it was left out
@@ -112,7 +114,7 @@ class AbnConfig(PreTrainedConfig):
     def _check_labels(self, num_labels: int | None) -> None:
         """Complete id2label and label2id from each other; refuse what disagrees."""
         if num_labels is not None and not (isinstance(num_labels, int) and 1 <= num_labels <= MOST_LABELS):
-            raise ValueError(f"num_labels must be 1 to {MOST_LABELS:,}; got {num_labels!r}")
+            raise ModelError("config_num_labels", most=MOST_LABELS, value=num_labels)
         if self.label2id is not None:
             self.label2id = checked_label2id(self.label2id)
         if self.id2label is None and self.label2id:
@@ -122,7 +124,7 @@ class AbnConfig(PreTrainedConfig):
         self.id2label = checked_id2label(self.id2label)
         count = len(self.id2label)
         if num_labels is not None and num_labels != count:
-            raise ValueError(f"num_labels={num_labels} contradicts id2label, which names {count} classes")
+            raise ModelError("config_contradiction", num_labels=num_labels, count=count)
         if self.label2id is None:
             self.label2id = {label: index for index, label in self.id2label.items()}
         check_agreement(self.id2label, self.label2id)
@@ -131,20 +133,20 @@ class AbnConfig(PreTrainedConfig):
 def checked_id2label(id2label: dict) -> dict[int, str]:
     """Raises: ValueError: it does not number its labels from 0 on."""
     if not isinstance(id2label, dict):
-        raise ValueError(f"id2label must map each index to a name; got {type(id2label).__name__}")
+        raise ModelError("id2label_type", kind=type(id2label).__name__)
     found = {_index("id2label", index): str(label) for index, label in id2label.items()}
     missing = next(index for index in range(len(found) + 1) if index not in found)
     if missing < len(found) or len(found) != len(id2label):
-        raise ValueError(f"id2label must number its labels 0 to {len(id2label) - 1}, each once; it lacks {missing}")
+        raise ModelError("id2label_numbers", last=len(id2label) - 1, missing=missing)
     if not 1 <= len(found) <= MOST_LABELS:
-        raise ValueError(f"id2label must name 1 to {MOST_LABELS:,} classes; got {len(found):,}")
+        raise ModelError("id2label_count", most=MOST_LABELS, count=len(found))
     return dict(sorted(found.items()))
 
 
 def checked_label2id(label2id: dict) -> dict[str, int]:
     """Raises: ValueError: it does not map names to whole numbers."""
     if not isinstance(label2id, dict):
-        raise ValueError(f"label2id must map each name to an index; got {type(label2id).__name__}")
+        raise ModelError("label2id_type", kind=type(label2id).__name__)
     return {str(label): _index("label2id", index) for label, index in label2id.items()}
 
 
@@ -156,12 +158,13 @@ def check_agreement(id2label: dict[int, str], label2id: dict[str, int]) -> None:
     """
     for label, index in label2id.items():
         if index not in id2label:
-            raise ValueError(f"label2id contradicts id2label: {label!r} is {index}, of {len(id2label)} classes")
+            raise ModelError("label2id_no_class", label=label, index=index, count=len(id2label))
     for index, label in id2label.items():
         back = label2id.get(label)
-        if back is None or id2label[back] != label:
-            told = "has no index" if back is None else f"is {back}"
-            raise ValueError(f"label2id contradicts id2label: {label!r} is class {index} and {told} in label2id")
+        if back is None:
+            raise ModelError("label2id_no_index", label=label, index=index)
+        if id2label[back] != label:
+            raise ModelError("label2id_other", label=label, index=index, other=back)
 
 
 def _index(where: str, value) -> int:
@@ -170,4 +173,4 @@ def _index(where: str, value) -> int:
             raise ValueError
         return int(value)
     except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"{where} must number its labels with whole numbers; got {value!r}") from None
+        raise ModelError("labels_whole", where=where, value=value) from None

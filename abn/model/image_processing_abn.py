@@ -21,8 +21,8 @@ from transformers.image_utils import ImageInput, PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
 
 from .arrays import as_bytes, as_tensor, each, from_layout, is_array
+from .errors import ModelError, PictureError
 from .heic import can_read  # noqa: F401 - what `pictures` needs: transformers 4 copies only what this file imports itself
-from .picture_errors import PictureError
 from .picture_orientation import orientation  # noqa: F401 - likewise
 from .picture_repair import repaired  # noqa: F401 - likewise
 from .pictures import Reduced, load_rgb, resized
@@ -229,7 +229,7 @@ class AbnImageProcessor(TorchvisionBackend):
         view = self.view if view is None else view
         _check_view(view)
         if min(picture) < 1:
-            raise ValueError(f"a picture must have at least one pixel a side; got {picture[0]} x {picture[1]}")
+            raise PictureError("picture_side", height=picture[0], width=picture[1])
         size = _size_dict(self.size) if self.do_resize else None
         crop_size = _size_dict(self.crop_size) if self.do_center_crop else None
         return self._plan(tuple(picture), view=view, size=size, crop_size=crop_size)
@@ -292,7 +292,7 @@ def _enough(plan: Geometry) -> tuple[float, float]:
 
 def _check_view(view: str) -> None:
     if view not in VIEWS:
-        raise ValueError(f"view must be one of {', '.join(map(repr, VIEWS))}; got {view!r}")
+        raise ModelError("view_unknown", known=", ".join(map(repr, VIEWS)), view=view)
 
 
 def _check_sides(*sizes) -> None:
@@ -303,9 +303,9 @@ def _check_sides(*sizes) -> None:
             if side is None:
                 continue
             if isinstance(side, bool) or not isinstance(side, int) or side < 1:
-                raise ValueError(f"{name} must be a whole number of pixels, 1 or more; got {side!r}")
+                raise ModelError("processor_whole", name=name, side=side)
             if side > LARGEST:
-                raise ValueError(f"{name} must be {LARGEST} pixels at most; got {side}")
+                raise ModelError("processor_side", name=name, most=LARGEST, side=side)
 
 
 def _check_statistics(mean, std) -> None:
@@ -314,7 +314,7 @@ def _check_statistics(mean, std) -> None:
         values = values if isinstance(values, (list, tuple)) else [values]
         good = all(isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e6 for v in values)
         if not good or len(values) > 4 or (name == "image_std" and not all(values)):
-            raise ValueError(f"{name} must be up to 4 finite numbers, deviations not 0; got {str(values)[:100]}")
+            raise ModelError("processor_statistics", name=name, values=str(values)[:100])
 
 
 def _size_dict(size) -> SizeDict:
@@ -329,7 +329,7 @@ def _resized(picture: tuple[int, int], size: SizeDict) -> tuple[int, int]:
     if size.height and size.width:
         return size.height, size.width
     if not size.shortest_edge:
-        raise ValueError(f"size must be {{'shortest_edge': n}} or {{'height': h, 'width': w}}; got {size}")
+        raise ModelError("processor_size", size=str(size))
     short, edge = min(picture), size.shortest_edge
     return tuple(edge if side == short else max(1, int(edge * side / short)) for side in picture)
 

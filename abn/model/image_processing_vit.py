@@ -5,9 +5,9 @@ from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where trans
 # isort: split
 # What `image_processing_abn` needs is named here, too: transformers 4 copies only what this file imports itself.
 from .arrays import as_bytes  # noqa: F401
+from .errors import PictureError  # noqa: F401
 from .heic import can_read  # noqa: F401
 from .image_processing_abn import AbnImageProcessor, Geometry
-from .picture_errors import PictureError  # noqa: F401
 from .picture_orientation import orientation  # noqa: F401
 from .picture_repair import repaired  # noqa: F401
 from .pictures import load_rgb  # noqa: F401

@@ -6,8 +6,9 @@ can. Each foreign form is renamed to this package's own (`model.features`, `mode
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedConfig
 from transformers.utils import cached_file
+
+from .errors import ModelError, ModelFileError
 
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_FIELDS = ("arch", "width", "stem", "shortcut", "padding", "attention_head", "residual_attention", "dropout")
@@ -107,7 +110,7 @@ def identify(names: Iterable[str], source: object = "the checkpoint") -> Layout:
             return layout
     sample = ", ".join(sorted(names)[:3]) or "no tensors"
     known = "; ".join(f"{layout.name}: {', '.join(layout.present)}" for layout in LAYOUTS)
-    raise ValueError(f"{source} is not an ABN checkpoint. Found {len(names)} tensors ({sample}, …); expected {known}.")
+    raise ModelError("tensors_unknown", source=source, count=len(names), sample=sample, known=known)
 
 
 def read_tensors(file: str | Path) -> tuple[Layout, dict[str, Tensor]]:
@@ -120,7 +123,7 @@ def read_tensors(file: str | Path) -> tuple[Layout, dict[str, Tensor]]:
     try:
         tensors = load_file(file)
     except SafetensorError as error:
-        raise ValueError(f"{Path(file).name} is not a whole safetensors file ({error}); is it cut short?") from None
+        raise ModelError("file_safetensors", name=Path(file).name, reason=str(error)) from None
     layout = identify(tensors, Path(file).name)
     return layout, {layout.rename(name): tensor for name, tensor in tensors.items()}
 
@@ -137,10 +140,9 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
         config_source = source if config is None else config
         found = config_class.get_config_dict(config_source, **where)[0]
         if not found:
-            raise FileNotFoundError(f"{source} holds no config.json; expected one of an ABN, and {WEIGHTS_NAME}")
+            raise ModelFileError("config_missing", source=source, weights=WEIGHTS_NAME)
         if found.get("model_type") != config_class.model_type:
-            kind = found.get("model_type")
-            raise ValueError(f"{source} holds a model of type {kind!r}; expected model_type 'abn'")
+            raise ModelError("config_kind", source=source, kind=found.get("model_type"))
         changes = {name: kwargs.pop(name) for name in CONFIG_FIELDS if name in kwargs}
         config = config_class.from_dict({**found, **changes})
     layout, tensors = read_tensors(cached_file(source, WEIGHTS_NAME, **where))
@@ -164,26 +166,16 @@ def check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], source: ob
     Raises:
         ValueError: tensors are missing, left over, of the wrong shape or of whole numbers; names the first few of each.
     """
-    faults = []
-    for names, words in (
-        (sorted(wanted.keys() - found.keys()), "missing"),
-        (sorted(found.keys() - wanted.keys()), "unexpected"),
-    ):
-        if names:
-            faults.append(f"{len(names)} {words} ({', '.join(names[:3])})")
-    misshapen = sorted(name for name in wanted.keys() & found.keys() if wanted[name].shape != found[name].shape)
-    if misshapen:
-        shown = ", ".join(f"{n}: {tuple(found[n].shape)} for {tuple(wanted[n].shape)}" for n in misshapen[:3])
-        faults.append(f"{len(misshapen)} of the wrong shape ({shown})")
-    whole = sorted(
-        name
-        for name in wanted.keys() & found.keys()
-        if wanted[name].is_floating_point() and not found[name].is_floating_point()
+    both = sorted(wanted.keys() & found.keys())
+    misshapen = [name for name in both if wanted[name].shape != found[name].shape]
+    whole = [name for name in both if wanted[name].is_floating_point() and not found[name].is_floating_point()]
+    faults = (
+        ("tensors_missing", sorted(wanted.keys() - found.keys())),
+        ("tensors_unexpected", sorted(found.keys() - wanted.keys())),
+        ("tensors_misshapen", [f"{n}: {tuple(found[n].shape)} for {tuple(wanted[n].shape)}" for n in misshapen]),
+        ("tensors_whole", [f"{name}: {str(found[name].dtype).removeprefix('torch.')}" for name in whole]),
     )
-    if whole:
-        shown = ", ".join(f"{name}: {str(found[name].dtype).removeprefix('torch.')}" for name in whole[:3])
-        faults.append(f"{len(whole)} not of floating-point numbers ({shown})")
-    _refuse(faults, source)
+    _refuse([_counted(key, names) for key, names in faults if names], source)
 
 
 def check_loaded(info: dict, tensors: dict[str, Tensor], source: object) -> None:
@@ -195,16 +187,25 @@ def check_loaded(info: dict, tensors: dict[str, Tensor], source: object) -> None
     Raises:
         ValueError: names the first few.
     """
-    faults = [f"{len(info[key])} {words}" for key, words in NOT_LOADED if info[key]]
+    faults = [ModelError(key, count=len(info[name]), named="") for name, key in NOT_LOADED if info[name]]
     broken = sorted(name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all())
     if broken:
-        faults.append(f"{len(broken)} with values that are not finite ({', '.join(broken[:3])})")
+        faults.append(_counted("tensors_not_finite", broken))
     _refuse([*faults, *map(str, info.get("error_msgs") or ())], source)
 
 
-NOT_LOADED = (("missing_keys", "missing"), ("unexpected_keys", "unexpected"), ("mismatched_keys", "of the wrong shape"))
+NOT_LOADED = (
+    ("missing_keys", "tensors_missing"),
+    ("unexpected_keys", "tensors_unexpected"),
+    ("mismatched_keys", "tensors_misshapen"),
+)
 
 
-def _refuse(faults: list[str], source: object) -> None:
+def _counted(key: str, names: Sequence[str]) -> ModelError:
+    return ModelError(key, count=len(names), named=f" ({', '.join(names[:3])})")
+
+
+def _refuse(faults: Sequence[ModelError | str], source: object) -> None:
     if faults:
-        raise ValueError(f"The tensors of {source or 'the checkpoint'} do not fit its config: {'; '.join(faults)}")
+        chained = reduce(lambda first, second: ModelError("tensors_and", first=first, second=second), faults)
+        raise ModelError("tensors_misfit", source=source or "the checkpoint", faults=chained)

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from .arrays import as_bytes, from_layout
+from .errors import NumberError, PictureError
 from .heic import can_read, is_heic
-from .picture_errors import NumberError, PictureError
 from .picture_orientation import SIDEWAYS, orientation, turned
 from .picture_repair import can_repair, repaired, scans
 

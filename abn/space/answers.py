@@ -61,7 +61,7 @@ class Answers:
                 names = [name for name in names if name in known]
             asked = [method_named(name, known) for name in names]
             if not asked:
-                raise ValueError(f"methods must name one or more of {', '.join(known)}")
+                raise Fault("fault_methods", known=", ".join(known))
             comparison = Comparison(explainer, picture, asked_target(explainer, target))
             steps = [(MAP, method.name) for method in asked]
             long = [step for step in steps if is_long(comparison, step)]
@@ -96,7 +96,7 @@ class Answers:
             "description": status.description,
             "state": status.state,
             "wanted": status.wanted,
-            "reason": str(status.reason),
+            "reason": str(status.reason or ""),
             "classes": first(self.models.of("").explainer.labels, ANSWERED_CLASSES),
         }
 

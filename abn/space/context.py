@@ -7,8 +7,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from ..model.errors import PictureError
 from ..model.image_processing_abn import VIEWS
-from ..model.picture_errors import PictureError
 from .faults import Fault, told
 from .locale import LANGUAGES, language_of, say
 from .server.examples import Gallery

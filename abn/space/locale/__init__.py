@@ -1,7 +1,8 @@
 """Every word the page says: a catalogue a language, LANGUAGE.json, of keys and words with {fields}.
 
 The browser loads the visitor's and fills the page's frame with it (words.js); what the server says is in the language
-that the page asks in, or that of the request (`say`). A new language is a file of its own here.
+that the page asks in, or that of the request (`say`). The errors of the library are in English already
+(`abn.errors.ENGLISH`), and not in en.json again. A new language is a file of its own here.
 """
 
 import json
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import gradio as gr
 
+from ...errors import ENGLISH
+
 FOLDER = Path(__file__).parent
 CATALOGUES: dict[str, dict[str, str]] = {
     file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.json"))
 }
 LANGUAGES = tuple(CATALOGUES)
 DEFAULT = "en"
+CATALOGUES[DEFAULT].update(ENGLISH)
 
 
 def say(key: str, to: str | gr.Request | None, /, **values) -> str:

@@ -14,7 +14,8 @@ from gradio.route_utils import get_fn
 from gradio.state_holder import StateHolder
 
 from ... import stopping
-from ..faults import Fault, told
+from ...model.errors import KeyedError
+from ..faults import told
 from ..locale import language_of, say
 from . import limits, visitors
 from .budgets import SESSIONS, spending
@@ -194,8 +195,8 @@ class FairBlocks(gr.Blocks):
                 raise
             except stopping.Stopped:
                 words = say("left", request)
-            except Fault as fault:
-                words = told(fault, language_of(request))
+            except KeyedError as error:
+                words = told(error, language_of(request))
             except Exception as error:
                 print(f"{block_fn.api_name or block_fn._id}: {in_a_line(error)}", flush=True)
                 words = say("gate_failed", request)

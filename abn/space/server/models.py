@@ -92,7 +92,7 @@ class Models:
         if refused is not None and time.monotonic() - since < limits.REFUSAL_SECONDS:
             raise refused
         if not (choice in self._local() or self._is_strangers(choice)):
-            raise Fault("fault_model", name=choice[:100], reason=Fault("fault_no_model"))
+            raise Fault("fault_model", name=choice[:100], reason=_unknown(choice))
 
     def _is_strangers(self, choice: str) -> bool:
         """Whether it is fetched from the Hub. Where that is not asked, its cache is its owner's, and no visitor's."""
@@ -190,7 +190,7 @@ class Models:
                 with waiting():
                     source = hub.fetch(choice, cache_dir=kept, limit=LIMIT, token=False, report=report)
             else:
-                raise Fault("fault_no_model")
+                raise _unknown(choice)
             device = "cpu" if ZERO_GPU else None
             with _in_turn(self._one):  # of several, one at a time comes into memory
                 if self._is_strangers(choice):
@@ -209,6 +209,12 @@ class Models:
     def _folder(self, choice: str) -> Path:
         """Where a model that a visitor chose is fetched to."""
         return self.fetched / hashlib.sha256(choice.encode()).hexdigest()  # no name leads out of `fetched`
+
+
+def _unknown(choice: str) -> Fault:
+    """Why a name is no model's that can be had."""
+    unasked = constants.HF_HUB_OFFLINE and HUB_ID.match(choice)
+    return Fault("fault_hub_not_asked" if unasked else "fault_no_model")
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from ...model.pictures import fitted, load_rgb, resized
 from ..colours import colour_tables
+from ..locale import CATALOGUES
 from .examples import Gallery
 from .shares import Shares
 
@@ -35,7 +36,9 @@ def _read() -> dict[str, bytes]:
         for file in sorted(HERE.rglob("*"))
         if file.suffix in TYPES and file.is_file()
     }
-    return files | {"colours.json": json.dumps(colour_tables()).encode()}
+    words = {f"locale/{language}.json": held for language, held in CATALOGUES.items()}  # the library's English as well
+    made = {**words, "colours.json": colour_tables()}
+    return files | {name: json.dumps(value, ensure_ascii=False).encode() for name, value in made.items()}
 
 
 FILES = _read()

@@ -13,10 +13,11 @@ import torch
 from ... import hub
 from ...checkpoints import BUNDLED as BUNDLED_FOLDER
 from ...explanation import Explainer, Explanation, Picture, Upright
+from ...model.errors import KeyedError
 from ...model.pictures import Reduced
 from ...tuning import tuned
 from ..drawings import DRAWINGS
-from ..faults import Fault
+from ..faults import Fault, told
 from ..locale import LANGUAGES, say
 from .batching import Batcher
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
@@ -28,6 +29,7 @@ DEFAULT = "yukiharada1228/abn-resnet152-imagenette"
 BUNDLED = "compact"
 BUNDLED_NAME = "bundled compact network"
 CLOSE = 0.05  # of a probability
+LONGEST = 200  # characters of a value in the reason why a model is refused
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 LARGE = 8_000_000  # pixels from which on a picture keeps its place there until it is explained
@@ -91,7 +93,7 @@ class Status:
     state: str
     wanted: str
     share: float = 0.0
-    reason: str | Fault = ""
+    reason: KeyedError | None = None
 
 
 class Serving:
@@ -121,7 +123,7 @@ class Serving:
         self.current = self.bundled
         self.state = "ready" if wanted == BUNDLED else "loading"
         self.share = 0.0
-        self.reason: str | Fault = ""
+        self.reason: KeyedError | None = None
 
     def start(self) -> None:
         """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start."""
@@ -172,7 +174,7 @@ class Serving:
     def _refuse(self, error: Exception, source: Path) -> None:
         self.reason = reason_of(error, source, self.shown_name)
         self.state = "refused"
-        print(f"{self.wanted} is not in use: {str(self.reason).rstrip('.')}. The bundled network stays.", flush=True)
+        print(f"{self.wanted} is not in use: {told(self.reason, 'en')}. The bundled network stays.", flush=True)
 
 
 def described(served: Served, language: str, explainer: Explainer | None = None) -> str:
@@ -253,16 +255,22 @@ def _explained(explainer: Explainer, picture: Picture, view: str) -> Explanation
     return explainer(picture, view=view)
 
 
-def reason_of(error: Exception, source: Path, shown_name: str) -> str | Fault:
-    """Why a model cannot be had, in one line without paths of this machine."""
-    if isinstance(error, Fault):
-        return error
+def reason_of(error: Exception, source: Path, shown_name: str) -> KeyedError:
+    """Why a model cannot be had, in one line without paths of this machine, and no longer than a person reads."""
+
+    def shown(value):
+        if isinstance(value, (str, Path)):
+            words = str(value).replace(str(source), shown_name)
+            words = words.replace(f"{source.parent}/", "") if source.exists() else words
+        elif len(words := repr(value)) <= LONGEST:
+            return value
+        return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return Fault("fault_gpu_memory")
+    if isinstance(error, KeyedError):
+        return error.changed(shown)
     if isinstance(error, (ValueError, OSError)):
-        reason = str(error).strip().split("\n")[0].replace(str(source), shown_name)
-        reason = reason.replace(f"{source.parent}/", "")
-    else:
-        print(f"{shown_name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
-        return Fault("stranger_broken")
-    return reason if len(reason) <= 300 else reason[:299] + "…"
+        return Fault("fault_other", reason=str(error).strip().split("\n")[0]).changed(shown)
+    print(f"{shown_name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
+    return Fault("stranger_broken")

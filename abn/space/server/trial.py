@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ... import stopping
 from ..faults import Fault
+from ..locale import CATALOGUES
 from . import limits
 from .budgets import waiting
 
@@ -45,13 +46,32 @@ def tried(folder: Path) -> None:
     lines = said.decode("utf-8", "replace").strip().splitlines()
     try:
         found = json.loads(lines[-1])
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         print(f"the trial of {folder.name} ended: {log.decode('utf-8', 'replace').strip()[-300:]}", flush=True)
         raise Fault("stranger_broken") from None
+    if not isinstance(found, dict):
+        raise Fault("stranger_broken")
     if "key" in found:
-        raise Fault(found["key"], **found["values"])
+        raise fault_of(found)
     if "words" in found:
         raise ValueError(found["words"])
+
+
+def fault_of(found: dict) -> Fault:
+    """The error that `trial_process.as_json` wrote; the general one where no catalogue has words for it: a process
+    that reads a stranger's files may write anything."""
+    try:
+        fault = _fault_of(found)
+        for words in CATALOGUES.values():
+            fault.said(words)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, RecursionError):
+        return Fault("stranger_broken")
+    return fault
+
+
+def _fault_of(found: dict) -> Fault:
+    values = {name: _fault_of(value) if isinstance(value, dict) else value for name, value in found["values"].items()}
+    return Fault(found["key"], **values)
 
 
 def _watch(process: subprocess.Popen) -> None:

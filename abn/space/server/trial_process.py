@@ -1,6 +1,7 @@
 """A stranger's checkpoint, loaded and asked once, in a process that can be killed: python -m … FOLDER
 
-Its last line is JSON: {"seconds": a picture's}, or {"key", "values"} or {"words"} of what is wrong.
+Its last line is JSON: {"seconds": a picture's}, or {"key", "values"} or {"words"} of what is wrong. It is not pickled:
+who reads it does not trust this process.
 """
 
 import json
@@ -12,17 +13,17 @@ import numpy as np
 from PIL import Image
 
 from ...explanation import Explainer
+from ...model.errors import KeyedError
 from . import limits
 
 EXTREME = ((100, 60_000), (60_000, 100), (600, 1800))  # (height, width) of pictures that a processor may be given
 
 
-class Wrong(ValueError):
-    """A key of the catalogues, and its values."""
+LONGEST = 2000  # characters of a value
 
-    def __init__(self, key: str, **values):
-        super().__init__(key)
-        self.key, self.values = key, values
+
+class Wrong(KeyedError, ValueError):
+    """A key of the page's own catalogues, which this process does not open, and its values."""
 
 
 def checked(explainer: Explainer) -> float:
@@ -56,15 +57,29 @@ def checked(explainer: Explainer) -> float:
 def main(folder: str) -> dict:
     try:
         return {"seconds": checked(Explainer.from_pretrained(folder, device="cpu"))}
-    except Wrong as wrong:
-        return {"key": wrong.key, "values": wrong.values}
+    except KeyedError as wrong:
+        return as_json(wrong)
     except MemoryError:
         return {"key": "stranger_memory", "values": {"most": f"{limits.TRIAL_BYTES / 1e9:.1f}"}}
     except (ValueError, OSError) as error:
-        return {"words": str(error)[:2000]}
+        return {"words": str(error)[:LONGEST]}
     except Exception as error:  # whatever a file can make a library raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return {"key": "stranger_broken", "values": {}}
+
+
+def as_json(error: KeyedError) -> dict:
+    """An error's key and values, errors among them likewise, and other values as JSON or in words."""
+    return {"key": error.key, "values": {name: _as_json(value) for name, value in error.values.items()}}
+
+
+def _as_json(value):
+    if isinstance(value, KeyedError):
+        return as_json(value)
+    if isinstance(value, str):
+        return value[:LONGEST]
+    plain = value is None or isinstance(value, (bool, int, float)) or (isinstance(value, list) and len(value) < 100)
+    return value if plain and len(repr(value)) <= LONGEST and "{" not in repr(value) else str(value)[:LONGEST]
 
 
 if __name__ == "__main__":

@@ -16,7 +16,11 @@ from ..server.serving import Served
 from .explain import preview_of
 
 SHOWN = 5  # classes
-REFUSALS = {"unbounded": "edit_only_bounded", "tasks": "edit_only_one", "layers": "edit_only_abn"}  # by `UNEDITABLE`
+REFUSALS = {
+    "unbounded": "edit_only_bounded",
+    "tasks": "edit_only_one",
+    "layers": "edit_only_abn",
+}  # by `Abilities.uneditable`
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ...model.picture_repair import is_baseline
 from ...model.pictures import load_rgb
 from ..answer import classes_of, packed_map
-from ..faults import told
+from ..faults import Fault, told
 from ..locale import LANGUAGES, language_of, say
 from ..server import visitors
 from ..server.budgets import spending, waiting
@@ -82,26 +82,26 @@ class Frames:
 
 
 def check_frame(content: bytes) -> None:
-    """Raises: ValueError: it is no JPEG, or one of several scans, of which each takes as long as the first."""
+    """Raises: Fault: it is no JPEG, or one of several scans, of which each takes as long as the first."""
     if not content.startswith(b"\xff\xd8"):
-        raise ValueError("a frame must be a JPEG")
+        raise Fault("fault_frame")
     if not is_baseline(content):
-        raise ValueError("a frame must be a baseline JPEG")
+        raise Fault("fault_frame_baseline")
 
 
 def read_frame(content: bytes) -> Image.Image:
     """A JPEG as a picture.
 
     Raises:
-        ValueError: it is none, damaged, or too large.
+        Fault: it is none, damaged, or too large.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as opened:
             if opened.width * opened.height > MOST_PIXELS:
-                raise ValueError(f"a frame may have {MOST_PIXELS:,} pixels at most")
+                raise Fault("fault_frame_pixels", most=MOST_PIXELS)
             return load_rgb(opened)
     except (OSError, SyntaxError, Image.DecompressionBombError):  # damaged, or a lie
-        raise ValueError("the frame is damaged") from None
+        raise Fault("fault_frame_damaged") from None
 
 
 def frame_route(models: Models) -> Route:
