@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from helpers import in_threads, made_up_picture
+from helpers import ROOT, in_threads, made_up_picture
 from PIL import Image
 from server import app
 
@@ -298,22 +298,13 @@ def test_a_picture_beside_the_cache_is_not_read(url, tmp_path, way):
         assert "not an uploaded file's" in ask(url, "explain", [WAYS[way](str(tmp_path / name))])
 
 
-def test_the_pages_own_box_reads_no_other_file(url, tmp_path):
-    """The page's events are no endpoints, but whoever knows their numbers can call them."""
+@pytest.mark.parametrize("name", ["explain", "edit", "compare", "share"])
+def test_the_pages_own_questions_read_no_other_file(name, url, tmp_path):
     (tmp_path / "secret.png").write_bytes(encoded())
-    config = json.loads(request(url, "GET", "/config", None, None))
-    boxes = {c["id"] for c in config["components"] if c["props"].get("elem_id") == "abn-picture"}
-    taking = [d for d in config["dependencies"] if boxes & set(d["inputs"])]
-    assert taking
-    for number, event in enumerate(taking):
-        place = next(i for i, component in enumerate(event["inputs"]) if component in boxes)
-        data = [None] * len(event["inputs"])
-        data[place] = {"path": str(tmp_path / "secret.png")}
-        session = f"session{number}"
-        body = {"data": data, "fn_index": event["id"], "session_hash": session}
-        request(url, "POST", "/gradio_api/queue/join", body, None)
-        told = request(url, "GET", f"/gradio_api/queue/data?session_hash={session}", None, None).decode()
-        assert "not an uploaded file's" in told, told[-500:]
+    for path in (tmp_path / "secret.png", ROOT / "docs" / "space.png"):
+        answer = ask(url, f"page_{name}", [{"picture": {"upload": str(path)}, "language": "en"}])[0]
+        assert answer["gone"] is True
+        assert answer["error"] == "The picture is gone; please upload it again."
 
 
 # Many at once
