@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from helpers import made_up_picture
 
 from abn.model.pictures import PictureError
-from abn.space.server.serving import Serving, explain
+from abn.space.server.serving import Serving, answer
 
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 MODES = ("RGB", "L", "P", "RGBA", "CMYK", "1", "I;16", "LA")
@@ -72,7 +72,7 @@ def run(count: int, seed: int) -> dict[str, int]:
             file.write_bytes(broken(rng))
             began = time.monotonic()
             try:
-                explanation, _ = explain(served, str(file), rng.choice(("whole", "model")))
+                explanation = answer(served, str(file), rng.choice(("whole", "model"))).explanation
                 assert abs(sum(explanation.probabilities.values()) - 1) < 1e-3
                 found["explained"] += 1
             except PictureError as error:

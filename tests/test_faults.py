@@ -35,7 +35,7 @@ from abn.hub import HubError, fetch
 from abn.model.errors import KeyedError, ModelError, NumberError, PictureError
 from abn.model.pictures import load_rgb
 from abn.space.answers import Answers
-from abn.space.faults import Fault, or_say_why, told
+from abn.space.faults import Fault, in_words, saying_why
 from abn.space.locale import CATALOGUES
 from abn.space.server import lending, trial_process
 from abn.space.server.models import Models
@@ -52,12 +52,12 @@ def serving():
 
 def spoken(error: KeyedError) -> None:
     """Both languages have it, and it stays what it is when it crosses processes."""
-    japanese = told(error, "ja")
+    japanese = in_words(error, "ja")
     assert KANA.search(japanese), japanese
     assert "{" not in japanese.replace(str(error.values.get("size")), "") or error.key == "processor_size"
-    assert told(error, "en") == str(error).rstrip(".")
+    assert in_words(error, "en") == str(error).rstrip(".")
     for other in (pickle.loads(pickle.dumps(error)), copy.copy(error), error.changed(lambda value: value)):
-        assert (type(other), str(other), told(other, "ja")) == (type(error), str(error), japanese)
+        assert (type(other), str(other), in_words(other, "ja")) == (type(error), str(error), japanese)
 
 
 @pytest.mark.parametrize("key", PICTURES)
@@ -75,7 +75,7 @@ def of_a_stranger(serving, root, name) -> KeyedError:
     error = raised.value
     assert (error.key, error.values["name"]) == ("fault_model", name)
     assert str(root) not in str(error)
-    assert told(error, "ja").startswith(f"{name} は使えません: ")
+    assert in_words(error, "ja").startswith(f"{name} は使えません: ")
     spoken(error)
     spoken(error.values["reason"])
     return error.values["reason"]
@@ -266,7 +266,7 @@ def test_every_key_is_provoked_here():
 def test_sentences(key, english, japanese, tmp_path, monkeypatch):
     with pytest.raises(KeyedError) as raised:
         PICTURES[key](tmp_path, monkeypatch)
-    assert (str(raised.value), told(raised.value, "ja")) == (english, japanese)
+    assert (str(raised.value), in_words(raised.value, "ja")) == (english, japanese)
 
 
 def test_faults_within_faults(serving, tiny_folder):
@@ -275,9 +275,9 @@ def test_faults_within_faults(serving, tiny_folder):
     english = "The tensors of tiny do not fit its config: 1 missing (model.features.conv1.weight); 1 unexpected (more)"
     assert str(reason) == english
     japanese = "tiny のテンソルが config.json に合いません: 1 個が不足 (model.features.conv1.weight)、1 個が余分 (more)"
-    assert told(reason, "ja") == japanese
+    assert in_words(reason, "ja") == japanese
     fault = Fault("fault_model", name="a.b.", reason=reason)
-    assert (str(fault), told(fault, "ja")) == (f"a.b. cannot be used: {english}", f"a.b. は使えません: {japanese}")
+    assert (str(fault), in_words(fault, "ja")) == (f"a.b. cannot be used: {english}", f"a.b. は使えません: {japanese}")
 
 
 @pytest.mark.parametrize("key", ["tensors_and", "config_dropout", "processor_size", "id2label_type"])
@@ -293,7 +293,7 @@ def test_faults_cross_from_the_trials_process(key, tiny_folder):
         trial_process.checked(Explainer.from_pretrained(tiny_folder, device="cpu"))
     crossed = fault_of(json.loads(json.dumps(trial_process.main(str(tiny_folder)))))
     assert str(crossed) == str(raised.value)
-    assert told(crossed, "ja") == told(raised.value, "ja")
+    assert in_words(crossed, "ja") == in_words(raised.value, "ja")
 
 
 @pytest.mark.parametrize(
@@ -330,20 +330,20 @@ def test_errors_are_of_their_documented_kinds():
 
 
 def test_what_has_no_key_stays_in_its_own_words():
-    assert told(ValueError("something else went wrong."), "ja") == "something else went wrong"
+    assert in_words(ValueError("something else went wrong."), "ja") == "something else went wrong"
 
 
 def test_the_page_says_what_is_allowed_where_it_is_the_pictures_fault(tmp_path):
     japanese = SimpleNamespace(headers={"accept-language": "ja"})
     english = r"notes\.png is not a picture that can be read\. Allowed are .*JPEG, PNG"
-    with pytest.raises(gr.Error, match=english), or_say_why():
+    with pytest.raises(gr.Error, match=english), saying_why():
         load_rgb(written(tmp_path / "notes.png", b"no picture"))
     with (
         pytest.raises(gr.Error, match=r"notes\.png は読み込める画像ではありません。使えるのは JPEG"),
-        or_say_why(japanese),
+        saying_why(japanese),
     ):
         load_rgb(written(tmp_path / "notes.png", b"no picture"))
-    with pytest.raises(gr.Error, match=r'between -1 and 1"?$'), or_say_why():
+    with pytest.raises(gr.Error, match=r'between -1 and 1"?$'), saying_why():
         checked_map([[2]], (1, 1))
-    with pytest.raises(gr.Error, match="gone"), or_say_why():
+    with pytest.raises(gr.Error, match="gone"), saying_why():
         load_rgb(tmp_path / "none.png")

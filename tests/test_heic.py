@@ -13,7 +13,7 @@ from PIL import Image
 
 from abn.model import heic
 from abn.model.pictures import MAX_PIXELS, PictureError, load_rgb
-from abn.space.faults import told
+from abn.space.faults import in_words
 
 HEAD = struct.pack(">I", 24) + b"ftyp"
 NEEDED = "phone.heic is a HEIC picture; install pillow-heif (pip install pillow-heif) or save it as JPEG"
@@ -105,7 +105,7 @@ def test_without_pillow_heif_the_message_names_the_remedy(brands, tmp_path, monk
     with pytest.raises(PictureError) as raised:
         load_rgb(tmp_path / "phone.heic")
     assert str(raised.value) == NEEDED
-    assert told(raised.value, "ja").startswith("phone.heic は HEIC 画像です。pillow-heif をインストールする")
+    assert in_words(raised.value, "ja").startswith("phone.heic は HEIC 画像です。pillow-heif をインストールする")
 
 
 def test_avif_is_no_heic(tmp_path):

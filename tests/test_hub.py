@@ -13,7 +13,7 @@ from hub_stand_in import REPO, endpoint, hub
 from abn import Calibration, Explainer
 from abn.checkpoints import load_calibration
 from abn.hub import HubError, _probe, fetch
-from abn.space.faults import told
+from abn.space.faults import in_words
 
 
 def test_fetches_the_files_and_no_code(tiny_folder, cache, monkeypatch):
@@ -186,7 +186,7 @@ def test_a_private_checkpoint_stays_private_and_says_so(token, words, tiny_folde
             fetch(REPO, deadline=5)
         with pytest.raises(OSError, match=REPO):
             Explainer.from_pretrained(REPO, device="cpu")
-    assert told(raised.value, "ja") != str(raised.value)
+    assert in_words(raised.value, "ja") != str(raised.value)
 
 
 def test_no_token_of_the_space_goes_with_a_visitors_model(tiny_folder, cache, monkeypatch):

@@ -32,7 +32,7 @@ def explainer(bundled):
     return Explainer.from_pretrained(bundled, device="cpu")
 
 
-def told(explainer, **changes) -> dict:
+def in_words(explainer, **changes) -> dict:
     return measured(Served("a model", explainer, metrics={**METRICS, **changes}))
 
 
@@ -41,7 +41,7 @@ def asked(models, **values) -> Asked:
 
 
 def test_the_three_large_figures_are_those_of_the_page(explainer):
-    assert told(explainer)["large"] == [
+    assert in_words(explainer)["large"] == [
         {"key": "top1", "value": "92.51 %", "pictures": 3925, "dataset": "Imagenette", "boxed": False},
         {"key": "ece_calibrated", "value": "0.0312", "pictures": 3925, "dataset": "Imagenette", "boxed": False},
         {"key": "pointing", "value": "0.885", "pictures": None, "dataset": "Imagenette", "boxed": True},
@@ -62,7 +62,7 @@ def test_the_bundled_networks_calibration_is_the_one_after_scaling(explainer, bu
 def test_without_a_temperature_the_page_shows_plain_softmax(bundled):
     plain = Explainer(*_parts(bundled), calibration=Calibration(), device="cpu")
     on = {"pictures": 3925, "dataset": "Imagenette", "boxed": False}
-    assert told(plain)["large"][1] == {"key": "ece", "value": "0.1312", **on}
+    assert in_words(plain)["large"][1] == {"key": "ece", "value": "0.1312", **on}
 
 
 def _parts(bundled):
@@ -71,11 +71,11 @@ def _parts(bundled):
 
 
 def test_a_figure_that_is_not_what_the_page_shows_is_left_out(explainer):
-    assert [one["key"] for one in told(explainer, ece_calibrated=None)["large"]] == ["top1", "pointing"]
+    assert [one["key"] for one in in_words(explainer, ece_calibrated=None)["large"]] == ["top1", "pointing"]
 
 
 def test_all_others_are_shown_as_recorded(explainer):
-    found = told(explainer)
+    found = in_words(explainer)
     assert found["answers"] == [
         ["top1", "92.51 %"],
         ["loss", "0.6500"],
@@ -94,7 +94,7 @@ def test_all_others_are_shown_as_recorded(explainer):
 
 def test_a_transformers_figures(explainer):
     figures = {"method": "rollout", "strokes": 0.25, "strokes_area": 0.125, "gradient-rollout": {"strokes": 0.375}}
-    found = told(explainer, explanation=figures)
+    found = in_words(explainer, explanation=figures)
     assert found["maps"] == {
         "methods": ["rollout", "gradient-rollout"],
         "rows": [["strokes", "0.250", "0.375"], ["strokes_area", "0.125", None]],
@@ -104,7 +104,7 @@ def test_a_transformers_figures(explainer):
 
 
 def test_a_multitask_networks_accuracy(explainer):
-    assert told(explainer, top1=None, accuracy=88.5)["large"][0]["key"] == "accuracy"
+    assert in_words(explainer, top1=None, accuracy=88.5)["large"][0]["key"] == "accuracy"
 
 
 @pytest.mark.parametrize("metrics", [None, {}, {"top1": "high"}])
@@ -129,7 +129,7 @@ def test_without_metrics_there_is_nothing(explainer, metrics):
     ],
 )
 def test_strange_metrics_harm_nothing(explainer, change):
-    found = told(explainer, **change)
+    found = in_words(explainer, **change)
     assert ["loss", "0.6500"] in found["answers"]
     assert len(json.dumps(found, allow_nan=False)) < 10_000
     for text in [one["dataset"] or "" for one in found["large"]] + [w for row in found["made"] for w in row]:

@@ -17,7 +17,7 @@ from abn.space.drawings import DRAWINGS
 from abn.space.page import notice_of
 from abn.space.server import serving as serving_module
 from abn.space.server.examples import Gallery
-from abn.space.server.serving import Served, Serving, Status, explain
+from abn.space.server.serving import Served, Serving, Status, answer
 
 BUNDLED_NAME = "bundled compact network"
 
@@ -107,7 +107,8 @@ def test_the_bundled_model_serves_until_the_wanted_one_is_there(tiny_folder, onl
         wait_for(lambda: serving.state != "loading")
     assert serving.status().model == "someone/abn"
     served = serving.current
-    explanation, seconds = explain(served, made_up_picture(), "whole")
+    answered_by = answer(served, made_up_picture(), "whole")
+    explanation, seconds = answered_by.explanation, answered_by.seconds
     assert explanation.label.startswith("class ")
     assert served.name == "someone/abn"
     assert seconds > 0
@@ -139,7 +140,7 @@ def test_the_bundled_model_stays_and_says_why(mode, words, tiny_folder, online, 
     assert words in str(status.reason)
     assert "/" not in str(status.reason).replace("someone/abn", "")
     assert words.split(" in ")[0] in notice_of(status, "en")
-    assert explain(serving.current, made_up_picture(), "whole")[0].label in imagenette.CLASSES
+    assert answer(serving.current, made_up_picture(), "whole").explanation.label in imagenette.CLASSES
 
 
 def test_a_local_folder_serves_at_its_name(tiny_folder):

@@ -13,11 +13,11 @@ from ..editing import Edited, Editing
 from ..explanation import Explainer, Explanation
 from ..methods import listed, method_named
 from ..model.image_processing_abn import VIEWS
-from .faults import Fault, or_say_why
+from .faults import Fault, saying_why
 from .server.limits import ANSWERED_CLASSES
 from .server.long_work import MAP, is_long, long_work
 from .server.models import Models
-from .server.serving import explain
+from .server.serving import answer
 
 QUICK_METHODS = "attention, attention-cam, grad-cam"
 
@@ -40,12 +40,12 @@ class Answers:
         check_alpha(alpha)
         if view not in VIEWS:
             raise gr.Error(f"view must be one of {', '.join(VIEWS)}; got {str(view)[:50]}", print_exception=False)
-        with or_say_why():
-            return explain(self.models.of(model), picture, view)[0]
+        with saying_why():
+            return answer(self.models.of(model), picture, view).explanation
 
     def edited(self, picture: str | None, attention_map: list | None, model: str) -> tuple[Editing, Edited]:
         check_picture(picture)
-        with or_say_why():
+        with saying_why():
             editing = Editing(self.models.of(model).lasting, picture, "whole")
             return editing, editing(editing.explanation.attention_map if attention_map is None else attention_map)
 
@@ -53,7 +53,7 @@ class Answers:
         check_picture(picture)
         check_alpha(alpha)
         names = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
-        with or_say_why():
+        with saying_why():
             served = self.models.of(model)
             explainer = served.lasting
             known = explainer.methods
@@ -74,7 +74,7 @@ class Answers:
         return Several(comparison, found, tuple(known[one.method].label for one in found))
 
     def described(self, model: str, classes: int) -> dict:
-        with or_say_why():
+        with saying_why():
             served = self.models.of(model)
         return {
             "model": served.name,

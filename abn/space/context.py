@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..model.errors import PictureError
 from ..model.image_processing_abn import VIEWS
-from .faults import Fault, told
+from .faults import Fault, in_words
 from .locale import LANGUAGES, language_of, say
 from .server.examples import Gallery
 from .server.explained import Explained
@@ -113,4 +113,4 @@ def failed(error: Exception, language: str) -> dict:
         print(f"An answer failed: {type(error).__name__}: {error}", flush=True)
         return {"error": say("failed", language)}
     hint = say("allowed", language) if isinstance(error, PictureError) else ""
-    return {"error": told(error, language), "hint": hint, "picture": isinstance(error, PictureError)}
+    return {"error": in_words(error, language), "hint": hint, "picture": isinstance(error, PictureError)}

@@ -15,14 +15,14 @@ class Fault(KeyedError, ValueError):
     english = CATALOGUES[DEFAULT]
 
 
-def told(error: Exception, language: str) -> str:
+def in_words(error: Exception, language: str) -> str:
     """An error in a language, without a full stop; one that has no key stays in its own words."""
     words = error.said(CATALOGUES[language]) if isinstance(error, KeyedError) else str(error)
     return words.strip().rstrip(".")
 
 
 @contextlib.contextmanager
-def or_say_why(request: gr.Request | None = None):
+def saying_why(request: gr.Request | None = None):
     """What is wrong with a picture, or with what is asked about it, in words for the page.
 
     Raises:
@@ -33,7 +33,7 @@ def or_say_why(request: gr.Request | None = None):
     except (ValueError, TypeError) as error:
         hint = say("allowed", request) if isinstance(error, PictureError) else ""
         stop = "。" if language_of(request) == "ja" else ". " if hint else ""
-        words = f"{told(error, language_of(request))}{stop}{hint}"
+        words = f"{in_words(error, language_of(request))}{stop}{hint}"
         raise gr.Error(words, title=say("cannot_explain", request), print_exception=False) from None
     except Left:  # nobody reads it
         raise gr.Error(say("left", request), print_exception=False) from None

@@ -11,7 +11,7 @@ from .. import imagenette
 from .answer import abilities_of, known_by
 from .api import add_api
 from .context import Context, answering
-from .faults import told
+from .faults import in_words
 from .files import beside
 from .locale import LANGUAGES, language_of, say
 from .server.events import IN_TURN, TOGETHER
@@ -135,7 +135,7 @@ def notice_of(status, language: str) -> str:
         share = f" ({status.share:.0%})" if status.share else ""
         return say("fetching", language, wanted=status.wanted, share=share, model=model)
     if status.state == "refused":
-        return say("refused", language, wanted=status.wanted, reason=told(status.reason, language), model=model)
+        return say("refused", language, wanted=status.wanted, reason=in_words(status.reason, language), model=model)
     return ""
 
 

@@ -15,7 +15,7 @@ from gradio.state_holder import StateHolder
 
 from ... import stopping
 from ...model.errors import KeyedError
-from ..faults import told
+from ..faults import in_words
 from ..locale import language_of, say
 from . import limits, visitors
 from .budgets import SESSIONS, spending
@@ -196,7 +196,7 @@ class FairBlocks(gr.Blocks):
             except stopping.Stopped:
                 words = say("left", request)
             except KeyedError as error:
-                words = told(error, language_of(request))
+                words = in_words(error, language_of(request))
             except Exception as error:
                 print(f"{block_fn.api_name or block_fn._id}: {in_a_line(error)}", flush=True)
                 words = say("gate_failed", request)

@@ -17,7 +17,7 @@ from ...model.errors import KeyedError
 from ...model.pictures import Reduced
 from ...tuning import tuned
 from ..drawings import DRAWINGS
-from ..faults import Fault, told
+from ..faults import Fault, in_words
 from ..locale import LANGUAGES, say
 from .batching import Batcher
 from .lending import ZERO_GPU, Unlent, borrow, is_on_loan, offer
@@ -174,7 +174,7 @@ class Serving:
     def _refuse(self, error: Exception, source: Path) -> None:
         self.reason = reason_of(error, source, self.shown_name)
         self.state = "refused"
-        print(f"{self.wanted} is not in use: {told(self.reason, 'en')}. The bundled network stays.", flush=True)
+        print(f"{self.wanted} is not in use: {in_words(self.reason, 'en')}. The bundled network stays.", flush=True)
 
 
 def described(served: Served, language: str, explainer: Explainer | None = None) -> str:
@@ -243,12 +243,6 @@ def _answered(served: Served, picture: Upright, view: str) -> Answer:
         except Unlent as refused:
             started, unlent = time.perf_counter(), refused.why
     return Answer(served.batched(picture, view), time.perf_counter() - started, unlent)
-
-
-def explain(served: Served, picture: Picture, view: str) -> tuple[Explanation, float]:
-    """The explanation, and the seconds it took. Errors as `answer`'s."""
-    answered = answer(served, picture, view)
-    return answered.explanation, answered.seconds
 
 
 def _explained(explainer: Explainer, picture: Picture, view: str) -> Explanation:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ...model.picture_repair import is_baseline
 from ...model.pictures import load_rgb
 from ..answer import classes_of, packed_map
-from ..faults import Fault, told
+from ..faults import Fault, in_words
 from ..locale import LANGUAGES, language_of, say
 from ..server import visitors
 from ..server.budgets import spending, waiting
@@ -55,7 +55,7 @@ class Frames:
             check_frame(content)
             served = self.models.held(model)
         except ValueError as error:
-            return {"error": told(error, language)}
+            return {"error": in_words(error, language)}
         if not self._room.acquire(blocking=False):
             return {"error": say("live_busy", language)}
         try:
@@ -68,7 +68,7 @@ class Frames:
                 explanation = served.quick(read_frame(content), view="whole")
                 took = 1000 * (time.perf_counter() - began)
             except ValueError as error:
-                return {"error": told(error, language)}
+                return {"error": in_words(error, language)}
             finally:
                 self._turn.release()
         finally:
