@@ -46,9 +46,7 @@ def main(url: str) -> None:
             page.mouse.move(0, 0)
             BEFORE.get(tab, lambda page: None)(page)
             page.wait_for_timeout(500)
-            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            palette = shot.quantize(256)
-            shot.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(HERE / f"{name}.png", optimize=True)
+            Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(HERE / f"{name}.png", optimize=True)
             page.close()
 
 
