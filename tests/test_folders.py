@@ -357,7 +357,7 @@ def test_imagenette_without_any_picture_leaves_the_drawings(tiny_imagenette, mon
     gallery = Gallery(tiny_imagenette)
     gallery.start()
     assert not gallery.real
-    assert "no picture in Imagenette's folder could be read" in gallery.note
+    assert gallery.note == ("drawings_unreadable", {})
     shutil.rmtree(gallery.folder)
 
 

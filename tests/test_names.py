@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard
 
 from abn import AbnImageProcessor, Explainer
 from abn.checkpoints.convert import convert
+from abn.classes import shown_names
 from abn.names import as_code, cell, file_name, in_markdown, nfc, same, short, shown
 from abn.visualize import main as visualize
 from train.card import write_card
@@ -132,7 +133,9 @@ def test_a_converted_folders_card(kind, tmp_path):
     source, name = tmp_path / "a `b` |c|", ODD[kind]
     tiny_model(id2label={0: name, 1: "other"}).save_pretrained(source)
     text = (convert(source, tmp_path / "out") / "README.md").read_text(encoding="utf-8")
-    assert f"Classes: {in_markdown(name)}, other." in text
+    (as_shown, _) = shown_names({0: name, 1: "other"})
+    assert len(as_shown) <= 200
+    assert f"Classes: {in_markdown(as_shown)}, other." in text
     assert "# a \\`b\\` \\|c\\|\n" in text
     assert "Converted from ``a `b` |c|``;" in text
 
