@@ -72,7 +72,10 @@ def home(tmp_path, monkeypatch):
 
 OPTIONS = {
     app.parse: ("--checkpoint", "--imagenette-root", "--models-root", "--shares"),
-    train: (*("--checkpoint", "--imagenette-root", "--resume", "--data", "--cache", "--boxes", "--initial"),),
+    train: (
+        *("--checkpoint", "--imagenette-root", "--resume", "--data", "--cache", "--boxes", "--initial", "--teacher"),
+        "--teacher-maps",
+    ),
     visualize.parse: ("--checkpoint", "--ckpt", "--pictures", "--data", "--imagenette-root", "--out-dir"),
     faithfulness_run.parse: ("--checkpoint", "--imagenette-root", "--data", "--boxes", "--out"),
 }
@@ -85,7 +88,8 @@ def test_home_in_every_option(parse, option, home):
     assert vars(parse([option, "it"]))[name] == "it"
 
 
-def test_home_in_variables(home, monkeypatch):
+def test_home_in_lists_and_variables(home, monkeypatch):
+    assert train(["--average", "~/a", "b"]).average == [str(home / "a"), "b"]
     for variable, name in zip(VARIABLES[:4], ("checkpoint", "imagenette_root", "models_root", "shares"), strict=True):
         monkeypatch.setenv(variable, "~/it")
         assert vars(app.parse([]))[name] == str(home / "it")

@@ -1,11 +1,12 @@
 """A run from start to end: data -> network -> Trainer -> calibration -> figures -> output folder."""
 
-import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from transformers import (
+    PreTrainedModel,
     TrainerCallback,
     TrainingArguments,
     set_seed,
@@ -17,8 +18,9 @@ from abn.model.backbones import set_padding
 from abn.tuning import has_bfloat16
 from train import attention_pictures, measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
-from train.checks import check_compile, check_recipe, check_unused, note_run, resume_from
+from train.checks import check_compile, check_maps, check_recipe, check_unused, note_run, resume_from
 from train.data import PictureDataset, Reading, collate, preprocessed, shape_of, squashed
+from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
 from train.metrics import of_prediction
 from train.naming import check_same_order
@@ -26,12 +28,12 @@ from train.networks import build_model, build_processor
 from train.plain import is_plain, network_shape
 from train.publish import push
 from train.recipes import Recipe
-from train.report import circumstances, write_json, write_lines
+from train.report import circumstances, commit, save_weights, write_json, write_lines
 from train.room import check_room
 from train.schedule import total_epochs
 from train.settings import Asked, Settings
 from train.sources import Source
-from train.trainer import AbnTrainer, checkpoints
+from train.trainer import EMA_NAME, AbnTrainer, checkpoints
 
 MARGIN = 1.25  # pictures are kept this much larger than the largest training crop
 
@@ -66,11 +68,14 @@ def fit(
     if settings.initial is None:
         model = build_model(recipe, source.classes)
     else:
-        model = initial_model(settings.initial, source)
+        model = initial_model(settings.initial, source, "--initial")
         if settings.padding:
             model.config.padding = settings.padding
             set_padding(model, settings.padding)
     check_compile(settings.compile, network_shape(model.config).padding)
+    teacher = initial_model(settings.teacher, source, "--teacher") if settings.teacher else None
+    if recipe.rounds.distil and teacher is None:
+        raise ValueError("--distil needs a --teacher to learn from")
     processor = build_processor(recipe)
     reading = reading_of(settings)
     kept, held_out = source.split(recipe.training.holdout, settings.seed)
@@ -84,16 +89,21 @@ def fit(
     learned = squashed(kept, side, reading)
     if len(learned) < training.train_batch:
         raise ValueError(f"--train-batch {training.train_batch} is more than the {len(learned)} training pictures")
+    if settings.teacher_maps:
+        check_maps(settings.teacher_maps, len(learned))
     validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
     watched = preprocessed(held_out, processor, reading) if held_out else validation
 
     arguments = training_arguments(settings, recipe, output)
     fixed = {"seed": settings.seed, "max_steps": settings.max_steps, "processes": arguments.world_size}
+    fixed |= {"teacher": settings.teacher, "teacher_maps": settings.teacher_maps}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
         recipe=recipe,
+        teacher=teacher,
+        maps_file=Path(settings.teacher_maps) if settings.teacher_maps else None,
         processing_class=processor,
         train_dataset=learned,
         eval_dataset=watched,
@@ -124,16 +134,52 @@ def fit(
     return metrics
 
 
+def average(settings: Settings, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
+    """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482), finished as a run is.
+
+    Of a run's checkpoint-N folder its averaged weights. They must come from one another by fine-tuning; `recipe` and
+    `settings.seed` say what was held out of their training.
+    """
+    check_unused(output)
+    loaded = [load_checkpoint(checkpoint) for checkpoint in settings.average]
+    model, processor = loaded[0]
+    check_same_order(settings.average[0], model, source)
+    states = [
+        averaged_weights(Path(checkpoint), other)
+        for checkpoint, (other, _) in zip(settings.average, loaded, strict=True)
+    ]
+    shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ValueError("--average needs checkpoints of one network")
+    model.load_state_dict(mean_of(states))
+    save_weights(model, output, half=recipe.training.half_precision)
+    processor.save_pretrained(output)
+    _, held_out = source.split(recipe.training.holdout, settings.seed)
+    reading = reading_of(settings)
+    watched = preprocessed(held_out, processor, reading) if held_out else None
+    validation = preprocessed(source.val, processor, reading)
+    noted = {"command": command, "commit": commit()}
+    run = {"averaged": list(settings.average), "weights": f"the mean of {len(loaded)} checkpoints"}
+    return finish(settings, recipe, source, output, noted, watched, validation, run)
+
+
+def averaged_weights(folder: Path, model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The weights loaded from `folder`, or the averaged ones beside them: a checkpoint-N of a run holds both."""
+    if not (folder / EMA_NAME).is_file():
+        return model.state_dict()
+    found = load_file(folder / EMA_NAME)
+    return {name: found[name] for name in model.state_dict()}
+
+
 def finish(
     settings: Settings, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict
 ) -> dict:
     """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
     loaded = measure.load(output)
-    measure.calibrate(output, loaded, held_out)
+    measure.calibrate(output, loaded, held_out, recipe.training.test_batch)
     found = figures_of(settings, recipe, source, output, loaded, validation)
     about = circumstances(noted["command"], settings.seed, noted["commit"])
-    digest = hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
-    metrics = {**found, "recipe": settings.recipe, **run, **about, "sha256": digest}
+    metrics = {**found, "recipe": settings.recipe, **run, **about}
     write_json(output / "metrics.json", metrics)
     if "confusion_matrix" in found:
         title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"
@@ -182,14 +228,14 @@ def figures_of(
     )
 
 
-def initial_model(checkpoint: str, source: Source) -> AbnForImageClassification:
-    """The network that a run starts from.
+def initial_model(checkpoint: str, source: Source, option: str) -> AbnForImageClassification:
+    """The network that a run starts from, or that teaches it: `option` says which in errors.
 
     Raises:
         ValueError: it has no attention branch, or knows other classes than the data, or in another order.
     """
     if is_plain(checkpoint):
-        raise ValueError(f"--initial {checkpoint} was trained with --plain: it has no attention branch")
+        raise ValueError(f"{option} {checkpoint} was trained with --plain: it has no attention branch")
     model = load_checkpoint(checkpoint)[0]
     check_same_order(checkpoint, model, source)
     return model

@@ -28,7 +28,7 @@ class Task:
         False,
         "-e",
         help="only evaluate --checkpoint on the validation split",
-        against=("resume", "folds", "push_to_hub", "plain", "initial"),
+        against=("resume", "average", "folds", "push_to_hub", "teacher", "teacher_maps", "plain", "initial"),
     )
     split: Sequence[str] | None = option(
         None,
@@ -46,6 +46,13 @@ class Task:
         needs="evaluate",
     )
     attention_type: str = option("pos", choices=("pos", "neg", "both"), help="of signed maps, with -s")
+    average: Sequence[str] | None = option(
+        None,
+        path=True,
+        metavar="CHECKPOINT",
+        help="no training: the mean of their weights",
+        against=("resume", "folds", "initial", "teacher", "teacher_maps", "plain"),
+    )
     folds: int | None = option(
         None,
         least=2,
@@ -104,7 +111,17 @@ class Start:
 
 
 @dataclass(kw_only=True)
-class Settings(Start, Figures, Data, Task):
+class Teacher:
+    teacher: str | None = option(
+        None, path=True, metavar="CHECKPOINT", help="of all rounds; default: the network a round starts from"
+    )
+    teacher_maps: str | None = option(
+        None, path=True, metavar="FILE", help="what an earlier run left as such, in place of making them"
+    )
+
+
+@dataclass(kw_only=True)
+class Settings(Teacher, Start, Figures, Data, Task):
     """All of it."""
 
     def __post_init__(self):

@@ -47,7 +47,7 @@ def recipe_of(asked: Any) -> Recipe:
     given = {name: getattr(asked, name) for name in PART_OF}
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
     recipe = RECIPES[asked.recipe].but(**changes)
-    return recipe.but(attention_weight=0.0, distil=0.0, decoys=0.0) if recipe.network.plain else recipe
+    return recipe.but(attention_weight=0.0) if recipe.network.plain else recipe
 
 
 def described(recipe: Recipe) -> str:
