@@ -22,22 +22,42 @@ function canvasOf(width, height) {
   return canvas;
 }
 
-// Upright, on white, at most LONGEST pixels a side. Halved step by step, so that no pixel is skipped.
-function reduced(bitmap) {
+// Whether this browser, resizing in one step, takes every pixel into account: Chromium and Firefox do, WebKit does not.
+let averaging = null;
+async function averages() {
+  const context = canvasOf(8, 8).getContext('2d', { willReadFrequently: true });
+  context.fillRect(0, 0, 8, 8);
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, 3, 8);
+  context.drawImage(await resized(context.canvas, 1, 1), 0, 0);
+  return Math.abs(context.getImageData(0, 0, 1, 1).data[0] - (3 / 8) * 255) < 30;
+}
+
+const resized = (source, resizeWidth, resizeHeight) =>
+  createImageBitmap(source, { resizeWidth, resizeHeight, resizeQuality: 'high' });
+
+function drawn(source, width, height) {
+  const canvas = canvasOf(width, height);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, width, height);
+  context.drawImage(source, 0, 0, width, height);
+  return canvas;
+}
+
+// On white, at most LONGEST pixels a side: in one step where that averages, else halved step by step.
+async function reduced(bitmap) {
   let { width, height } = bitmap;
-  const scale = Math.min(1, LONGEST / Math.max(width, height));
+  const scale = LONGEST / Math.max(width, height);
+  if (scale >= 1) return drawn(bitmap, width, height);
   const goal = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  averaging ??= await averages().catch(() => false);
+  if (averaging) return drawn(await resized(bitmap, ...goal), ...goal);
   let from = bitmap;
-  do {
+  while (width !== goal[0] || height !== goal[1]) {
     [width, height] = [Math.max(goal[0], Math.ceil(width / 2)), Math.max(goal[1], Math.ceil(height / 2))];
-    const canvas = canvasOf(width, height);
-    const context = canvas.getContext('2d', { willReadFrequently: width === goal[0] });
-    context.fillStyle = 'white';
-    context.fillRect(0, 0, width, height);
-    context.imageSmoothingQuality = 'high';
-    context.drawImage(from, 0, 0, width, height);
-    from = canvas;
-  } while (width !== goal[0] || height !== goal[1]);
+    from = drawn(from, width, height);
+  }
   return from;
 }
 
@@ -100,7 +120,7 @@ class Picture {
   // What the server saw, for a picture that this browser cannot decode.
   async see(url) {
     const bitmap = await decoded(await (await fetch(url)).blob());
-    if (bitmap) this.pixels = reduced(bitmap);
+    if (bitmap) this.pixels = await reduced(bitmap);
   }
 }
 
@@ -130,7 +150,7 @@ export async function fromFile(file) {
     return new Picture({ name, blob: file, local });
   }
   const small = file.size <= MOST_BYTES && Math.max(bitmap.width, bitmap.height) <= LONGEST && READY.includes(file.type);
-  const pixels = reduced(bitmap);
+  const pixels = await reduced(bitmap);
   bitmap.close?.();
   const picture = new Picture({ name, pixels, local, blob: small ? file : light(pixels) });
   remember(picture);
@@ -148,7 +168,7 @@ export async function fromSession(local) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEPT + local));
     const blob = await (await fetch(kept.url)).blob();
-    const pixels = reduced(await decoded(blob));
+    const pixels = await reduced(await decoded(blob));
     return new Picture({ name: kept.name, pixels, local, blob });
   } catch {
     return null;
@@ -172,5 +192,5 @@ async function pixelsFrom(picture, server) {
   const answer = await fetch(server.picture(kind, id));
   const bitmap = answer.ok && (await decoded(await answer.blob()));
   if (!bitmap) throw new Refused(kind === 'share' ? 'share_gone_now' : 'picture_gone');
-  picture.pixels = reduced(bitmap);
+  picture.pixels = await reduced(bitmap);
 }
