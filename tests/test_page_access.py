@@ -119,12 +119,16 @@ def contrast(first: str, second: str) -> float:
 def test_the_colours_of_edges_and_words_keep_their_distance(scheme):
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
-    block = re.search(rf"^{re.escape(scheme)} \{{(.*?)^\}}", STYLES.read_text(), re.MULTILINE | re.DOTALL).group(1)
+    styles = STYLES.read_text()
+    block = re.search(rf"^{re.escape(scheme)} \{{(.*?)^\}}", styles, re.MULTILINE | re.DOTALL).group(1)
     colours = dict(re.findall(r"--abn-([\w-]+): (#[0-9a-f]{6})", block))
     for ground in ("paper", "ground"):
         assert contrast(colours["edge"], colours[ground]) >= 3, ground
         for words in ("ink", "soft", "accent", "good", "bad"):
             assert contrast(colours[words], colours[ground]) >= 4.5, (words, ground)
+    dots = re.findall(r"\.abn-dot\[data-state=\w+\] \{ background: (#[0-9a-f]{6})", styles)
+    assert len(dots) == 3
+    assert min(contrast(dot, colours["paper"]) for dot in dots) >= 3
     assert contrast(colours["on-accent"], colours["accent"]) >= 4.5
     assert contrast(colours["warn"], colours["warn-soft"]) >= 4.5
 
