@@ -15,15 +15,19 @@ USUAL = ("attention", "attention-negative", "attention-both", "attention-cam", "
 USUAL += ("rollout", "last-layer", "gradient-rollout")
 
 
-def map_of(grid: np.ndarray, geometry: Geometry) -> dict:
-    """A map on its own places, and where they lie. rows: h lists of w float32 numbers; size: (width, height) of the
-    upright picture; box and span as `Geometry`'s, in its pixels."""
+def place_of(geometry: Geometry) -> dict:
+    """Where a map lies. size: (width, height) of the upright picture; box and span as `Geometry`'s, in its pixels."""
     return {
-        "rows": [[float(np.format_float_positional(value, unique=True)) for value in row] for row in grid],
         "box": list(geometry.box),
         "span": [list(pair) for pair in geometry.span],
         "size": [geometry.picture[1], geometry.picture[0]],
     }
+
+
+def map_of(grid: np.ndarray, geometry: Geometry) -> dict:
+    """A map on its own places, and where they lie. rows: h lists of w float32 numbers."""
+    rows = [[float(np.format_float_positional(value, unique=True)) for value in row] for row in grid]
+    return {"rows": rows, **place_of(geometry)}
 
 
 def packed_map(grid: np.ndarray, geometry: Geometry) -> dict:
@@ -36,9 +40,7 @@ def packed_map(grid: np.ndarray, geometry: Geometry) -> dict:
         "shares": base64.b64encode(shares.tobytes()).decode(),
         "shape": list(grid.shape),
         "peak": round(peak, 4),
-        "box": list(geometry.box),
-        "span": [list(pair) for pair in geometry.span],
-        "size": [geometry.picture[1], geometry.picture[0]],
+        **place_of(geometry),
     }
 
 

@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 
 from ...comparison import Compared, Comparison, Curves
-from ..answer import methods_of
+from ..answer import methods_of, place_of
 from ..context import Asked
 from ..locale import say, say_or
 from ..server.long_work import CURVES, MAP, Done, Step, is_long, long_work
@@ -51,16 +51,13 @@ def chosen(asked: Asked, comparison: Comparison) -> list[str]:
 
 def beginning(asked: Asked, comparison: Comparison, methods: list[str]) -> dict:
     """What comes first. shared: milliseconds of the forward pass that all methods start from."""
-    geometry = comparison.geometry
     found = {
         "target": comparison.target,
         "methods": methods,
         "known": methods_of(comparison.explainer),
         "tasks": comparison.explainer.abilities.tasks,
         "shared": round(1000 * comparison.seconds_a_pass, 1),
-        "box": list(geometry.box),
-        "span": [list(pair) for pair in geometry.span],
-        "size": [geometry.picture[1], geometry.picture[0]],
+        **place_of(comparison.geometry),
     }
     if asked.values.get("labels"):
         found["labels"] = comparison.explainer.labels[:TARGETS]
