@@ -36,7 +36,9 @@ NEEDS_CHROMIUM = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reas
 
 @contextmanager
 def chromium(*more: str):
-    """A browser. more: arguments beside the usual ones."""
+    """A browser; without one the test is skipped. more: arguments beside the usual ones."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *more])
         yield browser

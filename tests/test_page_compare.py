@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from asking import asked
 from helpers import made_up_picture, tiny_model, vision_transformer, wait_for
-from page import ARGUMENTS, CHROMIUM, Traffic, canvas, choose, example, visited
+from page import Traffic, canvas, choose, chromium, example, visited
 
 from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, Explainer, imagenette
 from abn.comparison import Comparison
@@ -129,13 +129,8 @@ def test_a_class_that_there_is_not_is_an_error_in_words(served, file):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

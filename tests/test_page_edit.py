@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from asking import asked
 from helpers import made_up_picture, tiny_model, vision_transformer, wait_for
-from page import ARGUMENTS, CHROMIUM, Traffic, canvas, example, visited
+from page import Traffic, canvas, chromium, example, visited
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.editing import Editing
@@ -109,13 +109,8 @@ def test_what_cannot_be_edited_is_said(file):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import made_up_picture
-from page import ARGUMENTS, CHROMIUM, JUMPS, READY, TABS, canvas, choose, explained, open_tab
-
-playwright = pytest.importorskip("playwright.sync_api")
+from page import CAMERA, CHROMIUM, JUMPS, READY, TABS, canvas, choose, chromium, explained, open_tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
@@ -58,11 +56,8 @@ def host(resizer, url, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    more = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS + more)
+    with chromium(*CAMERA) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

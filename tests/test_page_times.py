@@ -9,9 +9,7 @@ table marks those that miss their limit; only far beyond it, or where nothing el
 import os
 
 import pytest
-from page import ARGUMENTS, CHROMIUM, TABS, Traffic, explained, opened, photo
-
-playwright = pytest.importorskip("playwright.sync_api")
+from page import CAMERA, CHROMIUM, TABS, Traffic, chromium, explained, opened, photo
 
 pytestmark = [
     pytest.mark.browser,
@@ -42,11 +40,8 @@ TIMED = """() => {
 
 @pytest.fixture(scope="module")
 def browser():
-    more = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS + more)
+    with chromium(*CAMERA) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
