@@ -27,6 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import abuse_unforeseen  # noqa: F401 - adds its own to ATTACKS
 from abuse_attacks import ATTACKS, SMALL, Client  # the processes of attacks need no more, and start quickly
 
 LIMIT = 4e9  # bytes
@@ -129,7 +130,7 @@ def strike(name: str, url: str, web: str, seconds: float, place: int) -> None:
     ATTACKS[name](Client(url, f"127.0.1.{place % 250 + 1}", web, seconds))
 
 
-def tried(name: str, place: int, server, url: str, web: str, asked, seconds: float) -> Outcome:
+def tried(name: str, place: int, server, url: str, web: str, asked, seconds: float, patience: float) -> Outcome:
     """One attack. asked: what the bystander puts."""
     while not asked.empty():
         asked.get()
@@ -154,13 +155,15 @@ def tried(name: str, place: int, server, url: str, web: str, asked, seconds: flo
     why = (
         ("the server ended" if server.poll() is not None else "")
         or (f"{len(wrong)} of {len(found)} answers: {wrong[0]}" if wrong else "")
-        or (f"p95 {percentile(waits):.1f} s" if percentile(waits) >= PATIENCE else "")
+        or (f"p95 {percentile(waits):.1f} s" if percentile(waits) >= patience else "")
         or (f"{grown / 1e6:.0f} MB kept" if grown > BACK else "")
     )
     return Outcome(name, ATTACKS[name].__doc__, not why, why, waits, watcher.peak, grown)
 
 
-def run(names: list[str], seconds: float, say=print, keep_log: str | None = None) -> list[Outcome]:
+def run(
+    names: list[str], seconds: float, say=print, keep_log: str | None = None, patience: float = PATIENCE
+) -> list[Outcome]:
     """Each attack in turn, on one server as long as it lives."""
     from abuse_hosts import bad_hub, bad_web, write_checkpoints
     from server import started
@@ -181,7 +184,7 @@ def run(names: list[str], seconds: float, say=print, keep_log: str | None = None
                     while rest and server.poll() is None:
                         name = rest.pop(0)
                         traces = log.read_text(errors="replace").count("Traceback")
-                        outcome = tried(name, len(outcomes), server, url, web, asked, seconds)
+                        outcome = tried(name, len(outcomes), server, url, web, asked, seconds, patience)
                         if log.read_text(errors="replace").count("Traceback") > traces and outcome.held:
                             outcome.held, outcome.why = False, "a traceback in the log"
                         outcomes.append(outcome)

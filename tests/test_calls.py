@@ -235,6 +235,23 @@ def test_data_urls_of_every_form_are_taken(url, bundled, name, way):
     assert shares(output[0]) == pytest.approx(expected.probabilities, abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 786_431, 786_432, 786_433, 3_000_000])
+def test_a_data_url_of_any_length_holds_its_bytes(size):
+    """It is decoded in pieces of 2**20 letters, 786,432 bytes."""
+    content = np.random.default_rng(size).bytes(size)
+    letters = base64.b64encode(content).decode()
+    lines = "\r\n".join(letters[at : at + 76] for at in range(0, len(letters), 76))
+    for sent in (letters, letters.rstrip("="), lines, base64.urlsafe_b64encode(content).decode()):
+        assert decoded("data:image/png;base64," + sent) == content
+
+
+@pytest.mark.parametrize("place", [1_048_575, 500, 2_000_000])
+def test_padding_in_the_middle_is_no_base64(place):
+    letters = base64.b64encode(bytes(3_000_000)).decode()
+    with pytest.raises(ValueError, match="is not base64"):
+        decoded(f"data:image/png;base64,{letters[:place]}={letters[place + 1 :]}")
+
+
 @pytest.mark.parametrize("way", ["bare", "path", "path without meta"])
 def test_an_uploaded_files_path_or_url_is_taken(url, expected, way):
     path = load.upload(url, encoded())

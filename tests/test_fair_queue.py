@@ -66,6 +66,18 @@ def test_nobody_has_all_places(queue):
     assert take(queue) == "other"
 
 
+def test_large_bodies_are_not_under_way_together(queue):
+    """Each is decoded then, and everyone waits for that: one of 20 MB at a time, three of 6 MB; others go on."""
+    for size in (25, 25, 1):
+        put(queue, "large", size=size * limits.MB)
+    assert [take(queue), take(queue)] == ["large", None]
+    put(queue, "other", size=25 * limits.MB)
+    assert [take(queue), take(queue)] == ["other", None]
+    for _ in range(4):
+        put(queue, "photos", size=6 * limits.MB)
+    assert [take(queue) for _ in range(4)] == ["photos"] * 3 + [None]
+
+
 def test_limits_of_a_kind_hold(queue):
     for _ in range(3):
         put(queue, "a", "slow")

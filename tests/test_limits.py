@@ -35,6 +35,7 @@ WORDS = " ".join((ROOT / "docs" / "limits.md").read_text(encoding="utf-8").split
         f"| {limits.SHARES_A_VISITOR}, his own oldest leave | {shares.AT_MOST}, and ",
         f"| pictures fetched from URLs at a time | {limits.URLS_A_VISITOR} | {limits.URLS_AT_A_TIME} |",
         f"{MAX_PIXELS // 1_000_000} megapixels and {MOST_SCANS} scans",
+        f"one request more for each {limits.HEAVY_BYTES // limits.MB} MB",
         f"(each redirect, {limits.URL_REDIRECTS} at most,",
         f"not packed, within {limits.URL_SECONDS:g} s",
         f"{models.LIMIT / 1e9:g} GB of weights at most, and {limits.HELD_BYTES / 1e9:g} GB together",

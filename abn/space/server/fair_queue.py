@@ -29,6 +29,15 @@ def visitor_of(event: Event) -> str:
     return visitors.of_scope(event.request.scope)
 
 
+def bytes_of(event: Event) -> int:
+    return event.request.scope.get("abn.bytes", 0)
+
+
+def weight_of(event: Event) -> int:
+    """As how many requests it counts: its body is held, and decoded, while it is under way."""
+    return 1 + bytes_of(event) // limits.HEAVY_BYTES
+
+
 def url_of(value) -> str | None:
     """The URL in what stands for a file, or as a bare string; None for what holds no other host's URL."""
     if isinstance(value, dict):
@@ -45,12 +54,13 @@ def url_of(value) -> str | None:
 
 class FairQueue(Queue):
     """Made of a `Queue` by `FairBlocks`. Next is the visitor who has the fewest requests under way; of those, who was
-    served longest ago; of one visitor's, the first. Nobody has more than RUNNING_A_VISITOR under way."""
+    served longest ago; of one visitor's, the first. Nobody has more than RUNNING_A_VISITOR under way; a large body
+    counts as several requests."""
 
     def waiting(self, visitor: str | None = None) -> tuple[int, int]:
         """(requests, bytes of their bodies), waiting or under way: the visitor's, or everybody's."""
         found = [event for event in self._known() if visitor is None or visitor_of(event) == visitor]
-        return len(found), sum(event.request.scope.get("abn.bytes", 0) for event in found)
+        return len(found), sum(bytes_of(event) for event in found)
 
     def _known(self) -> Iterator[Event]:
         for queue in list(self.event_queue_per_concurrency_id.values()):
@@ -69,7 +79,9 @@ class FairQueue(Queue):
     def get_events(self):
         """One event at a time, in turn. Gradio's (6.31, queueing.py) gives several to functions that take batches;
         there are none here."""
-        running = Counter(visitor_of(event) for event in self._running())
+        running: Counter[str] = Counter()
+        for event in self._running():
+            running[visitor_of(event)] += weight_of(event)
         best = None
         for name, queue in self.event_queue_per_concurrency_id.items():
             limit = queue.concurrency_limit
@@ -78,7 +90,8 @@ class FairQueue(Queue):
             for event in queue.queue:
                 visitor = visitor_of(event)
                 rank = running[visitor], self.served.get(visitor, 0.0), event.enqueue_time
-                if running[visitor] < limits.RUNNING_A_VISITOR and (best is None or rank < best[0]):
+                fits = running[visitor] + min(weight_of(event), limits.RUNNING_A_VISITOR) <= limits.RUNNING_A_VISITOR
+                if fits and (best is None or rank < best[0]):
                     best = rank, name, event, visitor
         if best is None:
             return None

@@ -19,6 +19,7 @@ BODY_SECONDS = 60.0  # for a body to arrive
 WAITING_A_VISITOR = 80  # a class behind one router: 64
 WAITING_IN_ALL = 400
 RUNNING_A_VISITOR = 12  # of the 16 that explain together: others always find a place
+HEAVY_BYTES = 2 * MB  # of a body that make its request count as one more under way
 OPEN_A_VISITOR = 400  # connections; each waiting page holds two or three
 OPEN_IN_ALL = 2000
 DIRECT_A_VISITOR = 72  # calls at a time that bypass the queue: Live's frames, and assistants' tools
