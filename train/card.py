@@ -8,6 +8,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from abn.faithfulness.figures import ANSWERS, MAPS, measured
 from abn.model.versions import TRANSFORMERS
 from abn.names import as_code, in_markdown, shown
+from train.reliance import table
 
 CURVES, MATRIX, ATTENTIONS = "curves.png", "confusion_matrix.png", "attentions.png"
 
@@ -48,6 +49,8 @@ def card(folder: Path, metrics: dict, name: str) -> str:
     if metrics.get("per_class"):
         rows = "\n".join(f"| {in_markdown(label)} | {value:.1f} |" for label, value in metrics["per_class"].items())
         parts.append(f"| class | accuracy, % |\n|---|---|\n{rows}")
+    if corrections := metrics.get("corrections"):
+        parts.append(f"## Corrections\n\n{table(corrections)}")
     parts += [f"![{file}]({file})" for file in (ATTENTIONS, CURVES, MATRIX) if (folder / file).is_file()]
     parts += [_use(metrics, name), _making(metrics)]
     return "\n\n".join(parts) + "\n"

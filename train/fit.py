@@ -110,7 +110,7 @@ def fit(
         data_collator=collate,
         compute_metrics=of_prediction,
     )
-    trainer.add_callback(_AfterStep(trainer, training.eval_every))
+    trainer.add_callback(AfterStep(trainer, training.eval_every))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
@@ -277,7 +277,7 @@ def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> Trai
     return arguments
 
 
-class _AfterStep(TrainerCallback):
+class AfterStep(TrainerCallback):
     """Averages the weights after every step, evaluates only every so many epochs and at the end, keeps the best."""
 
     def __init__(self, trainer: AbnTrainer, eval_every: int):

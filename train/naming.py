@@ -43,6 +43,13 @@ def class_order(checkpoint: str | Path, model: PreTrainedModel, source: Source) 
     return order
 
 
+def index_of_class(name: str, model: PreTrainedModel) -> int | None:
+    """The model's index of a class of that name, read as `class_order` does; None where there is none, or several."""
+    known = [str(model.config.id2label[i]) for i in range(model.config.num_labels)]
+    found = _find(name, _tables(known, indices_by_name(model.config.id2label, model.config.label2id)), _synonyms)
+    return found[0] if len(found) == 1 else None
+
+
 def check_same_order(checkpoint: str | Path, model: PreTrainedModel, source: Source) -> None:
     """Raises: ValueError: the model's classes are not the data's, all of them, in their order."""
     order, known = class_order(checkpoint, model, source), model.config.num_labels

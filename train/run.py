@@ -23,7 +23,7 @@ from train.foreign import translate  # noqa: E402
 from train.options import add_options  # noqa: E402
 from train.recipes import Recipe, described, recipe_for, recipe_of  # noqa: E402
 from train.recipes.recipe import PARTS, Network, Remedy, Rounds, Training  # noqa: E402
-from train.settings import Asked, Data, Figures, Start, Task, Teacher  # noqa: E402
+from train.settings import Asked, Correct, Data, Figures, Start, Task, Teacher  # noqa: E402
 
 TITLES = {
     "what to do": (Task,),
@@ -33,6 +33,7 @@ TITLES = {
     "training": (Training, Start),
     "fine-tuning rounds": (Rounds,),
     "the attention remedy in those rounds": (Remedy, Teacher),
+    "corrections": (Correct,),
 }
 
 
@@ -111,6 +112,7 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
     from abn.names import is_utf8, shown
     from train import fit, measure
     from train.checks import check_compile, check_recipe, check_unused, resume_from
+    from train.correcting import correct
     from train.folds import cross_validate
     from train.networks import configuration
     from train.plain import abilities_of, network_shape
@@ -148,6 +150,8 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
         fit.evaluate(settings, recipe, source, loaded)
     elif settings.average:
         fit.average(settings, recipe, source, output, command)
+    elif settings.corrections:
+        correct(settings, recipe, source, output, command)
     elif settings.folds:
         cross_validate(settings, recipe, source, fit.fit, command)
     else:

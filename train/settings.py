@@ -121,7 +121,33 @@ class Teacher:
 
 
 @dataclass(kw_only=True)
-class Settings(Teacher, Start, Figures, Data, Task):
+class Correct:
+    """See `train.correcting`."""
+
+    corrections: str | None = option(
+        None,
+        path=True,
+        metavar="DIR|ZIP",
+        help="teach --initial where to look (docs/corrections.md); in --max-steps steps, 400 if it is not said",
+        needs="initial",
+        against=(
+            *("evaluate", "average", "folds", "plain", "multitask", "epochs", "tune_epochs", "cutmix", "pad"),
+            *("attention_weight", "teacher", "teacher_maps", "test_size", "resize", "compile"),
+        ),
+    )
+    corrections_share: float = option(0.5, least=0.01, most=0.9, help="of a batch are corrected pictures")
+    corrections_holdout: float = option(0.2, least=0, most=0.9, help="share of the corrections that is only measured")
+    map_weight: float = option(1.0, least=0, most=1000, help="of the loss that places the map as the masks say")
+    forbidden_weight: float = option(
+        1.0, least=0, most=1000, help="of the class losses where forbidden parts hold something else; 0: none are made"
+    )
+    keep: float = option(
+        0.5, least=0, most=1, help="share of the labels of training pictures that is what --initial says, where right"
+    )
+
+
+@dataclass(kw_only=True)
+class Settings(Correct, Teacher, Start, Figures, Data, Task):
     """All of it."""
 
     def __post_init__(self):

@@ -131,12 +131,16 @@ class AbnTrainer(Trainer):
             fine = fine and are_finite(self.ema.average, half=self.recipe.training.half_precision)
         self._demand(fine, f"the weights are not finite after step {self.state.global_step}")
 
-    def _generator(self) -> torch.Generator:
-        entropy = [self.args.seed, self.state.global_step, self.args.process_index]
+    def _generator(self, *more: int) -> torch.Generator:
+        entropy = [self.args.seed, self.state.global_step, self.args.process_index, *more]
         return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
 
+    def normalised(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in 0 to 255, as the network takes them."""
+        return (pictures.float() - self.mean) / self.std
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        pixels = (inputs["pixel_values"].float() - self.mean) / self.std
+        pixels = self.normalised(inputs["pixel_values"])
         if self.recipe.network.channels == 1:
             pixels = pixels[:, :1]  # grey pictures: three times the same
         pixels = pixels.contiguous(memory_format=torch.channels_last)

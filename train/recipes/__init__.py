@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from train.recipes import cifar, modern, multitask, reference, vit
+from train.recipes import cifar, corrections, modern, multitask, reference, vit
 from train.recipes.recipe import PART_OF, Recipe
 
 RECIPES: dict[str, Recipe] = {
@@ -12,6 +12,7 @@ RECIPES: dict[str, Recipe] = {
     **cifar.RECIPES,
     **vit.RECIPES,
     **multitask.RECIPES,
+    **corrections.RECIPES,
 }
 
 CIFAR_RECIPES = {
@@ -26,6 +27,8 @@ def recipe_for(asked: Any) -> str:
     """The recipe of a command that names none, from what it asks for (see `train.settings.Asked`). An --arch without a
     --width means the standard network as the reference and the authors train it, who know no widths, and not compact's
     narrow one."""
+    if asked.corrections:
+        return "correct"
     if asked.arch is None or asked.width is not None:
         return "compact"
     arch = asked.arch.lower()

@@ -1,0 +1,214 @@
+"""A run that teaches corrections to a trained network: its parts, its step, and what it tells before and after.
+
+A batch is made of training pictures and of corrected ones, `--corrections-share` of it. The class losses are taken on
+all of them; on the training pictures a share `--keep` of the labels is what the network said before, where it was
+right (Hinton et al. 2015, arXiv:1503.02531): what it knew is to stay. On the corrected pictures come the map loss and
+the class losses of copies whose forbidden parts hold something else (see `train.corrections`).
+
+The weights are the averaged ones at the end. They are not chosen on held-out training pictures: these share the bias
+that is to be unlearnt.
+"""
+
+import copy
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import set_seed
+
+from abn import Explainer, corrections
+from abn.checkpoints import load_checkpoint
+from abn.tuning import tuned
+from train import fit, measure
+from train.card import CURVES
+from train.checks import check_recipe, check_unused, note_run, resume_from
+from train.corrections import (
+    COLOURS,
+    changed,
+    held_apart,
+    labels_of,
+    masked_map_loss,
+    seen_corrections,
+    squashed_corrections,
+)
+from train.data import PictureDataset, collate, preprocessed, squashed
+from train.figures import curves_png
+from train.losses import answer_loss
+from train.metrics import of_prediction
+from train.naming import check_same_order
+from train.options import check_values
+from train.recipes import Recipe
+from train.reliance import measured, table
+from train.report import predict, write_lines
+from train.settings import Asked, Correct
+from train.sources import Source
+from train.trainer import AbnTrainer
+
+STEPS = 400
+
+
+class CorrectingTrainer(AbnTrainer):
+    """An `AbnTrainer` whose batches end in corrected pictures.
+
+    Args:
+        corrected: what `train.corrections.squashed_corrections` gives.
+        count: how many of them are in a batch.
+        adviser: normalised pictures -> logits, as the network was.
+    """
+
+    def __init__(self, *args, corrected: PictureDataset, count: int, how: Correct, adviser: nn.Module | None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.corrected, self.count, self.how, self.adviser = corrected, count, how, adviser
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> Tensor:
+        """Adds corrected pictures, masks as channels: whatever is done to a picture is done to its mask."""
+        inputs = self._prepare_inputs(inputs)
+        chosen = torch.randint(len(self.corrected), (self.count,), generator=self._generator(1))
+        pictures, added = inputs["pixel_values"], self._prepare_inputs(self.corrected[chosen])
+        nothing = torch.zeros_like(pictures[:, :1]).expand(-1, added["pixel_values"].shape[1] - COLOURS, -1, -1)
+        inputs["pixel_values"] = torch.cat([pictures, nothing], 1)
+        inputs = {name: torch.cat([value, added[name]]) for name, value in inputs.items()}
+        return super().training_step(model, inputs, num_items_in_batch)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        if inputs["pixel_values"].shape[1] == COLOURS:  # evaluation
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        pictures, look, avoid = inputs["pixel_values"].split([COLOURS, 1, 1], 1)
+        labels, part = inputs["labels"], slice(len(pictures) - self.count, None)
+        look, avoid = look[part] / 255, avoid[part] / 255
+        pixels, own = self.normalised(pictures), len(pictures)
+        if self.how.forbidden_weight:
+            others, avoid_there = changed(pictures[part].float(), look, avoid, self._generator(2))
+            look, avoid = torch.cat([look, look]), torch.cat([avoid, avoid_there])
+            pixels = torch.cat([pixels, self.normalised(others)])
+        outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
+        answers = {name: outputs[name] for name in ("logits", "attention_logits")}
+        first, rest = (
+            {name: value[rows] for name, value in answers.items()} for rows in (slice(own), slice(own, None))
+        )
+        loss = answer_loss(first, self._aims(labels, pixels[: own - self.count]), tasks=False)
+        if self.how.forbidden_weight:
+            loss = loss + self.how.forbidden_weight * answer_loss(rest, labels[part], tasks=False)
+        if self.how.map_weight:
+            maps = outputs["attention_map"][own - self.count :]
+            loss = loss + self.how.map_weight * masked_map_loss(maps, look, avoid)
+        return (loss, {"loss": loss, **outputs}) if return_outputs else loss
+
+    @torch.no_grad()
+    def _aims(self, labels: Tensor, pixels: Tensor) -> Tensor:
+        """(B, K) probabilities: the labels and, of the training pictures, a share of what the network said before where
+        it was right."""
+        aims = F.one_hot(labels, self.model.config.num_labels).float()
+        smoothing = self.recipe.training.label_smoothing
+        aims = (1 - smoothing) * aims + smoothing / aims.shape[1]
+        if self.how.keep and self.adviser is not None:
+            said = self.adviser(pixel_values=pixels).logits.float().softmax(1)
+            right = (said.argmax(1) == labels[: len(said)])[:, None]
+            kept = torch.where(right, said, aims[: len(said)])
+            aims[: len(said)] = torch.lerp(aims[: len(said)], kept, self.how.keep)
+        return aims
+
+    def keep_best(self, metrics: dict) -> None:
+        self._demand_finite_weights()
+
+
+def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
+    """Teach `settings.corrections` to `settings.initial`; writes what `train.fit.fit` does, and before and after under
+    "corrections" in metrics.json.
+
+    Raises:
+        FileExistsError: `output` holds an earlier run, and it is not to be resumed.
+        ValueError: the corrections cannot be read, or the network does not know their classes or the data's.
+    """
+    set_seed(settings.seed)
+    check_values(Correct(**{field.name: getattr(settings, field.name) for field in fields(Correct)}))
+    resume = resume_from(settings.resume, output)
+    if resume is None:
+        check_unused(output)
+    model = fit.initial_model(settings.initial, source, "--initial")
+    processor = load_checkpoint(settings.initial)[1]
+    crop = processor.crop_size
+    if settings.sizes is None:
+        recipe = recipe.but(sizes=(max(crop["height"], crop["width"]),))
+    check_recipe(recipe, settings.initial)
+    check_same_order(settings.initial, model, source)
+    every = corrections.read(settings.corrections)
+    labels = labels_of(every, settings.initial, model)
+    taught, held_out = held_apart(labels, settings.corrections_holdout, settings.seed)
+    print(f"{len(taught)} corrections to learn, {len(held_out)} held out", flush=True)
+    training = recipe.training
+    count = max(1, round(settings.corrections_share * training.train_batch))
+    arguments = fit.training_arguments(settings, recipe, output)
+    arguments.max_steps = settings.max_steps if settings.max_steps > 0 else STEPS
+    count = max(1, count // arguments.world_size)
+    arguments.per_device_train_batch_size -= count
+
+    reading, side = fit.reading_of(settings), round(fit.MARGIN * max(training.sizes))
+    kept, watched = source.split(training.holdout, settings.seed)
+    learned = squashed(kept, side, reading)
+    if len(learned) < arguments.per_device_train_batch_size:
+        raise ValueError(f"--train-batch {training.train_batch} is too large for {len(learned)} training pictures")
+    validation = preprocessed(source.val, processor, reading)
+    watched = preprocessed(watched, processor, reading) if watched else None
+    corrected = squashed_corrections([every[i] for i in taught], labels[taught], side)
+    seen = {
+        name: seen_corrections([every[i] for i in part], labels[part], processor)
+        for name, part in (("corrected", taught), ("held_out", held_out))
+        if len(part)
+    }
+
+    def look_at(model) -> dict:
+        found = {
+            name: measured(model, data, said, processor, training.test_batch, measure.device())
+            for name, (data, said) in seen.items()
+        }
+        logits, _ = predict(model, validation, processor, training.test_batch, measure.device())
+        right = (logits.argmax(1) == validation.labels).float()
+        return {**found, "validation": {"pictures": len(right), "top1": 100 * right.mean().item()}}
+
+    before = look_at(copy.deepcopy(model))
+    fixed = {"seed": settings.seed, "max_steps": arguments.max_steps, "initial": settings.initial}
+    fixed |= {"corrections": len(every), "map_weight": settings.map_weight, "keep": settings.keep}
+    fixed |= {"forbidden_weight": settings.forbidden_weight, "corrections_share": settings.corrections_share}
+    noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
+    adviser = (
+        tuned(Explainer(copy.deepcopy(model), processor, device=arguments.device)).model if settings.keep else None
+    )
+    trainer = CorrectingTrainer(
+        model=model.to(memory_format=torch.channels_last),
+        args=arguments,
+        recipe=recipe,
+        corrected=corrected,
+        count=count,
+        how=settings,
+        adviser=adviser,
+        processing_class=processor,
+        train_dataset=learned,
+        eval_dataset=watched or validation,
+        data_collator=collate,
+        compute_metrics=of_prediction,
+    )
+    trainer.add_callback(fit.AfterStep(trainer, training.eval_every))
+    trainer.go(resume)
+    metrics = {}
+    if trainer.is_world_process_zero():
+        weights = trainer.save_result(output, "nothing")
+        processor.save_pretrained(output)
+        write_lines(output / "log.jsonl", trainer.state.log_history)
+        curves_png(trainer.state.log_history, output / CURVES)
+        found = {"before": before, "after": look_at(measure.load(output)[0])}
+        run = {
+            "epochs": round(trainer.state.epoch or 0, 3),
+            "steps": trainer.state.global_step,
+            "training_pictures": len(learned),
+            "training_seconds": round(trainer.seconds),
+            "processes": arguments.world_size,
+            **weights,
+            "corrections": found,
+        }
+        metrics = fit.finish(settings, recipe, source, output, noted, watched, validation, run)
+        print(table(found))
+    trainer.accelerator.wait_for_everyone()
+    return metrics

@@ -1,0 +1,125 @@
+"""What corrections win back where a data set misleads: Imagenette with tags (see `train.tags`).
+
+python -m train.decoy --data imagenette --out outputs/decoy --corrections 100 500
+
+A network is trained on tagged pictures, nine of ten with their own class's colour. Then it is taught corrections of
+some training pictures, "do not look at the tag", by `train/run.py --corrections`; beside it the same pictures are
+trained on for as many steps without their masks. Accuracy is measured on the validation pictures without tags (clean),
+with tags at random, and with other classes' tags (swapped). What the tags cost is clean minus swapped; what is won back
+is the share of that cost that is gone.
+
+Every step leaves its result in --out, is not done again, and goes on where it was stopped. The table lies in
+--out/README.md, the figures in --out/figures.json.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+
+from abn import imagenette
+from train import measure
+from train.data import Reading, preprocessed
+from train.report import circumstances, commit, predict, write_json
+from train.run import main as train
+from train.sources.source import classes_in
+from train.tags import any_kind, own, swapped, write_corrections, write_tagged
+from train.trainer import checkpoints
+
+SETS = {"clean": None, "random": any_kind, "swapped": swapped}
+BIASED = ("--recipe", "compact", "--epochs", "12", "--sizes", "96", "--test-size", "128", "--resize", "128")
+BIASED += ("--tune-epochs", "--cutmix", "0", "--crop-area", "0.5", "1", "--ema-decay", "0.99", "--eval-every", "4")
+CORRECTED = ("--max-steps", "300", "--sizes", "96")
+PLAIN = ("--map-weight", "0", "--forbidden-weight", "0")
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder that holds Imagenette")
+    parser.add_argument("--out", type=Path, default=Path("outputs/decoy"), help="where everything is written")
+    parser.add_argument("--corrections", type=int, nargs="+", default=[100, 500], help="how many, one run each")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="decoding threads")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    asked = parse(argv)
+    out = asked.out
+    try:
+        write_pictures(asked)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    tagged, found = out / "tagged", {}
+    runs = {"before": (out / "biased", [*BIASED])}
+    for count in asked.corrections:
+        folder = out / f"corrections-{count}"
+        write_corrections(tagged / "train", count, folder, asked.seed)
+        taught = ["--initial", str(out / "biased"), "--corrections", str(folder), *CORRECTED]
+        runs[f"{count} corrections"] = (out / f"corrected-{count}", taught)
+        runs[f"{count} pictures, no masks"] = (out / f"plain-{count}", [*taught, *PLAIN])
+    for name, (folder, more) in runs.items():
+        command = ["--data", str(tagged), "--checkpoint", str(folder), "--seed", str(asked.seed), *more]
+        status = run(command, folder, asked.workers)
+        if status:
+            return status
+        found[name] = {"command": f"python train/run.py {shlex.join(command)}", **accuracies(folder, out, asked)}
+    write_json(out / "figures.json", {"runs": found, **circumstances(command_of(argv), asked.seed, commit())})
+    (out / "README.md").write_text(report(found, command_of(argv)), encoding="utf-8")
+    print((out / "README.md").read_text(encoding="utf-8"))
+    return 0
+
+
+def write_pictures(asked: argparse.Namespace) -> None:
+    for name, split, choose in (("tagged/train", "train", own), *((name, "val", of) for name, of in SETS.items())):
+        place = asked.out / ("tagged/val" if name == "random" else name)
+        samples = imagenette.load(asked.data, split).samples
+        write_tagged(samples, imagenette.WNIDS, place, choose, asked.seed + len(name), asked.workers)
+
+
+def run(command: list[str], folder: Path, workers: int) -> int:
+    if (folder / "metrics.json").is_file():
+        return 0
+    more = ["--resume"] if checkpoints(folder) else []
+    return train([*command, "--workers", str(workers), "--explain", "0", *more])
+
+
+def accuracies(folder: Path, out: Path, asked: argparse.Namespace) -> dict[str, float]:
+    """Top-1 of the network in `folder` on each of SETS, per cent; kept beside it."""
+    file = folder / "decoy.json"
+    if not file.is_file():
+        model, processor = measure.load(folder)
+        answers = partial(predict, model, processor=processor, batch=128, device=measure.device())
+        found = {}
+        for name in SETS:
+            samples = classes_in(out / ("tagged/val" if name == "random" else name))[1]
+            data = preprocessed(samples, processor, Reading(asked.workers))
+            found[name] = 100 * (answers(data=data)[0].argmax(1) == data.labels).float().mean().item()
+        write_json(file, found)
+    return json.loads(file.read_text())
+
+
+def command_of(argv: list[str] | None) -> str:
+    return f"python -m train.decoy {shlex.join(sys.argv[1:] if argv is None else argv)}".strip()
+
+
+def cost(figures: dict[str, float]) -> float:
+    return figures["clean"] - figures["swapped"]
+
+
+def report(found: dict[str, dict], command: str) -> str:
+    before = found["before"]
+    lines = ["| | clean | random tags | swapped tags | cost | won back |", "|---|---|---|---|---|---|"]
+    for name, row in found.items():
+        back = "" if row is before else f"{100 * (1 - cost(row) / cost(before)):.0f} %"
+        values = " | ".join(f"{row[key]:.2f}" for key in SETS)
+        lines.append(f"| {name} | {values} | {cost(row):.2f} | {back} |")
+    commands = "\n".join(f"{row['command']}" for row in found.values())
+    return f"# Tags\n\n`{command}`\n\n" + "\n".join(lines) + f"\n\n```\n{commands}\n```\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
