@@ -1,19 +1,15 @@
 """The same network, quicker at inference: batch norms folded into convolutions, channels last, bfloat16 where the
 processor has it.
 
-Folding is exact up to float32's rounding (Jacob et al. 2018, arXiv:1712.05877, section 3.2); bfloat16 changes
-probabilities by thousandths in the mean and hundredths at most. `python -m abn.benchmark` measures the gain.
+Folding is exact up to float32's rounding (see `folding`); bfloat16 changes probabilities by thousandths in the mean and
+hundredths at most. `python -m abn.benchmark` measures the gain.
 """
-
-import copy
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .explanation import Explainer
-from .model.modeling_abn import AbnForImageClassification
+from .folding import folded
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -26,24 +22,6 @@ def has_bfloat16(device: torch.device) -> bool:
 def quick_arithmetic(device: torch.device) -> torch.autocast:
     """bfloat16 where the processor has it: twice as quick, probabilities to about 0.01."""
     return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
-
-
-def folded(model: AbnForImageClassification) -> AbnForImageClassification:
-    """A copy without the batch norms that follow a convolution; same outputs. Those that follow something else stay."""
-    model = copy.deepcopy(model).eval()
-    network = model.model
-    network.features = _fused(network.features)
-    for branch in (network.attention_branch, network.perception_branch):
-        branch.stage = _fused(branch.stage)
-    head = network.attention_branch
-    head.conv, head.norm2 = fuse_conv_bn_eval(head.conv, head.norm2), nn.Identity()
-    if isinstance(head.map_norm, nn.BatchNorm2d):
-        head.map_conv, head.map_norm = fuse_conv_bn_eval(head.map_conv, head.map_norm), nn.Identity()
-    return model
-
-
-def _fused(part: nn.Module) -> nn.Module:
-    return fuse(part, inplace=False)
 
 
 class HalfPrecision(nn.Module):

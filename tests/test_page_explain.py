@@ -13,6 +13,7 @@ from server import app
 from abn import Explainer, imagenette
 from abn.overlay import COLOURMAPS, overlay
 from abn.space.drawings import DRAWINGS
+from abn.space.server.serving import CLOSE
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -117,7 +118,8 @@ def test_an_uploaded_picture_gets_its_own_answer(page, validation_pictures, bund
     choose(page, file)
     expected = bundled_explainer(file, view="whole")
     assert label(page) == expected.label
-    assert page.inner_text("[data-share-of-it]").split()[0] == f"{100 * expected.probabilities[expected.label]:.0f}"
+    shown = int(page.inner_text("[data-share-of-it]").split()[0])  # by the tuned network, where it agrees
+    assert abs(shown - 100 * expected.probabilities[expected.label]) <= 100 * CLOSE
     assert canvas(page).shape == expected.view.shape
 
 

@@ -1,5 +1,7 @@
 """The quicker copy: folding changes nothing but rounding, bfloat16 little."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,8 @@ from torch import nn
 
 from abn import AbnConfig, AbnForImageClassification, AbnImageProcessor, Explainer
 from abn.benchmark import agreement
-from abn.tuning import folded, has_bfloat16, tuned
+from abn.folding import folded
+from abn.tuning import has_bfloat16, tuned
 
 
 @pytest.mark.parametrize("head", ["A", "B", "C"])
@@ -22,6 +25,55 @@ def test_folding_changes_nothing_but_rounding(head):
     norms = [name for name, module in quicker.named_modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms == ["model.attention_branch.norm"]
     assert any(isinstance(module, nn.BatchNorm2d) for module in model.model.features.modules())  # untouched
+
+
+class Branching(nn.Module):
+    """One norm alone behind its convolution, one whose convolution's output is used beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.first_norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.second, self.second_norm = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+        for norm in (self.first_norm, self.second_norm):
+            nn.init.normal_(norm.running_mean)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+
+    def forward(self, x):
+        y = self.second(self.first_norm(self.first(x)).relu())
+        return self.second_norm(y) + y
+
+
+def test_a_norm_stays_where_the_convolutions_output_is_used_beside_it():
+    network, x = Branching().eval(), torch.randn(2, 3, 8, 8)
+    quicker = folded(network, x=x)
+    assert isinstance(quicker.first_norm, nn.Identity)
+    assert isinstance(quicker.second_norm, nn.BatchNorm2d)
+    torch.testing.assert_close(quicker(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_others_go_on_while_a_network_is_folded():
+    """The page answers with the network that it folds a copy of."""
+    model, pixels, over, wrong = tiny_model(), 0.2 * torch.randn(1, 3, 64, 64), threading.Event(), []
+    with torch.no_grad():
+        expected = model(pixel_values=pixels).logits
+
+    def ask():
+        with torch.no_grad():
+            while not over.is_set():
+                try:
+                    torch.testing.assert_close(model(pixel_values=pixels).logits, expected)
+                except Exception as error:
+                    wrong.append(error)
+
+    others = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    for _ in range(5):
+        folded(model)
+    over.set()
+    for thread in others:
+        thread.join()
+    assert not wrong
 
 
 @pytest.mark.parametrize("arch", ["se-resnet18", "resnet20-cifar", "densenet22-8-cifar", "wrn10-2-cifar"])

@@ -41,8 +41,9 @@ class Served:
     """A model that answers: what the page calls it, and the explainer.
 
     metrics: its metrics.json, as its author wrote it; None without one.
-    quick: for live pictures: the tuned network where `tune` found that it agrees, else `lasting`.
-    batched: explains single pictures; those that come together share a forward pass.
+    quick: for the page: the tuned network where `tune` found that it agrees, else `lasting`. Programs get the network's
+    own numbers.
+    batched, quick_batched: explain single pictures; those that come together share a forward pass.
     on_cpu: the same model on the CPU, where `explainer` has a borrowed GPU (ZeroGPU), which nothing may outlive.
     """
 
@@ -54,6 +55,7 @@ class Served:
     def __post_init__(self):
         object.__setattr__(self, "batched", Batcher(self.lasting))
         object.__setattr__(self, "quick", self.lasting)
+        object.__setattr__(self, "quick_batched", self.batched)
 
     def tune(self) -> bool:
         """Let `quick` be the tuned network where it agrees with this one on the drawings; whether it does."""
@@ -65,6 +67,7 @@ class Served:
         if not all(agree(one, another) for one, another in zip(ours, theirs, strict=True)):
             return False
         object.__setattr__(self, "quick", other)
+        object.__setattr__(self, "quick_batched", Batcher(other))
         return True
 
     @property
@@ -218,8 +221,8 @@ class Answer:
     unlent: str = ""
 
 
-def answer(served: Served, picture: Picture, view: str) -> Answer:
-    """Explain a picture, on a borrowed GPU where there is one for that model.
+def answer(served: Served, picture: Picture, view: str, quick: bool = False) -> Answer:
+    """Explain a picture, on a borrowed GPU where there is one for that model. quick: by `quick_batched`.
 
     Raises:
         Left: the visitor left while waiting for a GPU.
@@ -231,10 +234,10 @@ def answer(served: Served, picture: Picture, view: str) -> Answer:
         picture = served.lasting.read(picture, view)
         if isinstance(picture, Reduced) or picture.width * picture.height < LARGE:
             held.close()
-        return _answered(served, picture, view)
+        return _answered(served, picture, view, quick)
 
 
-def _answered(served: Served, picture: Upright, view: str) -> Answer:
+def _answered(served: Served, picture: Upright, view: str, quick: bool) -> Answer:
     started, unlent = time.perf_counter(), ""
     if is_on_loan(served.explainer):
         try:
@@ -242,7 +245,8 @@ def _answered(served: Served, picture: Upright, view: str) -> Answer:
             return Answer(explanation, time.perf_counter() - started)
         except Unlent as refused:
             started, unlent = time.perf_counter(), refused.why
-    return Answer(served.batched(picture, view), time.perf_counter() - started, unlent)
+    explain = served.quick_batched if quick else served.batched
+    return Answer(explain(picture, view), time.perf_counter() - started, unlent)
 
 
 def _explained(explainer: Explainer, picture: Picture, view: str) -> Explanation:

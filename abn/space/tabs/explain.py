@@ -24,7 +24,7 @@ def explain(asked: Asked) -> dict:
     method, target = method_of(asked, served)
     unlent = ""
     if method == "attention" and target is None:
-        answered = answer(served, picture, asked.view)
+        answered = answer(served, picture, asked.view, quick=True)
         explanation, seconds, unlent = answered.explanation, answered.seconds, answered.unlent
     else:
         began = time.perf_counter()
