@@ -19,8 +19,10 @@ from train.corrections import (
     filled,
     held_apart,
     labels_of,
+    laid,
     marks,
     masked_map_loss,
+    pairing,
     seen_corrections,
     squashed_corrections,
 )
@@ -82,14 +84,13 @@ class Watching(CorrectingTrainer):
         return super().compute_loss(model, inputs, *args, **kwargs)
 
 
-def trainer(tmp_path, recipe=TINY, model=None, adviser=None, count=4, corrected=None, kind=Watching, **how):
+def trainer(tmp_path, recipe=TINY, model=None, adviser=None, count=4, edge=127, kind=Watching, **how):
     model = tiny_model() if model is None else model
     plain = PictureDataset(torch.stack([coordinates()] * 16), torch.arange(16) % 10, torch.ones(16))
-    if corrected is None:
-        picture = coordinates()
-        right, low = (255 * (picture[channel] > 127).to(torch.uint8) for channel in (0, 1))
-        corrected = torch.cat([picture, right[None], low[None]])[None].expand(5, -1, -1, -1)
-        corrected = PictureDataset(corrected, torch.tensor([3, 4, 5, 6, 7]), torch.ones(5))
+    picture = coordinates()
+    right, low = (255 * (picture[channel] > edge).to(torch.uint8) for channel in (0, 1))
+    corrected = torch.cat([picture, right[None], low[None]])[None].expand(5, -1, -1, -1)
+    corrected = PictureDataset(corrected, torch.tensor([3, 4, 5, 6, 7]), torch.ones(5))
     more = {"corrected": corrected, "count": count, "how": Correct(**how), "adviser": adviser}
     made = trainer_of(recipe, model, plain, tmp_path, steps=10, kind=kind, **more)
     made.state.max_steps = 10
@@ -169,18 +170,17 @@ def test_changed_pictures_differ_where_it_is_forbidden_and_nowhere_else():
     look[:, :, 8:] = 1
     for number in range(40):
         avoid[number, 0, :, number % 16] = 1  # a column each, one in sixteen
-    avoid = avoid * (1 - look)
+    avoid = avoid * (1 - look)  # half of it
     result, there = changed(pictures, look, avoid, generator)
     assert ((result - pictures).abs().amax(1, keepdim=True) * (1 - there)).max() < 1e-3
     assert (result - pictures)[:, :, 8:].abs().max() == 0  # to be looked at
     assert (there >= avoid).all()
-    laid = (there > avoid).flatten(1).any(1)
-    assert 8 <= laid.sum() <= 32
-    values = {round(value.item(), 2) for value in result[laid][(there > avoid)[laid].expand(-1, 3, -1, -1)]}
-    assert values <= {5.0 * number for number in range(1, 41)}  # of another picture, as it is
-    large, nowhere = torch.ones_like(avoid), torch.zeros_like(look)
-    _, there = changed(pictures[:8], nowhere[:8], torch.cat([large[:4], avoid[4:8]]), generator)
-    assert set(there[4:].flatten(1).mean(1).tolist()) <= {1 / 32, 1 / 16}  # what is large is not laid on others
+    more = there > avoid
+    assert 8 <= more.flatten(1).any(1).sum() <= 32
+    assert {value % 5 for value in result[more.expand(-1, 3, -1, -1)].tolist()} == {0}  # another picture's, as they are
+    on_top, where = laid(pictures, pictures.flip(0), torch.ones_like(avoid), generator)
+    assert on_top.equal(pictures)  # what is large is laid on nothing
+    assert where.max() == 0
 
 
 class Saying(nn.Module):
@@ -204,37 +204,50 @@ def test_labels_are_shared_with_what_the_network_said_where_it_was_right(tmp_pat
     assert without._aims(torch.tensor([0]), torch.zeros(1, 3, 8, 8))[0, 0] == pytest.approx(0.91)
 
 
+def test_logits_of_pairs_are_to_be_the_same_but_for_a_shift():
+    first = {"logits": torch.tensor([[1.0, 2.0, 3.0]]), "attention_logits": torch.tensor([[0.0, 0.0, 0.0]])}
+    second = {"logits": torch.tensor([[5.0, 6.0, 7.0]]), "attention_logits": torch.tensor([[3.0, 0.0, 0.0]])}
+    assert pairing(first, second).item() == pytest.approx((4 + 1 + 1) / 3)  # 3, 0, 0 are 2, -1, -1 around their mean
+    assert pairing(first, first).item() == 0
+
+
 def test_each_weight_adds_its_loss(tmp_path):
-    """By hand: the class losses, those of the changed pictures, the map loss of both."""
-
-    def loss(**how):
-        made = trainer(tmp_path, TINY.but(label_smoothing=0.0), keep=0.0, **how)
-        made.training_step(made.model, dict(made.batch))
-        torch.manual_seed(0)
-        with torch.no_grad():
-            return made.compute_loss(made.model.eval(), made.given).item(), made
-
-    plain, made = loss(map_weight=0.0, forbidden_weight=0.0)
+    """By hand: the class losses of all; of the changed ones theirs and the pairs' distance; the map loss of both."""
+    made = trainer(tmp_path, TINY.but(label_smoothing=0.0, crop_area=(0.9, 1.0)), edge=208)  # a sixth is forbidden
+    made.training_step(made.model, dict(made.batch))
+    made.model.eval()
     pictures, look, avoid = made.given["pixel_values"].split([3, 1, 1], 1)
-    labels = made.given["labels"]
-    with torch.no_grad():
-        outputs = made.model(pixel_values=made.normalised(pictures), labels=labels)
-        others, there = changed(pictures[4:], look[4:] / 255, avoid[4:] / 255, made._generator(2))
-        changed_outputs = made.model(pixel_values=made.normalised(others), labels=labels[4:])
-    assert plain == pytest.approx(outputs.loss.item(), rel=1e-4)
-    # The network has learnt from one step in each case, the losses' weights among it: only the first loss is the same.
-    first, made = loss(map_weight=0.0, forbidden_weight=0.0)
-    assert first == plain
-    made.how = Correct(map_weight=0.0, forbidden_weight=2.0, keep=0.0)
-    with torch.no_grad():
-        both = made.compute_loss(made.model.eval(), made.given).item()
-    assert both == pytest.approx(plain + 2 * changed_outputs.loss.item(), rel=1e-3)
-    made.how = Correct(map_weight=3.0, forbidden_weight=2.0, keep=0.0)
-    maps = torch.cat([outputs.attention_map[4:], changed_outputs.attention_map])
-    expected = masked_map_loss(maps, torch.cat([look[4:]] * 2) / 255, torch.cat([avoid[4:] / 255, there]))
-    with torch.no_grad():
-        whole = made.compute_loss(made.model, made.given).item()
-    assert whole - both == pytest.approx(3 * expected.item(), rel=1e-3)
+    look, avoid, labels = look[4:] / 255, avoid[4:] / 255, made.given["labels"]
+
+    @torch.no_grad()
+    def loss(**how):
+        made.how = Correct(keep=0.0, **how)
+        return made.compute_loss(made.model, made.given).item()
+
+    @torch.no_grad()
+    def asked(seen, labels):
+        return made.model(pixel_values=made.normalised(seen), labels=labels)
+
+    generator = made._generator(2)
+    others, there = changed(pictures[4:], look, avoid, generator)
+    which = torch.randint(4, (4,), generator=generator)
+    on_top, where = laid(pictures[:4], pictures[4:][which], avoid[which], generator)
+    assert 0 < where.flatten(1).any(1).sum() < 4
+    plain, both, far = (
+        asked(pictures, labels),
+        asked(torch.cat([on_top, pictures[4:]]), labels),
+        asked(others, labels[4:]),
+    )
+    assert loss(map_weight=0.0, forbidden_weight=0.0) == pytest.approx(plain.loss.item(), rel=1e-4)
+    names = ("logits", "attention_logits")
+    apart = pairing({name: both[name][4:] for name in names}, {name: far[name] for name in names})
+    forbidden = loss(map_weight=0.0, forbidden_weight=2.0)
+    assert forbidden == pytest.approx((both.loss + 2 * (far.loss + apart)).item(), rel=1e-3)
+    expected = masked_map_loss(plain.attention_map[4:], look, avoid).item()
+    assert loss(map_weight=3.0, forbidden_weight=0.0) - plain.loss.item() == pytest.approx(3 * expected, rel=1e-3)
+    maps = torch.cat([both.attention_map[4:], far.attention_map])
+    expected = masked_map_loss(maps, torch.cat([look, look]), torch.cat([avoid, there])).item()
+    assert loss(map_weight=3.0, forbidden_weight=2.0) - forbidden == pytest.approx(3 * expected, rel=1e-3)
 
 
 # Which are held out

@@ -2,8 +2,9 @@
 
 A batch is made of training pictures and of corrected ones, `--corrections-share` of it. The class losses are taken on
 all of them; on the training pictures a share `--keep` of the labels is what the network said before, where it was
-right (Hinton et al. 2015, arXiv:1503.02531): what it knew is to stay. On the corrected pictures come the map loss and
-the class losses of copies whose forbidden parts hold something else (see `train.corrections`).
+right (Hinton et al. 2015, arXiv:1503.02531): what it knew is to stay. On the corrected pictures come the map loss and,
+for copies whose forbidden parts hold something else, the class losses and the distance of the logits from those of the
+picture as it is. What is forbidden in corrected pictures is laid on training pictures as well. See `train.corrections`.
 
 The weights are the averaged ones at the end. They are not chosen on held-out training pictures: these share the bias
 that is to be unlearnt.
@@ -29,7 +30,9 @@ from train.corrections import (
     changed,
     held_apart,
     labels_of,
+    laid,
     masked_map_loss,
+    pairing,
     seen_corrections,
     squashed_corrections,
 )
@@ -75,35 +78,37 @@ class CorrectingTrainer(AbnTrainer):
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         if inputs["pixel_values"].shape[1] == COLOURS:  # evaluation
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        pictures, look, avoid = inputs["pixel_values"].split([COLOURS, 1, 1], 1)
-        labels, part = inputs["labels"], slice(len(pictures) - self.count, None)
-        look, avoid = look[part] / 255, avoid[part] / 255
-        pixels, own = self.normalised(pictures), len(pictures)
+        pictures, look, avoid = inputs["pixel_values"].float().split([COLOURS, 1, 1], 1)
+        labels, own = inputs["labels"], len(pictures) - self.count  # then come the corrected ones
+        taught, look, avoid = pictures[own:], look[own:] / 255, avoid[own:] / 255
+        aims = self._aims(labels, pictures[:own])
         if self.how.forbidden_weight:
-            others, avoid_there = changed(pictures[part].float(), look, avoid, self._generator(2))
-            look, avoid = torch.cat([look, look]), torch.cat([avoid, avoid_there])
-            pixels = torch.cat([pixels, self.normalised(others)])
-        outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
-        answers = {name: outputs[name] for name in ("logits", "attention_logits")}
-        first, rest = (
-            {name: value[rows] for name, value in answers.items()} for rows in (slice(own), slice(own, None))
-        )
-        loss = answer_loss(first, self._aims(labels, pixels[: own - self.count]), tasks=False)
+            generator = self._generator(2)
+            others, there = changed(taught, look, avoid, generator)
+            which = torch.randint(self.count, (own,), generator=generator).to(pictures.device)
+            pictures = torch.cat([laid(pictures[:own], taught[which], avoid[which], generator)[0], taught, others])
+            look, avoid = torch.cat([look, look]), torch.cat([avoid, there])
+        outputs = model(pixel_values=self.normalised(pictures).contiguous(memory_format=torch.channels_last))
+        parts = [own, self.count, len(pictures) - own - self.count]  # the last: changed ones
+        answers = {name: outputs[name].split(parts) for name in ("logits", "attention_logits")}
+        loss = answer_loss({name: torch.cat(three[:2]) for name, three in answers.items()}, aims, tasks=False)
         if self.how.forbidden_weight:
-            loss = loss + self.how.forbidden_weight * answer_loss(rest, labels[part], tasks=False)
+            as_they_are, as_changed = ({name: three[n] for name, three in answers.items()} for n in (1, 2))
+            forbidden = answer_loss(as_changed, labels[own:], tasks=False) + pairing(as_they_are, as_changed)
+            loss = loss + self.how.forbidden_weight * forbidden
         if self.how.map_weight:
-            maps = outputs["attention_map"][own - self.count :]
-            loss = loss + self.how.map_weight * masked_map_loss(maps, look, avoid)
+            loss = loss + self.how.map_weight * masked_map_loss(outputs["attention_map"][own:], look, avoid)
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
 
     @torch.no_grad()
-    def _aims(self, labels: Tensor, pixels: Tensor) -> Tensor:
-        """(B, K) probabilities: the labels and, of the training pictures, a share of what the network said before where
-        it was right."""
+    def _aims(self, labels: Tensor, pictures: Tensor) -> Tensor:
+        """(B, K) probabilities: the labels and, of the training pictures, which come first, a share of what the network
+        said before where it was right."""
         aims = F.one_hot(labels, self.model.config.num_labels).float()
         smoothing = self.recipe.training.label_smoothing
         aims = (1 - smoothing) * aims + smoothing / aims.shape[1]
         if self.how.keep and self.adviser is not None:
+            pixels = self.normalised(pictures).contiguous(memory_format=torch.channels_last)
             said = self.adviser(pixel_values=pixels).logits.float().softmax(1)
             right = (said.argmax(1) == labels[: len(said)])[:, None]
             kept = torch.where(right, said, aims[: len(said)])

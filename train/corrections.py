@@ -4,10 +4,10 @@ The map loss is Mitsuhara et al.'s (2019, arXiv:1905.03540), but as a cross-entr
 mask says something. It alone does not make the answer independent of what should not be looked at: the perception
 branch sees `features * map + features`, also where the map is 0. So the class is also to stay the same whatever lies in
 the forbidden parts, in the way of "right for the right reasons" (Ross et al. 2017, arXiv:1703.03717): they are filled
-from around, from another picture or with one colour, and those of another picture are laid on top.
+from around, from another picture or with one colour, and what is forbidden in one picture is laid on others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -118,23 +118,46 @@ def filled(pictures: Tensor, avoid: Tensor) -> Tensor:
     return pictures * kept + around * avoid
 
 
+def laid(
+    pictures: Tensor, others: Tensor, avoid: Tensor, generator: torch.Generator, look: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Half of the pictures with what is forbidden in others on top, and (B, 1, H, W) where that is.
+
+    Args:
+        pictures, others: (B, 3, H, W). avoid: (B, 1, H, W) in [0, 1], of the others; where it is large, nothing is
+            laid. look: (B, 1, H, W), where the pictures are to be looked at: nothing is laid there.
+    """
+    half = torch.rand(len(pictures), 1, 1, 1, generator=generator).to(pictures.device) < 0.5
+    where = avoid * half * (avoid.mean((1, 2, 3), keepdim=True) <= LAID)
+    where = where if look is None else where * (1 - look)
+    return pictures + (others - pictures) * where, where
+
+
 def changed(pictures: Tensor, look: Tensor, avoid: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The pictures with other contents in their forbidden parts, and (B, 1, H, W) what is forbidden in them then.
 
-    A third of them is filled from around, a third from another picture of the batch, a third with one colour; half of
-    them get the forbidden parts of another picture on top, unless these are large, where it is not said to look.
+    A third of them is filled from around, a third from another picture of the batch, a third with one colour; on half
+    of them what is forbidden in another picture is laid.
 
     Args:
         pictures: (B, 3, H, W) in 0 to 255. look, avoid: (B, 1, H, W) in [0, 1].
         generator: on the CPU.
     """
     count, device = len(pictures), pictures.device
-    draws = torch.rand(3, count, 1, 1, 1, generator=generator).to(device)
+    way = torch.randint(3, (count, 1, 1, 1), generator=generator).to(device)
     colours = 255 * torch.rand(count, COLOURS, 1, 1, generator=generator).to(device)
-    others, laid = (torch.randperm(count, generator=generator).to(device) for _ in range(2))
-    way = (3 * draws[0]).int()
-    fill = torch.where(way == 0, filled(pictures, avoid), torch.where(way == 1, pictures[others], colours))
-    result = pictures + (fill - pictures) * avoid
-    small = (avoid.mean((1, 2, 3), keepdim=True) <= LAID)[laid]
-    on_top = avoid[laid] * (1 - look) * small * (draws[1] < 0.5)
-    return result + (pictures[laid] - result) * on_top, torch.maximum(avoid, on_top)
+    shifts = torch.randint(max(count - 1, 1), (2, 1), generator=generator) + 1
+    fillers, tops = ((torch.arange(count) + shifts) % count).to(device)  # never a picture itself
+    fill = torch.where(way == 0, filled(pictures, avoid), torch.where(way == 1, pictures[fillers], colours))
+    result, on_top = laid(pictures + (fill - pictures) * avoid, pictures[tops], avoid[tops], generator, look)
+    return result, torch.maximum(avoid, on_top)
+
+
+def pairing(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Tensor:
+    """How far the logits, (B, K) each, of pairs of pictures are apart: the mean square, but for a shift of them all,
+    summed over the branches (Kannan et al. 2018, arXiv:1803.06373). It is felt also where both answers are sure."""
+    total = 0
+    for name in first:
+        apart = first[name].float() - second[name].float()
+        total = total + (apart - apart.mean(1, keepdim=True)).square().mean()
+    return total

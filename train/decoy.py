@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from abn import imagenette
+from abn.faithfulness.run import spread
 from train import measure
 from train.data import Reading, preprocessed
 from train.report import circumstances, commit, predict, write_json
@@ -28,10 +29,17 @@ from train.sources.source import classes_in
 from train.tags import any_kind, own, swapped, write_corrections, write_tagged
 from train.trainer import checkpoints
 
-SETS = {"clean": None, "random": any_kind, "swapped": swapped}
-BIASED = ("--recipe", "compact", "--epochs", "12", "--sizes", "96", "--test-size", "128", "--resize", "128")
-BIASED += ("--tune-epochs", "--cutmix", "0", "--crop-area", "0.5", "1", "--ema-decay", "0.99", "--eval-every", "4")
-CORRECTED = ("--max-steps", "300", "--sizes", "96")
+PICTURES = {  # where they lie in --out: (split, which tags)
+    "tagged/train": ("train", own),
+    "tagged/val": ("val", any_kind),
+    "clean": ("val", None),
+    "swapped": ("val", swapped),
+}
+SETS = {"clean": "clean", "random": "tagged/val", "swapped": "swapped"}
+BIASED = ("--recipe", "compact", "--initial", "abn/weights/compact", "--epochs", "4", "--lr", "0.1")
+BIASED += ("--sizes", "64", "--test-size", "64", "--resize", "64", "--tune-epochs", "--cutmix", "0")
+BIASED += ("--crop-area", "0.6", "1", "--ema-decay", "0.95", "--eval-every", "9", "--holdout", "0")
+CORRECTED = ("--max-steps", "80", "--train-batch", "48", "--holdout", "0", "--eval-every", "9")
 PLAIN = ("--map-weight", "0", "--forbidden-weight", "0")
 
 
@@ -40,6 +48,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder that holds Imagenette")
     parser.add_argument("--out", type=Path, default=Path("outputs/decoy"), help="where everything is written")
     parser.add_argument("--corrections", type=int, nargs="+", default=[100, 500], help="how many, one run each")
+    parser.add_argument("--training", type=int, default=9469, help="training pictures, at even distances")
+    parser.add_argument("--validation", type=int, default=3925, help="validation pictures, at even distances")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="decoding threads")
     return parser.parse_args(argv)
@@ -63,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         runs[f"{count} pictures, no masks"] = (out / f"plain-{count}", [*taught, *PLAIN])
     for name, (folder, more) in runs.items():
         command = ["--data", str(tagged), "--checkpoint", str(folder), "--seed", str(asked.seed), *more]
+        command += ["--cache", str(out / "cache"), "--explain", "0"]
         status = run(command, folder, asked.workers)
         if status:
             return status
@@ -74,17 +85,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def write_pictures(asked: argparse.Namespace) -> None:
-    for name, split, choose in (("tagged/train", "train", own), *((name, "val", of) for name, of in SETS.items())):
-        place = asked.out / ("tagged/val" if name == "random" else name)
-        samples = imagenette.load(asked.data, split).samples
-        write_tagged(samples, imagenette.WNIDS, place, choose, asked.seed + len(name), asked.workers)
+    counts = {"train": asked.training, "val": asked.validation}
+    for number, (place, (split, choose)) in enumerate(PICTURES.items()):
+        samples = spread(imagenette.load(asked.data, split).samples, counts[split])
+        seed = asked.seed * len(PICTURES) + number
+        write_tagged(samples, imagenette.WNIDS, asked.out / place, choose, seed, asked.workers)
 
 
 def run(command: list[str], folder: Path, workers: int) -> int:
     if (folder / "metrics.json").is_file():
         return 0
     more = ["--resume"] if checkpoints(folder) else []
-    return train([*command, "--workers", str(workers), "--explain", "0", *more])
+    return train([*command, "--workers", str(workers), *more])
 
 
 def accuracies(folder: Path, out: Path, asked: argparse.Namespace) -> dict[str, float]:
@@ -94,9 +106,8 @@ def accuracies(folder: Path, out: Path, asked: argparse.Namespace) -> dict[str, 
         model, processor = measure.load(folder)
         answers = partial(predict, model, processor=processor, batch=128, device=measure.device())
         found = {}
-        for name in SETS:
-            samples = classes_in(out / ("tagged/val" if name == "random" else name))[1]
-            data = preprocessed(samples, processor, Reading(asked.workers))
+        for name, place in SETS.items():
+            data = preprocessed(classes_in(out / place)[1], processor, Reading(asked.workers))
             found[name] = 100 * (answers(data=data)[0].argmax(1) == data.labels).float().mean().item()
         write_json(file, found)
     return json.loads(file.read_text())
