@@ -27,6 +27,8 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
     low, high = training.crop_aspect
     if not 0 < low <= high < math.inf:
         raise ValueError(f"--crop-aspect must rise, above 0; got {low:g} {high:g}")
+    if recipe.fitted and initial is None:
+        raise ValueError("the recipe finetune needs --initial: the network to start from")
     if not training.epochs and initial is None:
         raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
     if not training.epochs and not rounds.tune_epochs:

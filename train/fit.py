@@ -12,9 +12,7 @@ from transformers import (
     set_seed,
 )
 
-from abn import AbnForImageClassification
 from abn.checkpoints import load_checkpoint
-from abn.model.backbones import set_padding
 from abn.tuning import has_bfloat16
 from train import attention_pictures, measure
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
@@ -22,12 +20,13 @@ from train.checks import check_compile, check_maps, check_recipe, check_unused, 
 from train.data import PictureDataset, Reading, collate, preprocessed, shape_of, squashed
 from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
+from train.initial import sides_of, start_of, teacher_of
 from train.metrics import of_prediction
 from train.naming import check_same_order
-from train.networks import build_model, build_processor
-from train.plain import is_plain, network_shape
+from train.plain import network_shape
 from train.publish import push
 from train.recipes import Recipe
+from train.recipes.finetune import fitted, in_words
 from train.report import circumstances, commit, save_weights, write_json, write_lines
 from train.room import check_room
 from train.schedule import total_epochs
@@ -65,18 +64,17 @@ def fit(
     if resume is None:
         check_unused(output)
     check_recipe(recipe, settings.initial)
-    if settings.initial is None:
-        model = build_model(recipe, source.classes)
-    else:
-        model = initial_model(settings.initial, source, "--initial")
-        if settings.padding:
-            model.config.padding = settings.padding
-            set_padding(model, settings.padding)
+    start = start_of(settings, recipe, source)
+    model = start.model
     check_compile(settings.compile, network_shape(model.config).padding)
-    teacher = initial_model(settings.teacher, source, "--teacher") if settings.teacher else None
+    teacher = teacher_of(settings, source)
     if recipe.rounds.distil and teacher is None:
         raise ValueError("--distil needs a --teacher to learn from")
-    processor = build_processor(recipe)
+    processor = start.processor_for(recipe)
+    if recipe.fitted:
+        recipe = fitted(recipe, *sides_of(processor), len(source.train))
+        check_recipe(recipe, settings.initial)
+        print(f"{len(source.train)} training pictures: {in_words(recipe)}", flush=True)
     reading = reading_of(settings)
     kept, held_out = source.split(recipe.training.holdout, settings.seed)
     if recipe.training.holdout and not held_out:
@@ -104,6 +102,7 @@ def fit(
         recipe=recipe,
         teacher=teacher,
         maps_file=Path(settings.teacher_maps) if settings.teacher_maps else None,
+        pretrained=frozenset(name for name, _ in model.named_parameters()) - start.new,
         processing_class=processor,
         train_dataset=learned,
         eval_dataset=watched,
@@ -226,19 +225,6 @@ def figures_of(
         boxes=settings.boxes,
         data=data,
     )
-
-
-def initial_model(checkpoint: str, source: Source, option: str) -> AbnForImageClassification:
-    """The network that a run starts from, or that teaches it: `option` says which in errors.
-
-    Raises:
-        ValueError: it has no attention branch, or knows other classes than the data, or in another order.
-    """
-    if is_plain(checkpoint):
-        raise ValueError(f"{option} {checkpoint} was trained with --plain: it has no attention branch")
-    model = load_checkpoint(checkpoint)[0]
-    check_same_order(checkpoint, model, source)
-    return model
 
 
 def reading_of(settings: Settings) -> Reading:

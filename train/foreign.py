@@ -98,7 +98,9 @@ def translate(argv: list[str]) -> tuple[list[str], list[str]]:
     celeba = args.model or args.logdir or args.batch_size or line.has("--data_root", "--num_workers", "--lr_steps")
     (_celeba if celeba else _classes)(line)
     if args.pretrained:
-        line.refused.append("--pretrained: ImageNet weights of plain ResNets are not loaded; --initial takes an ABN's")
+        line.refused.append(
+            "--pretrained: nothing is fetched by that name; --initial takes a ResNet of torchvision, timm, transformers"
+        )
     if args.start_epoch:
         line.refused.append(f"--start-epoch {args.start_epoch}: --resume alone knows where a run stopped")
     if args.save_every_epochs is not None:

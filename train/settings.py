@@ -13,8 +13,8 @@ from train.recipes.recipe import PARTS
 class Task:
     recipe: str | None = option(
         None,
-        help="named recipe; the arguments below override it (default: compact; with --arch and no --width the standard "
-        "network's: paper, CIFAR's cifar-…, or multitask)",
+        help="named recipe; the arguments below override it (default: compact; with --initial and no fine-tuning "
+        "rounds finetune; with --arch and no --width the standard network's: paper, CIFAR's cifar-…, or multitask)",
     )
     checkpoint: str = option("checkpoint", "-c", path=True, help="output folder; with --evaluate: what to evaluate")
     resume: str | None = option(
@@ -98,7 +98,9 @@ class Start:
         None,
         path=True,
         metavar="CHECKPOINT",
-        help="start from these weights",
+        help="start from these weights: an ABN's, or of a ResNet by torchvision, timm (timm/resnet50.a1_in1k) or "
+        "transformers (microsoft/resnet-50); a Hub id, a folder or a file. Where they know other classes than the data "
+        "the heads begin anew",
         against=(
             *("arch", "width", "stem", "shortcut", "attention_head", "residual_attention", "dropout"),
             *("zero_last_norms", "channels"),

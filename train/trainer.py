@@ -19,6 +19,7 @@ from train.best import Best
 from train.ema import ExponentialAverage
 from train.finite import are_finite, diverged
 from train.losses import Aims, answer_loss, shares, training_loss
+from train.parameters import frozen_norms, parameter_groups
 from train.recipes import Recipe
 from train.remedy import STRIDE
 from train.report import save_weights
@@ -35,13 +36,22 @@ class AbnTrainer(Trainer):
 
     Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
     determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see `Tuning`.
+    `pretrained`: the names of the parameters that were trained before.
     """
 
     def __init__(
-        self, *args, recipe: Recipe, teacher: nn.Module | None = None, maps_file: Path | None = None, **kwargs
+        self,
+        *args,
+        recipe: Recipe,
+        teacher: nn.Module | None = None,
+        maps_file: Path | None = None,
+        pretrained: frozenset[str] = frozenset(),
+        **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.recipe, folder = recipe, Path(self.args.output_dir)
+        self.pretrained = pretrained
+        self.frozen_norms = frozen_norms(self.model, pretrained) if recipe.training.freeze_norms else []
         self.tuning = Tuning(recipe, folder, self.train_dataset, self.processing_class, teacher, maps_file)
         self.best = Best(folder)
         self.mean, self.std = (
@@ -144,6 +154,8 @@ class AbnTrainer(Trainer):
         if self.recipe.network.channels == 1:
             pixels = pixels[:, :1]  # grey pictures: three times the same
         pixels = pixels.contiguous(memory_format=torch.channels_last)
+        for norm in self.frozen_norms:
+            norm.eval()
         outputs = model(pixel_values=pixels)
         loss = self._loss(outputs, inputs, pixels, model.training) if "labels" in inputs else None
         return (loss, {"loss": loss, **outputs}) if return_outputs else loss
@@ -163,11 +175,8 @@ class AbnTrainer(Trainer):
 
     def create_optimizer(self, model=None):
         if self.optimizer is None:
-            decayed, free, how = [], [], self.recipe.training
-            for parameter in (self.model if model is None else model).parameters():
-                (decayed if parameter.ndim > 1 else free).append(parameter)
-            groups = [{"params": decayed, "weight_decay": how.weight_decay}]
-            groups.append({"params": free, "weight_decay": 0.0})
+            how = self.recipe.training
+            groups = parameter_groups(self.model if model is None else model, how, self.pretrained)
             if how.optimizer == "adam":
                 self.optimizer = torch.optim.AdamW(groups, lr=how.lr)
             else:

@@ -3,5 +3,15 @@
 from .convert import convert
 from .load import BUNDLED, CIFAR_STATISTICS, load_calibration, load_checkpoint
 from .originals import SUFFIXES
+from .pretrained import Pretrained, load_pretrained
 
-__all__ = ["BUNDLED", "CIFAR_STATISTICS", "SUFFIXES", "convert", "load_calibration", "load_checkpoint"]
+__all__ = [
+    "BUNDLED",
+    "CIFAR_STATISTICS",
+    "SUFFIXES",
+    "Pretrained",
+    "convert",
+    "load_calibration",
+    "load_checkpoint",
+    "load_pretrained",
+]

@@ -1,13 +1,15 @@
 """Named recipes: every number of a training run. An argument of the command overrides its field."""
 
 import re
+from dataclasses import fields
 from typing import Any
 
-from train.recipes import cifar, corrections, modern, multitask, reference, vit
-from train.recipes.recipe import PART_OF, Recipe
+from train.recipes import cifar, corrections, finetune, modern, multitask, reference, vit
+from train.recipes.recipe import PART_OF, Recipe, Remedy, Rounds
 
 RECIPES: dict[str, Recipe] = {
     **modern.RECIPES,
+    **finetune.RECIPES,
     **reference.RECIPES,
     **cifar.RECIPES,
     **vit.RECIPES,
@@ -24,11 +26,13 @@ CIFAR_RECIPES = {
 
 
 def recipe_for(asked: Any) -> str:
-    """The recipe of a command that names none, from what it asks for (see `train.settings.Asked`). An --arch without a
-    --width means the standard network as the reference and the authors train it, who know no widths, and not compact's
-    narrow one."""
+    """The recipe of a command that names none, from what it asks for (see `train.settings.Asked`). With --initial and
+    nothing of fine-tuning rounds that is finetune. An --arch without a --width means the standard network as the
+    reference and the authors train it, who know no widths, and not compact's narrow one."""
     if asked.corrections:
         return "correct"
+    if asked.initial is not None and not (asked.multitask or asked.dataset == "celeba" or _has_rounds(asked)):
+        return "finetune"
     if asked.arch is None or asked.width is not None:
         return "compact"
     arch = asked.arch.lower()
@@ -37,6 +41,12 @@ def recipe_for(asked: Any) -> str:
     if arch == "vit":
         return "vit-mnist" if asked.dataset == "mnist" else "vit-imagenette"
     return "multitask" if asked.multitask or asked.dataset == "celeba" else "paper"
+
+
+def _has_rounds(asked: Any) -> bool:
+    """Whether a command says anything of fine-tuning rounds or of the attention remedy."""
+    named = [field.name for part in (Rounds, Remedy) for field in fields(part)]
+    return any(getattr(asked, name) for name in (*named, "teacher", "teacher_maps"))
 
 
 def recipe_of(asked: Any) -> Recipe:

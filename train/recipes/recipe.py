@@ -54,6 +54,10 @@ class Training:
     test_batch: int = option(128, least=1, help="pictures at once when measuring")
     optimizer: str = option("sgd", choices=("sgd", "adam"), help="adam: with decoupled weight decay")
     lr: float = option(0.1, "--learning-rate", above=0, help="the highest rate")
+    pretrained_rate: float = option(
+        1.0, least=0, most=1, help="share of that for what --initial brings; what is new, such as heads, has all of it"
+    )
+    freeze_norms: bool = option(False, help="keep the batch norms that --initial brings as they are")
     momentum: float = option(0.9, least=0, most=1, help="of sgd")
     nesterov: bool = option(False, help="of sgd")
     weight_decay: float = option(1e-4, "--wd", least=0, most=1, help="of convolutions and linear layers alone")
@@ -120,19 +124,23 @@ class Recipe:
 
     Without rounds, or where it does not average them, a run ends in the weights that were best on what is held out. The
     validation split is looked at once, at the end; with nothing held out it takes that place.
+
+    fitted: the fields that follow from --initial's network and from the number of pictures (see `finetune.fitted`).
     """
 
     network: Network
     training: Training = Training()
     rounds: Rounds = Rounds()
     remedy: Remedy = Remedy()
+    fitted: frozenset[str] = frozenset()
 
     def but(self, **changes: Any) -> "Recipe":
-        """The same with other values of its parts' fields: `recipe.but(arch="resnet18", epochs=90)`."""
+        """The same with other values of its parts' fields, which then follow from nothing: `recipe.but(epochs=90)`."""
         of_part: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
         for name, value in changes.items():
             of_part[PART_OF[name]][name] = value
-        return Recipe(**{part: replace(getattr(self, part), **values) for part, values in of_part.items()})
+        parts = {part: replace(getattr(self, part), **values) for part, values in of_part.items()}
+        return Recipe(**parts, fitted=self.fitted - set(changes))
 
     def values(self) -> dict[str, Any]:
         """Every field's value by its name, whatever its part."""
