@@ -38,6 +38,7 @@ from train.corrections import (
 )
 from train.data import PictureDataset, collate, preprocessed, squashed
 from train.figures import curves_png
+from train.initial import of_same_classes
 from train.losses import answer_loss
 from train.metrics import of_prediction
 from train.naming import check_same_order
@@ -132,7 +133,7 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
     resume = resume_from(settings.resume, output)
     if resume is None:
         check_unused(output)
-    model = fit.initial_model(settings.initial, source, "--initial")
+    model = of_same_classes(settings.initial, source, "--initial")
     processor = load_checkpoint(settings.initial)[1]
     crop = processor.crop_size
     if settings.sizes is None:

@@ -20,7 +20,7 @@ from train.checks import check_compile, check_maps, check_recipe, check_unused, 
 from train.data import PictureDataset, Reading, collate, preprocessed, shape_of, squashed
 from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
-from train.initial import sides_of, start_of, teacher_of
+from train.initial import of_same_classes, sides_of, start_of
 from train.metrics import of_prediction
 from train.naming import check_same_order
 from train.plain import network_shape
@@ -67,7 +67,7 @@ def fit(
     start = start_of(settings, recipe, source)
     model = start.model
     check_compile(settings.compile, network_shape(model.config).padding)
-    teacher = teacher_of(settings, source)
+    teacher = of_same_classes(settings.teacher, source, "--teacher") if settings.teacher else None
     if recipe.rounds.distil and teacher is None:
         raise ValueError("--distil needs a --teacher to learn from")
     processor = start.processor_for(recipe)

@@ -92,14 +92,12 @@ def _knows(checkpoint: str, model: PreTrainedModel, source: Source) -> bool:
         return False
 
 
-def teacher_of(settings: Settings, source: Source) -> PreTrainedModel | None:
-    """--teacher's network; None where none is named.
+def of_same_classes(checkpoint: str, source: Source, option: str) -> PreTrainedModel:
+    """The network of a checkpoint that knows the data's classes: `option` says in errors what it is for.
 
     Raises:
         ValueError: it has no attention branch, or knows other classes than the data, or in another order.
     """
-    if settings.teacher is None:
-        return None
-    model = _abn(settings.teacher, "--teacher")[0]
-    check_same_order(settings.teacher, model, source)
+    model = _abn(checkpoint, option)[0]
+    check_same_order(checkpoint, model, source)
     return model
