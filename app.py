@@ -2,6 +2,7 @@
 
 python app.py                                    # the Hub's ResNet-152, the bundled network meanwhile
 python app.py --checkpoint compact --port 7860   # the bundled network alone
+python app.py --checkpoint OUT --examples DIR    # one's own network, and pictures of its classes
 """
 
 import argparse
@@ -30,13 +31,14 @@ if __name__ == "__main__":
 from abn.space.server.quick_start import without_interface_files
 
 with without_interface_files():
-    from abn.names import print_anything
+    from abn.names import print_anything, shown
     from abn.space.page import build, launch_settings
     from abn.space.server import cleaning
     from abn.space.server.examples import Gallery
     from abn.space.server.limits import WAITING_IN_ALL
     from abn.space.server.memory import give_back_freed
     from abn.space.server.models import Models
+    from abn.space.server.own_examples import OwnGallery
     from abn.space.server.serving import DEFAULT, Serving
     from abn.space.server.shares import Shares, outlives_restart
     from abn.space.server.shutdown import serve_until_told
@@ -57,6 +59,22 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         type=os.path.expanduser,
         default=os.environ.get("IMAGENETTE_ROOT") or str(ROOT / "data"),
         help="where Imagenette lies, or is downloaded to for the examples (also IMAGENETTE_ROOT)",
+    )
+    parser.add_argument(
+        "--examples",
+        metavar="DIR",
+        type=os.path.expanduser,
+        default=os.environ.get("ABN_EXAMPLES") or None,
+        help="a folder with a folder of pictures a class, or with train/ and val/ of such: the page's examples, in "
+        "place of Imagenette's (also ABN_EXAMPLES)",
+    )
+    parser.add_argument(
+        "--corrections",
+        metavar="DIR",
+        type=os.path.expanduser,
+        default=os.environ.get("ABN_CORRECTIONS") or None,
+        help="a folder where corrections that are kept in the page are written to as well, see docs/corrections.md; "
+        "none by default (also ABN_CORRECTIONS)",
     )
     parser.add_argument(
         "--models-root",
@@ -80,19 +98,42 @@ def kept_in_cache(demo) -> set[str]:
     return {path for block in list(demo.blocks.values()) for path in list(getattr(block, "keep_in_cache", ()))}
 
 
+def examples_of(args: argparse.Namespace) -> Gallery:
+    """Raises: ValueError, FileNotFoundError: --examples names no folder of pictures; says why."""
+    if not args.examples:
+        return Gallery(args.imagenette_root)
+    try:
+        return OwnGallery(args.examples)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"--examples: {error}") from None
+
+
+def corrections_folder(folder: str | None) -> Path | None:
+    """Raises: ValueError: --corrections names no folder that can be written to."""
+    if not folder:
+        return None
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--corrections {shown(folder)}: {error.strerror}") from None
+    return Path(folder).resolve()
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     print_anything()
     give_back_freed()
     try:
         serving = Serving(args.checkpoint)
-    except ValueError as error:
+        gallery = examples_of(args)
+        corrections = corrections_folder(args.corrections)
+    except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f"error: {error}") from None
-    gallery, kept = Gallery(args.imagenette_root), Path(args.shares or ROOT / "shares").resolve()
+    kept = Path(args.shares or ROOT / "shares").resolve()
     shares = Shares(kept / "abn-shares", until_restart=not outlives_restart(args.shares))
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
-    demo = build(Models(serving, args.models_root), gallery, shares)
-    serving.start()
+    demo = build(Models(serving, args.models_root), gallery, shares, corrections)
+    serving.start(at_once=bool(args.examples))  # another model's classes would stand beside those pictures
     shares.start()
     cleaning.start(demo.GRADIO_CACHE, lambda: kept_in_cache(demo))
     demo.queue(default_concurrency_limit=4, max_size=WAITING_IN_ALL)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ from abn.space.answer import packed_map
 from abn.space.context import Asked
 from abn.space.drawings import DRAWINGS
 from abn.space.server.examples import Example
-from abn.space.server.explained import Entry, Explained
+from abn.space.server.explained import Entry, Explained, class_of
 from abn.space.server.serving import Served
 from abn.space.tabs.gallery import PAGE, cards_of, chosen, gallery, mixed
 
@@ -29,7 +30,7 @@ def examples():
 
 
 def make(truth, answer, confidence, known=True):
-    return Entry(Example("x.png", truth, drawn=True), answer, confidence, None, None, known)
+    return Entry(Example("x.png", truth, drawn=True), answer, confidence, None, None, truth if known else None)
 
 
 def asked(examples, served, explained=None, **values) -> Asked:
@@ -55,12 +56,13 @@ def test_filters_and_orders():
 def test_a_class_that_the_model_does_not_know_is_neither_right_nor_wrong(examples, explainer):
     stranger, wrong = make("tench", "cat", 0.5, known=False), make("a", "b", 0.4)
     assert chosen([stranger, wrong], "", "wrong") == [wrong]
-    names = {"labels": ["cat", "dog"]}
+    abilities = SimpleNamespace(uneditable="")
+    known = {"labels": ["cat", "dog"], "indices": {"cat": [0], "dog": [1]}, "abilities": abilities}
     explanation = explainer(examples[0].path, view="whole")
     other = SimpleNamespace(
         **{**vars(explanation), "label": "cat", "probabilities": {"cat": 0.6, "dog": 0.4}},
     )
-    served = Served("cats", SimpleNamespace(**names, __call__=None))
+    served = Served("cats", SimpleNamespace(**known, __call__=None))
     object.__setattr__(served, "on_cpu", lambda paths, view: [other] * len(paths))
     *_, answer = gallery(asked(examples, served))
     assert [card["right"] for card in answer["cards"]] == [None] * 10
@@ -69,11 +71,31 @@ def test_a_class_that_the_model_does_not_know_is_neither_right_nor_wrong(example
     assert (answer["cards"], answer["kept"]) == ([], 0)
 
 
+def test_a_folder_that_bears_an_alias_is_of_the_class_that_the_model_means(explainer):
+    served = Served("one", explainer)
+    assert class_of(served, "n03028079") == class_of(served, "church building") == "church"
+    assert class_of(served, "cat") is None
+    crane = SimpleNamespace(labels=["crane (0)", "crane (1)"], indices={"crane": [0, 1], "crane (1)": [1]})
+    assert class_of(Served("two", crane), "crane") is None  # which of the two?
+    assert class_of(Served("two", crane), "crane (1)") == "crane (1)"
+    entry = Entry(Example("x.png", "n03028079", False), "church", 0.9, None, None, "church")
+    assert (entry.right, entry.wrong) == (True, False)
+
+
+def test_wrong_ones_are_to_be_corrected_where_the_map_can_be_edited(examples, explainer):
+    *_, (one, *_) = Explained().entries(Served("one", explainer), examples[:1])
+    three = [replace(one, truth=truth) for truth in (one.label, "other", None)]
+    assert [card["correct"] for card in cards_of(three, editable=True)] == [False, True, False]
+    assert [card["correct"] for card in cards_of(three, editable=False)] == [False, False, False]
+
+
 def test_each_model_is_asked_once(examples, explainer, monkeypatch):
     monkeypatch.setattr("abn.space.server.explained.BATCH", 4)
     counted = []
 
     class Counting:
+        labels, indices = explainer.labels, explainer.indices
+
         def __call__(self, pictures, **how):
             counted.extend(pictures)
             return explainer(pictures, **how)
@@ -120,6 +142,7 @@ def test_a_card_is_what_the_library_says(examples, explainer):
         assert card["answer"] == explanation.label
         assert card["confidence"] == pytest.approx(explanation.probabilities[explanation.label], abs=2e-4)
         assert card["right"] == (explanation.label == card["label"])
+        assert card["correct"] == (not card["right"])
         assert np.abs(unpacked(card["map"]) - explanation.grid.clip(0, 1)).max() <= explanation.grid.max() / 500 + 1e-4
 
 
@@ -151,7 +174,8 @@ def test_pages_follow_one_another_and_a_first_one_comes_early(examples, explaine
         return [explanations[path] for path in pictures]
 
     explanations = {example.path: explainer(example.path, view="whole") for example in examples}
-    served, explained = Served("one", SimpleNamespace()), Explained()
+    known = {name: getattr(explainer, name) for name in ("labels", "indices", "abilities")}
+    served, explained = Served("one", SimpleNamespace(**known)), Explained()
     object.__setattr__(served, "on_cpu", answered)
     answers = list(gallery(asked(many, served, explained)))
     assert [answer.get("done") for answer in answers] == [30, None]
@@ -172,4 +196,4 @@ def test_pages_follow_one_another_and_a_first_one_comes_early(examples, explaine
 
 def test_24_cards_are_a_few_kilobytes(examples, explainer):
     *_, entries = Explained().entries(Served("one", explainer), examples)
-    assert len(json.dumps(cards_of(entries))) / len(entries) * PAGE < 20_000
+    assert len(json.dumps(cards_of(entries, editable=True))) / len(entries) * PAGE < 20_000

@@ -3,6 +3,7 @@
 import pytest
 from helpers import ROOT
 
+from abn import corrections
 from abn.model.pictures import MAX_PIXELS, MOST_SCANS
 from abn.space.server import limits, models, shares
 
@@ -14,6 +15,7 @@ WORDS = " ".join((ROOT / "docs" / "limits.md").read_text(encoding="utf-8").split
     [
         f"{limits.JSON_BYTES // limits.MB} MB, {limits.JSON_VALUES:,} values, {limits.JSON_DEPTH} brackets",
         f"| {limits.FRAME_BYTES // limits.MB} MB, 4 megapixels, baseline JPEG",
+        f"folder for them | {limits.CORRECTION_BYTES // limits.MB} MB | {corrections.MOST:,} are kept |",
         f"| an upload, all files together | {limits.UPLOAD_BYTES // limits.MB} MB, {limits.UPLOAD_FILES} files |",
         f"| any other request | {limits.OTHER_BYTES // 1000} kB |",
         f"| seconds for a body to arrive | {limits.BODY_SECONDS:g} |",

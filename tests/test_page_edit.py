@@ -56,6 +56,13 @@ def test_the_answer_under_a_map_is_the_librarys(served, file, view):
     assert after["now"][0] == next(iter(expected))
 
 
+def test_an_example_brings_its_class_and_labels_come_where_they_are_asked_for(served, file):
+    assert edit(asked(served, file, label="class 3"))["truth"] == "class 3"
+    assert edit(asked(served, file, label="cat"))["truth"] is None
+    assert "labels" not in edit(asked(served, file))
+    assert edit(asked(served, file, labels=True))["labels"] == [f"class {number}" for number in range(10)]
+
+
 def test_a_stroke_asks_the_perception_branch_alone_and_features_may_vanish(served, file, monkeypatch):
     passes = []
     whole = Explainer.explain_with_features

@@ -122,6 +122,24 @@ def test_a_card_is_the_picture_with_its_map_and_bare_under_the_pointer_and_in_fo
         assert asked == []  # nothing was asked for it
 
 
+def test_a_wrong_one_is_corrected_under_edit_where_its_class_is_chosen(browser, url, bundled):
+    found = dict(zip(DRAWINGS, Explainer.from_pretrained(bundled)([*DRAWINGS.values()], view="whole"), strict=True))
+    wrong = [name for name, explanation in found.items() if explanation.label != name]
+    with visited(browser, url, "?tab=gallery") as page:
+        count(page, 10)
+        shown = page.locator("#abn-gallery [data-correct]:visible")
+        assert shown.count() == len(wrong) > 0
+        assert shown.first.get_attribute("aria-label") == f"Correct it under Edit: {wrong[0]}"
+        size = shown.first.bounding_box()
+        assert min(size["width"], size["height"]) >= 44
+        shown.first.click()
+        page.wait_for_selector("#abn-edit [data-right]:not([disabled])", timeout=60000)
+        assert page.locator("#abn-edit [data-right]").input_value() == wrong[0]
+        says(page, "#abn-edit [data-change]", found[wrong[0]].label)
+        assert f"example={wrong[0].replace(' ', '-')}-drawn" in page.url
+        assert page.get_by_role("tab", name="Edit").get_attribute("aria-selected") == "true"
+
+
 def test_24_pictures_and_more_in_two_columns_under_filters_that_stay(browser, thirty):
     with visited(browser, thirty, "?tab=gallery", viewport={"width": 390, "height": 844}) as page:
         count(page, PAGE)
@@ -157,9 +175,15 @@ def test_the_keyboard_goes_from_card_to_card_and_opens_one(browser, url):
         below, above = (page.locator(f"{CARD}[data-id='{name}']") for name in (page.evaluate(focused), ids[1]))
         assert below.bounding_box()["x"] == above.bounding_box()["x"]
         assert below.bounding_box()["y"] > above.bounding_box()["y"]
+        correct = below.locator("xpath=..").locator("[data-correct]")
+        if correct.is_visible():  # of a wrong one
+            page.keyboard.press("Tab")
+            assert correct.evaluate("(button) => button === document.activeElement")
         page.keyboard.press("Tab")  # one stop for all cards
         assert page.evaluate("document.activeElement.closest('[data-tiles]')") is None
         page.keyboard.press("Shift+Tab")
+        if correct.is_visible():
+            page.keyboard.press("Shift+Tab")
         chosen = page.evaluate(focused)
         assert chosen == below.get_attribute("data-id")
         page.keyboard.press("Enter")

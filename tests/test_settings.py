@@ -24,13 +24,16 @@ from train.sources import folder_source, table_source
 DEFAULTS = {
     "checkpoint": "yukiharada1228/abn-resnet152-imagenette",
     "imagenette_root": str(ROOT / "data"),
+    "examples": None,
+    "corrections": None,
     "models_root": None,
     "shares": None,  # shares/ beside app.py
     "host": "127.0.0.1",
     "port": 7860,
 }
-VARIABLES = ("ABN_CHECKPOINT", "IMAGENETTE_ROOT", "ABN_MODELS_ROOT", "ABN_SHARES", "GRADIO_SERVER_NAME")
+VARIABLES = ("ABN_CHECKPOINT", "IMAGENETTE_ROOT", "ABN_EXAMPLES", "ABN_CORRECTIONS", "ABN_MODELS_ROOT", "ABN_SHARES")
 VARIABLES += (
+    "GRADIO_SERVER_NAME",
     "GRADIO_SERVER_PORT",
     "GRADIO_ANALYTICS_ENABLED",
     "GRADIO_NUM_PORTS",
@@ -56,9 +59,9 @@ def test_an_empty_variable_counts_as_unset(value):
 
 
 def test_variables_that_are_set_count(monkeypatch):
-    for name, value in zip(VARIABLES, ("compact", "a", "b", "c", "0.0.0.0", "7861"), strict=False):
+    for name, value in zip(VARIABLES, ("compact", "a", "b", "c", "d", "e", "0.0.0.0", "7861"), strict=False):
         monkeypatch.setenv(name, value)
-    expected = ["compact", "a", "b", "c", "0.0.0.0", 7861]
+    expected = ["compact", "a", "b", "c", "d", "e", "0.0.0.0", 7861]
     assert list(vars(app.parse([])).values()) == expected
     monkeypatch.setenv("ABN_MODELS_ROOT", "")
     assert app.parse([]).models_root is None
@@ -71,7 +74,7 @@ def home(tmp_path, monkeypatch):
 
 
 OPTIONS = {
-    app.parse: ("--checkpoint", "--imagenette-root", "--models-root", "--shares"),
+    app.parse: ("--checkpoint", "--imagenette-root", "--examples", "--corrections", "--models-root", "--shares"),
     train: (
         *("--checkpoint", "--imagenette-root", "--resume", "--data", "--cache", "--boxes", "--initial", "--teacher"),
         "--teacher-maps",
@@ -90,7 +93,8 @@ def test_home_in_every_option(parse, option, home):
 
 def test_home_in_lists_and_variables(home, monkeypatch):
     assert train(["--average", "~/a", "b"]).average == [str(home / "a"), "b"]
-    for variable, name in zip(VARIABLES[:4], ("checkpoint", "imagenette_root", "models_root", "shares"), strict=True):
+    names = ("checkpoint", "imagenette_root", "examples", "corrections", "models_root", "shares")
+    for variable, name in zip(VARIABLES[:6], names, strict=True):
         monkeypatch.setenv(variable, "~/it")
         assert vars(app.parse([]))[name] == str(home / "it")
 

@@ -107,6 +107,13 @@ export function connect(root) {
     return answer.json();
   }
 
+  // What `post` had kept, by the name that it gave.
+  async function leave(name, id, values) {
+    const url = signed(`${api}/abn/${name}/${encodeURIComponent(id)}?${new URLSearchParams(values)}`);
+    const answer = await fetch(url, { method: 'DELETE' });
+    if (!answer.ok) throw await refused(answer);
+  }
+
   const picture = (kind, id, small = false) => signed(`${api}/abn/${kind}/${encodeURIComponent(id)}${small ? '?small' : ''}`);
 
   async function state(language) {
@@ -115,5 +122,5 @@ export function connect(root) {
     return answer.json();
   }
 
-  return { ask, upload, post, picture, state };
+  return { ask, upload, post, leave, picture, state };
 }

@@ -11,7 +11,7 @@ from ..model.errors import PictureError
 from ..model.image_processing_abn import VIEWS
 from .faults import Fault, in_words
 from .locale import LANGUAGES, language_of, say
-from .server.examples import Gallery
+from .server.examples import Example, Gallery
 from .server.explained import Explained
 from .server.lending import Left
 from .server.models import Models
@@ -26,6 +26,7 @@ class Context:
     models: Models
     gallery: Gallery
     shares: Shares
+    corrections: Path | None = None  # where they are written to
     explained: Explained = field(default_factory=Explained)
 
 
@@ -52,18 +53,28 @@ class Asked:
         return self.text("view") if self.text("view") in VIEWS else "whole"
 
     @property
+    def source(self) -> Mapping:
+        """Which picture is asked about: {"example": id}, {"share": id} or {"upload": path}."""
+        source = self.values.get("picture")
+        return source if isinstance(source, Mapping) else {}
+
+    @property
+    def example(self) -> Example | None:
+        """The example that is asked about; None where it is another picture."""
+        name = self.source.get("example")
+        return self.context.gallery.by_id(name) if isinstance(name, str) else None
+
+    @property
     def picture(self) -> str:
         """The picture's file: an example by its id, a kept picture by its, or an uploaded file.
 
         Raises:
             Fault: there is no such picture, or no longer.
         """
-        source = self.values.get("picture")
-        source = source if isinstance(source, Mapping) else {}
+        source = self.source
         found: Path | str | None = None
-        if isinstance(name := source.get("example"), str):
-            example = self.context.gallery.by_id(name)
-            found = example and example.path
+        if isinstance(source.get("example"), str):
+            found = self.example and self.example.path
         elif isinstance(name := source.get("share"), str):
             found = self.context.shares.find(name)
         elif isinstance(name := source.get("upload"), str):

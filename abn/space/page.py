@@ -7,13 +7,13 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 
-from .. import imagenette
 from .answer import abilities_of, known_by
 from .api import add_api
 from .context import Context, answering
 from .faults import in_words
 from .files import beside
 from .locale import LANGUAGES, language_of, say
+from .server.corrections import correction_routes
 from .server.events import IN_TURN, TOGETHER
 from .server.examples import Gallery
 from .server.fair_queue import FairBlocks
@@ -70,9 +70,9 @@ class Page(FairBlocks):
         super().validate_inputs(block_fn, inputs)
 
 
-def build(models: Models, gallery: Gallery, shares: Shares) -> gr.Blocks:
-    """The Space as Blocks. Launch with `launch_settings`."""
-    context = Context(models, gallery, shares)
+def build(models: Models, gallery: Gallery, shares: Shares, corrections: Path | None = None) -> gr.Blocks:
+    """The Space as Blocks. Launch with `launch_settings`. corrections: the folder that they are written to, if any."""
+    context = Context(models, gallery, shares, corrections)
     with Page(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
         gr.HTML(
             frame(),
@@ -120,10 +120,11 @@ def state_of(context: Context, language: str) -> dict:
         },
         "abilities": abilities_of(served),
         "examples": listed(gallery.of_class(None)),
-        "classes": list(imagenette.CLASSES),
-        "more": {name: len(gallery.of_class(name)) for name in imagenette.CLASSES},
+        "classes": list(gallery.classes),
+        "more": {name: len(gallery.of_class(name)) for name in gallery.classes},
         "opening": gallery.opening().id,
         "note": say(note, language, **values) if note else "",
+        "corrections": context.corrections is not None,
         "share_about": say("share_about", language, life=life(context.shares, language)),
     }
 
@@ -158,6 +159,7 @@ def launch_settings(demo: gr.Blocks) -> dict:
             "middleware": [Middleware(Gate)],
             "routes": [
                 frame_route(context.models),
+                *(correction_routes(context.corrections) if context.corrections else ()),
                 *page_routes(context.gallery, context.shares, partial(state_of, context)),
             ],
         },

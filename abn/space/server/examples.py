@@ -26,6 +26,7 @@ from ..drawings import DRAWINGS
 
 PER_CLASS = 30
 FIRST = 10  # of a class, under Explain
+IN_ROW = 40  # classes there
 DRAWN = "-drawn"
 IN_BROWSERS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif")
 DAMAGED = "damaged"
@@ -48,6 +49,8 @@ class Example:
 
 class Gallery:
     """Holds the examples in use. `examples` changes at most once, as a whole."""
+
+    classes: tuple[str, ...] = imagenette.CLASSES
 
     def __init__(self, root: str | Path, *, may_download: bool = True):
         """Args: root: where Imagenette lies, or is downloaded to (the 160px archive, 100 MB)."""
@@ -87,10 +90,10 @@ class Gallery:
         threading.Thread(target=self._bring, name="imagenette", daemon=True).start()
 
     def of_class(self, label: str | None) -> list[Example]:
-        """The first examples of a class; the very first of each for None."""
+        """The first examples of a class; for None the very first of each, of IN_ROW classes at most."""
         if label is None:
             first = {example.label: example for example in reversed(self.examples)}
-            return [first[name] for name in imagenette.CLASSES if name in first]
+            return [first[name] for name in self.classes if name in first][:IN_ROW]
         return [example for example in self.examples if example.label == label][:FIRST]
 
     def opening(self) -> Example:
@@ -130,19 +133,22 @@ class Gallery:
         for index, label in enumerate(imagenette.CLASSES):
             files = sorted(path for path, target in data._samples if target == index)
             for file in files[:: max(1, len(files) // PER_CLASS)][:PER_CLASS]:
-                wanted[_name_of(Path(file), label, wanted)] = Path(file), label
-        with ThreadPoolExecutor(4) as pool:
-            copies = list(pool.map(self._copied, [file for file, _ in wanted.values()], wanted))
-        examples = [
-            Example(str(copy), label, False) for copy, (_, label) in zip(copies, wanted.values(), strict=True) if copy
-        ]
-        for copy, (file, _) in zip(copies, wanted.values(), strict=True):
-            if copy is None:
-                data.left_out.add(DAMAGED, file)
+                wanted[name_of(Path(file), label, wanted)] = Path(file), label
+        examples, damaged = self._copies(wanted)
+        for file in damaged:
+            data.left_out.add(DAMAGED, file)
         data.left_out.report(data._image_root)
         found = {example.label for example in examples}
         examples += [example for example in self._drawn() if example.label not in found] if found else []
         return sorted(examples, key=lambda example: imagenette.CLASSES.index(example.label))
+
+    def _copies(self, wanted: dict[str, tuple[Path, str]]) -> tuple[list[Example], list[Path]]:
+        """The examples of pictures, and those that cannot be read. wanted: a copy's name -> (file, label)."""
+        with ThreadPoolExecutor(4) as pool:
+            copies = list(pool.map(self._copied, [file for file, _ in wanted.values()], wanted))
+        pairs = list(zip(copies, wanted.values(), strict=True))
+        examples = [Example(str(copy), label, False) for copy, (_, label) in pairs if copy]
+        return examples, [file for copy, (file, _) in pairs if copy is None]
 
     def _copied(self, file: Path, name: str) -> Path | None:
         """A copy that browsers show; None where the picture cannot be read, whatever its fault."""
@@ -171,12 +177,16 @@ class Gallery:
         return examples
 
 
-def _name_of(file: Path, label: str, taken: Container[str]) -> str:
-    """The name of a picture's copy: its class and its own name, where that is plain and not taken by another file (of
-    another folder, or in another format); else with a mark in its place, or behind it."""
-    plain = re.fullmatch(r"[\w.-]{1,100}", file.stem, re.ASCII) is not None
-    name = f"{label.replace(' ', '-')}-{file.stem if plain else _mark(file.name)}"
+def name_of(file: Path, label: str, taken: Container[str]) -> str:
+    """The name of a picture's copy: its class and its own name, each where it is plain, else a mark in its place; with
+    a mark behind it where it is taken by another file (of another folder, or in another format)."""
+    name = f"{_plain(label.replace(' ', '-'), label, 60)}-{_plain(file.stem, file.name, 100)}"
     return f"{name}-{_mark(str(file))[:8]}" if name in taken else name
+
+
+def _plain(text: str, whole: str, most: int) -> str:
+    """The text, where it is short and of plain letters; else a mark of `whole`."""
+    return text if re.fullmatch(rf"[\w.-]{{1,{most}}}", text, re.ASCII) else _mark(whole)
 
 
 def _mark(text: str) -> str:

@@ -19,19 +19,23 @@ KEPT = 2  # models
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One picture and what the model made of it. grid, geometry: its map, as `Explanation`'s. known: whether its class
-    is one of the model's; others are neither right nor wrong."""
+    """One picture and what the model made of it. grid, geometry: its map, as `Explanation`'s. truth: the model's name
+    for its class; None where the model has no such class: then it is neither right nor wrong."""
 
     example: Example
     label: str
     confidence: float
     grid: np.ndarray = field(repr=False)
     geometry: Geometry = field(repr=False)
-    known: bool = True
+    truth: str | None
+
+    @property
+    def known(self) -> bool:
+        return self.truth is not None
 
     @property
     def right(self) -> bool:
-        return self.label == self.example.label
+        return self.label == self.truth
 
     @property
     def wrong(self) -> bool:
@@ -58,7 +62,7 @@ class Explained:
                 batch = examples[len(found) : len(found) + BATCH]
                 if batch:
                     made = served.lasting([example.path for example in batch], view="whole")
-                    found += [_entry(*pair) for pair in zip(batch, made, strict=True)]
+                    found += [_entry(served, *pair) for pair in zip(batch, made, strict=True)]
                 so_far = list(found)
             yield so_far
             if len(so_far) == len(examples):
@@ -75,12 +79,18 @@ class Explained:
             self._lock.release()
 
 
-def _entry(example: Example, explanation: Explanation) -> Entry:
+def _entry(served: Served, example: Example, explanation: Explanation) -> Entry:
     return Entry(
         example,
         explanation.label,
         explanation.probabilities[explanation.label],
         explanation.grid,
         explanation.geometry,
-        known=example.label in explanation.probabilities,
+        class_of(served, example.label),
     )
+
+
+def class_of(served: Served, name: str) -> str | None:
+    """What a model calls the class of that name or alias; None where it has no such class, or several."""
+    found = served.explainer.indices.get(name, ())
+    return served.explainer.labels[found[0]] if len(found) == 1 else None

@@ -43,8 +43,10 @@ CALL = Route(limits.JSON_BYTES, limits.JSON_VALUES, queued=True)
 FRAME = Route(limits.FRAME_BYTES, 0, direct=True)
 TOOL = Route(limits.JSON_BYTES, limits.JSON_VALUES, direct=True)
 UPLOAD = Route(limits.UPLOAD_BYTES + 100_000, 0)  # beside the files: what stands around them
+CORRECTION = Route(limits.CORRECTION_BYTES, 0, direct=True)
 OTHER = Route()
 ROUTES = {"/call/": CALL, "/queue/join": CALL, "/abn/frame": FRAME, "/upload": UPLOAD, "/mcp": TOOL}
+ROUTES["/abn/correction"] = CORRECTION
 
 
 def route_of(path: str) -> Route:

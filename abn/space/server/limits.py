@@ -8,6 +8,7 @@ MB = 1_000_000
 # A request's body, by where it goes
 JSON_BYTES = 30 * MB  # calls: a picture of 20 MB as a data URL
 FRAME_BYTES = 2 * MB  # a camera's frame, which bypasses the queue
+CORRECTION_BYTES = 5 * MB  # a zip of one, where they are written to a folder
 UPLOAD_BYTES = 20 * MB  # all files of an upload together
 UPLOAD_FILES = 16
 OTHER_BYTES = 10_000

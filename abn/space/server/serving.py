@@ -128,8 +128,13 @@ class Serving:
         self.share = 0.0
         self.reason: KeyedError | None = None
 
-    def start(self) -> None:
-        """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start."""
+    def start(self, at_once: bool = False) -> None:
+        """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start, or where that is
+        asked for and it lies on this machine."""
+        if at_once and self.local and not ZERO_GPU:
+            self._bring()
+            self.bundled.tune()  # not beside the other: while a network is traced for it, no other can be called
+            return
         if not ZERO_GPU:
             threading.Thread(target=self.bundled.tune, name="tuning", daemon=True).start()
         if self.wanted == BUNDLED:

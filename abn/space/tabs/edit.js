@@ -4,6 +4,7 @@ import { Edits, VALUES } from '../widgets/editor/edits.js';
 import { Marks } from '../widgets/editor/marks.js';
 import { percent, showScores } from '../widgets/scores/scores.js';
 import { Stage } from '../widgets/stage/stage.js';
+import { correcting } from './correcting.js';
 
 export function mount(section, app) {
   const { words } = app;
@@ -14,6 +15,7 @@ export function mount(section, app) {
   let at = null; // {picture, model, view}: what is edited
   let edits = null;
   let frame = null; // where the map lies
+  let said = null; // [name, share]: the answer under the model's own map
   let control = null; // of the questions about this picture
   let next = null; // the newest map that waits until the last one is answered
   let under = false; // whether one is under way
@@ -23,6 +25,8 @@ export function mount(section, app) {
     moved: redraw,
     done: changed,
   });
+
+  const corrections = correcting(section, app, () => edits && at && { edits, frame, said, picture: at.picture, model: at.model });
 
   // --- The picture's own map
   const key = () => ({ picture: app.picture, model: app.view.model || app.state.model.name, view: app.view.view });
@@ -46,7 +50,7 @@ export function mount(section, app) {
       await pixelsOf(now.picture, app.server);
       if (mine !== control) return;
       if (now.picture.pixels && !stage.pixels) stage.show(now.picture.pixels);
-      const values = { view: now.view, preview: !now.picture.pixels };
+      const values = { view: now.view, preview: !now.picture.pixels, labels: !corrections.names(now.model) };
       const answer = await app.askAbout(now.picture, 'edit', values, { signal: mine.signal });
       if (mine === control && answer.preview) await now.picture.see(answer.preview.url);
       if (mine === control) await opened(answer, now.picture);
@@ -62,6 +66,7 @@ export function mount(section, app) {
     stage.note(words.say('looking'));
     find('[data-change]').replaceChildren(words.say('looking'));
     showScores(find('[data-scores]'), [], app);
+    corrections.changed();
   }
 
   function opened(answer, picture) {
@@ -71,11 +76,13 @@ export function mount(section, app) {
     const { rows, ...where } = answer.map;
     frame = where;
     edits = new Edits(rows);
+    said = [answer.first[0], answer.first[2]];
     tools.disabled = false;
     stage.note('');
     redraw();
     marks.show(edits);
     fill(answer);
+    corrections.fill(answer, at.model);
   }
 
   // Nothing can be edited, and why.
@@ -95,6 +102,7 @@ export function mount(section, app) {
   function changed() {
     redraw();
     find('[data-do=undo]').disabled = !edits.past.length;
+    corrections.changed();
     next = edits.rows;
     if (!under) ask();
   }
@@ -169,6 +177,7 @@ export function mount(section, app) {
     shown() {
       look();
       marks.draw();
+      corrections.refresh();
     },
   };
 }

@@ -12,6 +12,7 @@ from ...model.image_processing_abn import Geometry
 from ..answer import map_of
 from ..context import Asked
 from ..locale import say
+from ..server.explained import class_of
 from ..server.serving import Served
 from .explain import preview_of
 
@@ -60,8 +61,9 @@ FEATURES = Features(16)  # of ResNet-152 they take 1 to 4 MB a picture
 
 
 def edit(asked: Asked) -> dict:
-    """The answer under `map`, rows of numbers from -1 to 1, beside that under the model's own; the own map itself where
-    none is given, and with `preview` the picture, for a browser that cannot decode it."""
+    """The answer under `map`, rows of numbers from -1 to 1, beside that under the model's own; where none is given, the
+    own map itself, and of an example its class: `truth`, as the model calls it. With `labels` the model's classes as
+    well, with `preview` the picture, for a browser that cannot decode it."""
     served = asked.served
     if why := REFUSALS.get(served.lasting.abilities.uneditable):
         return {"uneditable": say(why, asked.language)}
@@ -69,7 +71,13 @@ def edit(asked: Asked) -> dict:
     rows = asked.values.get("map")
     if rows is None:
         found = {"map": map_of(held.attention_map, held.geometry), **beside(held.probabilities, held.probabilities)}
-        return {**found, "preview": preview_of(served, asked.picture)} if asked.values.get("preview") else found
+        example = asked.example
+        found["truth"] = class_of(served, example.label) if example else None
+        if asked.values.get("labels"):
+            found["labels"] = served.explainer.labels
+        if asked.values.get("preview"):
+            found["preview"] = preview_of(served, asked.picture)
+        return found
     edited = under(served.lasting, held.features, rows, held.attention_map.shape)
     return beside(held.probabilities, edited.probabilities)
 

@@ -215,7 +215,7 @@ export function mount(section, app) {
 
   function known({ labels, count, tasks }) {
     const { classes } = app.state;
-    if (count === classes.length && classes.every((name) => labels.includes(name))) return words.say('knows_ten');
+    if (count === classes.length && classes.every((name) => labels.includes(name))) return words.say('knows_these', { count });
     const more = count > labels.length ? `, ${words.say('knows_more', { count: count - labels.length })}` : '';
     return `${words.say(tasks ? 'knows_tasks' : 'knows_some', { count })} ${labels.map(words.named).join(', ')}${more}`;
   }

@@ -16,16 +16,16 @@ export function mount(section, app) {
   let asked = ''; // what the cards answer: model, examples and filters
   let shown = false;
 
-  const open = (id) => {
+  const to = (tab) => (id) => {
     app.show(fromServer('example', id));
-    app.open('explain');
+    app.open(tab);
   };
 
   // Cards that wait for their pictures: as many as may come.
   function skeletons(count) {
     return Array.from({ length: count }, () => {
       const empty = section.querySelector('template[data-template=tile]').content.cloneNode(true).firstElementChild;
-      empty.disabled = true;
+      empty.querySelector('.abn-tile').disabled = true;
       return empty;
     });
   }
@@ -35,9 +35,9 @@ export function mount(section, app) {
     const same = cards.length === before + list.length && list.every((each, place) => cards[before + place].id === each.id);
     if (same) return;
     for (const card of cards.slice(before)) card.leave();
-    const made = list.map((each) => tileOf(each, section, app, open));
+    const made = list.map((each) => tileOf(each, section, app, { open: to('explain'), correct: to('edit') }));
     cards = [...cards.slice(0, before), ...made];
-    grid.replaceChildren(...cards.map((card) => card.root));
+    grid.replaceChildren(...cards.map((card) => card.place));
     grid.setAttribute('aria-busy', 'false');
     if (before && made.length) made[0].root.focus();
     rove(cards[before]?.root || cards[0]?.root);
@@ -78,7 +78,7 @@ export function mount(section, app) {
       status.textContent = said(answer);
     } catch (error) {
       if (mine !== asking) return;
-      grid.replaceChildren(...cards.map((card) => card.root));
+      grid.replaceChildren(...cards.map((card) => card.place));
       grid.setAttribute('aria-busy', 'false');
       status.textContent = app.reason(error);
       asked = '';
@@ -98,13 +98,14 @@ export function mount(section, app) {
   for (const filter of Object.values(filters)) filter.addEventListener('change', () => ask());
   more.addEventListener('click', () => ask(cards.length));
 
-  // --- One Tab stop: arrows go from card to card
+  // --- One Tab stop, and the card's "correct" another: arrows go from card to card
   function rove(to) {
-    for (const card of cards) card.root.tabIndex = card.root === to ? 0 : -1;
+    for (const { root, place } of cards)
+      for (const button of place.querySelectorAll('button')) button.tabIndex = root === to ? 0 : -1;
   }
-  grid.addEventListener('focusin', (event) => rove(event.target.closest('.abn-tile')));
+  grid.addEventListener('focusin', (event) => rove(event.target.closest('.abn-tile-place').querySelector('.abn-tile')));
   grid.addEventListener('keydown', (event) => {
-    const at = cards.findIndex((card) => card.root === document.activeElement);
+    const at = cards.findIndex((card) => card.place.contains(document.activeElement));
     const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
     const steps = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + columns, ArrowUp: at - columns, Home: 0, End: cards.length - 1 };
     const to = cards[steps[event.key]];

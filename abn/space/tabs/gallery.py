@@ -20,18 +20,18 @@ def gallery(asked: Asked) -> Iterator[dict]:
     label, start = asked.text("label"), asked.values.get("start")
     order = asked.text("order") if asked.text("order") in ORDERS else ORDERS[0]
     start = start if isinstance(start, int) and start >= 0 else 0
-    early = order == "as_is" and start == 0
+    early, editable = order == "as_is" and start == 0, not served.explainer.abilities.uneditable
     for entries in asked.context.explained.entries(served, examples):
         if len(entries) == len(examples):
             break
         answer = {"done": len(entries), "count": len(examples)}
         kept = chosen(entries, label, order)
         if early and len(kept) >= PAGE:
-            answer["cards"], early = cards_of(kept[:PAGE]), False
+            answer["cards"], early = cards_of(kept[:PAGE], editable), False
         yield answer
     kept = chosen(entries, label, order)
     yield {
-        "cards": cards_of(kept[start : start + PAGE]),
+        "cards": cards_of(kept[start : start + PAGE], editable),
         "kept": len(kept),
         "count": len(entries),
         "right": sum(one.right for one in entries),
@@ -60,8 +60,9 @@ def chosen(entries: Sequence[Entry], label: str, order: str) -> list[Entry]:
     return kept
 
 
-def cards_of(entries: Sequence[Entry]) -> list[dict]:
-    """right: null where the model knows no such class."""
+def cards_of(entries: Sequence[Entry], editable: bool) -> list[dict]:
+    """right: null where the model knows no such class. correct: whether it can be corrected, and should be. editable:
+    whether the model's map can be edited."""
     return [
         {
             "id": one.example.id,
@@ -70,6 +71,7 @@ def cards_of(entries: Sequence[Entry]) -> list[dict]:
             "answer": one.label,
             "confidence": round(one.confidence, 4),
             "right": one.right if one.known else None,
+            "correct": editable and one.wrong,
             "map": packed_map(one.grid, one.geometry),
         }
         for one in entries

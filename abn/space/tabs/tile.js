@@ -12,10 +12,12 @@ const near = new IntersectionObserver(
 );
 const waiting = new WeakMap();
 
-// card: the server's {id, label, drawn, answer, confidence, right, map}. open: called with the id.
-export function tileOf(card, section, app, open) {
+// card: the server's {id, label, drawn, answer, confidence, right, correct, map}. open, correct: called with the id. Gives
+// {id, place, root, later, leave}: place is what stands in the grid, root the card's own button in it.
+export function tileOf(card, section, app, { open, correct }) {
   const { words } = app;
-  const root = section.querySelector('template[data-template=tile]').content.cloneNode(true).firstElementChild;
+  const place = section.querySelector('template[data-template=tile]').content.cloneNode(true).firstElementChild;
+  const root = place.querySelector('.abn-tile');
   const canvas = root.querySelector('canvas');
   const context = canvas.getContext('2d', { willReadFrequently: true });
   let layer = null; // {picture, out, heat, peak}, once the picture is there
@@ -83,7 +85,12 @@ export function tileOf(card, section, app, open) {
     root.addEventListener(event, later);
   }
   root.addEventListener('click', () => open(card.id));
+  const button = place.querySelector('[data-correct]');
+  button.hidden = !card.correct;
+  button.title = words.say('gallery_correct', { name });
+  button.setAttribute('aria-label', button.title);
+  button.addEventListener('click', () => correct(card.id));
   waiting.set(root, fetched);
   near.observe(root);
-  return { id: card.id, root, later, leave: () => near.unobserve(root) };
+  return { id: card.id, place, root, later, leave: () => near.unobserve(root) };
 }
