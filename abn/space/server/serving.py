@@ -131,15 +131,11 @@ class Serving:
     def start(self, at_once: bool = False) -> None:
         """Bring the wanted model: in the background, or at once where ZeroGPU wants models at start, or where that is
         asked for and it lies on this machine."""
-        if at_once and self.local and not ZERO_GPU:
-            self._bring()
-            self.bundled.tune()  # not beside the other: while a network is traced for it, no other can be called
-            return
         if not ZERO_GPU:
             threading.Thread(target=self.bundled.tune, name="tuning", daemon=True).start()
         if self.wanted == BUNDLED:
             return
-        if ZERO_GPU:
+        if ZERO_GPU or (at_once and self.local):
             self._bring()
         else:
             threading.Thread(target=self._bring, name="model", daemon=True).start()
