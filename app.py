@@ -42,16 +42,19 @@ with without_interface_files():
     from abn.space.server.serving import DEFAULT, Serving
     from abn.space.server.shares import Shares, outlives_restart
     from abn.space.server.shutdown import serve_until_told
+    from abn.space.settings import settings_of
 
 ROOT = Path(__file__).resolve().parent
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse(argv: list[str] | None = None, own: dict[str, str] | None = None) -> argparse.Namespace:
+    """Args: own: what the folder of the Space says, see `settings_of`."""
+    own = own or {}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--checkpoint",
         type=os.path.expanduser,
-        default=os.environ.get("ABN_CHECKPOINT") or DEFAULT,
+        default=os.environ.get("ABN_CHECKPOINT") or own.get("checkpoint") or DEFAULT,
         help="Hub id, folder, .safetensors file, or 'compact' for the bundled network (also ABN_CHECKPOINT)",
     )
     parser.add_argument(
@@ -64,7 +67,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--examples",
         metavar="DIR",
         type=os.path.expanduser,
-        default=os.environ.get("ABN_EXAMPLES") or None,
+        default=os.environ.get("ABN_EXAMPLES") or own.get("examples"),
         help="a folder with a folder of pictures a class, or with train/ and val/ of such: the page's examples, in "
         "place of Imagenette's (also ABN_EXAMPLES)",
     )
@@ -120,10 +123,11 @@ def corrections_folder(folder: str | None) -> Path | None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse(argv)
     print_anything()
     give_back_freed()
     try:
+        own = settings_of(ROOT)
+        args = parse(argv, own)
         serving = Serving(args.checkpoint)
         gallery = examples_of(args)
         corrections = corrections_folder(args.corrections)
@@ -132,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
     kept = Path(args.shares or ROOT / "shares").resolve()
     shares = Shares(kept / "abn-shares", until_restart=not outlives_restart(args.shares))
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
-    demo = build(Models(serving, args.models_root), gallery, shares, corrections)
+    demo = build(Models(serving, args.models_root), gallery, shares, corrections, own.get("title", ""))
     serving.start(at_once=bool(args.examples))  # another model's classes would stand beside those pictures
     shares.start()
     cleaning.start(demo.GRADIO_CACHE, lambda: kept_in_cache(demo))

@@ -25,8 +25,15 @@ def app(tmp: Path, *arguments: str, port: int | None = None, **environment: str)
 
 
 @contextmanager
-def started(tmp: Path, *arguments: str, program: str = "app.py", port: int | None = None, **environment: str):
-    """As `app`, or of another program that takes its arguments; gives (process, url, log file)."""
+def started(
+    tmp: Path,
+    *arguments: str,
+    program: str = "app.py",
+    port: int | None = None,
+    root: Path = ROOT,
+    **environment: str,
+):
+    """As `app`, or of another program or folder that takes its arguments; gives (process, url, log file)."""
     port = port or free_port()
     log = tmp / "app.log"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith(("ABN_", "IMAGENETTE_"))}
@@ -35,7 +42,7 @@ def started(tmp: Path, *arguments: str, program: str = "app.py", port: int | Non
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, program, "--port", str(port), *arguments],
-            cwd=ROOT,
+            cwd=root,
             env=surroundings,
             stdout=out,
             stderr=subprocess.STDOUT,

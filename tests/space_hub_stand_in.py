@@ -28,7 +28,8 @@ class Account:
 
     token: which one may write. zero_spaces: other ZeroGPU Spaces of the account. exists: whether you/abn is there.
     stages: what is said of the Space after the push, look by look; the last one stays. hardware, volumes, variables,
-    private: the Space's. files: path -> bytes, as committed. asked: (method, path, body), in order. answers: path ->
+    private: the Space's. files: path -> bytes, as committed. models: model
+    repository -> (private, files). asked: (method, path, body), in order. answers: path ->
     (status, body) in place of the right answer. outages: looks at the stage that are answered by 503.
     """
 
@@ -37,6 +38,7 @@ class Account:
         self.stages, self.hardware = list(stages), hardware
         self.volumes, self.variables, self.private, self.files, self.asked = [], {}, False, {}, []
         self.build_log, self.run_log, self.answers = [], [], {}
+        self.models: dict[str, tuple[bool, dict[str, bytes]]] = {}
         self.sha = "0" * 40 if exists else None
         self.looks = self.outages = 0
 
@@ -44,6 +46,12 @@ class Account:
         if asked["organization"] not in (None, "you"):
             words = f'You don\'t have the rights to create a space under the namespace "{asked["organization"]}"'
             return 403, {"error": words}
+        if asked.get("type", "model") == "model":
+            name = f"you/{asked['name']}"
+            if name in self.models:
+                return 409, {"error": "You already created this model repo", "url": f"{self.url}/{name}"}
+            self.models[name] = asked.get("visibility") == "private", {}
+            return 200, {"url": f"{self.url}/{name}", "name": name}
         hardware = asked.get("hardware", "cpu-basic")
         if hardware == "cpu-basic" and asked["sdk"] != "static":
             return 402, {"error": NEEDS_PRO}
@@ -99,6 +107,9 @@ def space_hub(account: Account):
                 return self.say(200, {"errors": [], "warnings": []})
             if path == "/api/repos/create":
                 return self.say(*account.create(json.loads(body)))
+            for name, (_, files) in account.models.items():
+                if path.startswith(f"/api/models/{name}/") and method == "POST":
+                    return self.taken(path.removeprefix(f"/api/models/{name}"), body, files, f"{account.url}/{name}")
             if not path.startswith("/api/spaces/you/abn") or not account.exists:
                 self.say(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
                 return None
@@ -124,18 +135,23 @@ def space_hub(account: Account):
                 return self.say(200, {key: {"value": value} for key, value in account.variables.items()})
             if method == "GET" and what in ("/logs/build", "/logs/run"):
                 return self.stream(account.build_log if what.endswith("build") else account.run_log)
-            if method == "POST" and what == "/preupload/main":
+            if method == "POST":
+                return self.taken(what, body, account.files, f"{account.url}/spaces/you/abn")
+            return self.say(404, {"error": f"no such route: {method} {what}"})
+
+        def taken(self, what, body, kept, page):
+            """The two steps of an upload into a repository."""
+            if what == "/preupload/main":
                 files = json.loads(body)["files"]
                 told = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]
                 return self.say(200, {"files": told})
-            if method == "POST" and what == "/commit/main":
+            if what == "/commit/main":
                 for line in filter(None, body.splitlines()):
                     told = json.loads(line)
                     if told["key"] == "file":
-                        account.files[told["value"]["path"]] = base64.b64decode(told["value"]["content"])
-                page = f"{account.url}/spaces/you/abn/commit/{OID}"
-                return self.say(200, {"success": True, "commitOid": OID, "commitUrl": page})
-            return self.say(404, {"error": f"no such route: {method} {what}"})
+                        kept[told["value"]["path"]] = base64.b64decode(told["value"]["content"])
+                return self.say(200, {"success": True, "commitOid": OID, "commitUrl": f"{page}/commit/{OID}"})
+            return self.say(404, {"error": f"no such route: POST {what}"})
 
         def stream(self, lines):
             """Events as of `/logs/build` and `/logs/run`, with the empty ones that keep the connection."""

@@ -260,11 +260,11 @@ export async function start(element, root, base) {
   ]);
   app.words = words;
   document.documentElement.lang = words.language;
-  document.title = words.say('title');
   app.colours = Object.fromEntries(Object.entries(tables).map(([name, text]) => [name, coloursOf(text)]));
   app.view = read(location.search, Object.keys(tables));
   app.coming = app.view.model;
   words.fill(app.root);
+  document.title = app.root.querySelector('.abn-claim').textContent; // an owner may have named the page
   icon();
   app.wireTabs();
   app.wireDrop();

@@ -1,6 +1,7 @@
 """The whole page: its frame, the tabs, and the API."""
 
 import copy
+import html
 from functools import partial
 from pathlib import Path
 
@@ -70,12 +71,19 @@ class Page(FairBlocks):
         super().validate_inputs(block_fn, inputs)
 
 
-def build(models: Models, gallery: Gallery, shares: Shares, corrections: Path | None = None) -> gr.Blocks:
-    """The Space as Blocks. Launch with `launch_settings`. corrections: the folder that they are written to, if any."""
+def build(
+    models: Models, gallery: Gallery, shares: Shares, corrections: Path | None = None, title: str = ""
+) -> gr.Blocks:
+    """The Space as Blocks. Launch with `launch_settings`.
+
+    Args:
+        corrections: the folder that they are written to, if any.
+        title: the owner's, in place of the catalogues'.
+    """
     context = Context(models, gallery, shares, corrections)
-    with Page(title=TITLE, fill_width=True, analytics_enabled=False) as demo:
+    with Page(title=title or TITLE, fill_width=True, analytics_enabled=False) as demo:
         gr.HTML(
-            frame(),
+            frame(title),
             elem_id="abn-page",
             apply_default_css=False,
             js_on_load=beside(__file__, "loader.js").replace("BASE", BASE),
@@ -93,10 +101,13 @@ def build(models: Models, gallery: Gallery, shares: Shares, corrections: Path | 
     return demo
 
 
-def frame() -> str:
-    """The page's HTML, without words: the scripts fill them in."""
+def frame(title: str = "") -> str:
+    """The page's HTML, without words but the owner's title: the scripts fill them in."""
     tabs = "".join(beside(__file__, f"tabs/{name}.html") for name in TABS)
     page = beside(__file__, "page.html").replace('"LANGUAGES"', f'"{" ".join(LANGUAGES)}"')
+    if title:  # Gradio runs ${…} and {{…}} of a template as JavaScript
+        plain = html.escape(title).replace("$", "&#36;").replace("{", "&#123;")
+        page = page.replace('data-word="title"></span>', f">{plain}</span>")
     return page.replace("<main data-tabs>", f"<main data-tabs>{tabs}")
 
 

@@ -164,12 +164,17 @@ class SpaceRepo:
             return ()
         return tuple(text.splitlines()[-LOG_LINES:])
 
-    @contextmanager
-    def _or_refused(self, what: str, hardware: str | None = None, bucket: str | None = None) -> Iterator[None]:
-        try:
-            yield
-        except HfHubHTTPError as error:
-            raise Refused(f"{self.repo_id} {what} {what_to_do(error, hardware, bucket)}") from None
+    def _or_refused(self, what: str, hardware: str | None = None, bucket: str | None = None):
+        return refusing(f"{self.repo_id} {what}", hardware, bucket)
+
+
+@contextmanager
+def refusing(what: str, hardware: str | None = None, bucket: str | None = None) -> Iterator[None]:
+    """Raises: Refused: in place of the Hub's errors inside; begins with `what`."""
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise Refused(f"{what} {what_to_do(error, hardware, bucket)}") from None
 
 
 def why_not_created(repo_id: str, error: HfHubHTTPError, hardware: str | None, bucket: str | None = None) -> str:
