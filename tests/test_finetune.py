@@ -1,6 +1,7 @@
 """Starting from --initial: the heads of other classes, the rates and norms of what is pretrained, the recipe."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from train.recipes import RECIPES, recipe_of
 from train.recipes.finetune import fitted
 from train.recipes.recipe import Network, Recipe, Training
 from train.run import main, parse
+from train.trainer import checkpoints
 
 QUICK = ["--gpu-id", "cpu", "--explain", "0", "--workers", "1"]
 
@@ -99,6 +101,21 @@ def test_a_run_from_an_abn_of_other_classes(tmp_path, capsys):
     processor = json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())
     assert {name: processor[name] for name in statistics} == statistics
     assert (processor["size"]["shortest_edge"], processor["crop_size"]["height"], processor["resample"]) == (48, 40, 3)
+
+
+def test_checkpoints_every_so_many_epochs(tmp_path):
+    data = shades(tmp_path / "shades", ("dark", "light"))
+    tiny_model().save_pretrained(tmp_path / "ten")
+    out = tmp_path / "out"
+    arguments = ["--data", str(data), "--initial", str(tmp_path / "ten"), "--checkpoint", str(out), *QUICK]
+    arguments += ["--sizes", "32", "--train-batch", "8", "--epochs", "5", "--save-every", "4"]
+    assert main(arguments) == 0
+    assert [folder.name for folder in checkpoints(out)] == ["checkpoint-8", "checkpoint-10"]
+    whole = load_file(out / "model.safetensors")
+    shutil.rmtree(out / "checkpoint-10")
+    assert main([*arguments, "--resume"]) == 0
+    again = load_file(out / "model.safetensors")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_the_same_classes_keep_their_heads(tmp_path, capsys):
@@ -210,11 +227,13 @@ def test_when_it_is_meant(line, recipe):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "epochs", "holdout"), [(24, 80, 0), (250, 80, 0), (1000, 20, 0.04), (20_000, 10, 0.04)]
+    ("pictures", "epochs", "holdout", "batch"),
+    [(24, 80, 0, 24), (250, 80, 0, 32), (1000, 20, 0.04, 32), (20_000, 10, 0.04, 32)],
 )
-def test_what_follows_from_the_number_of_pictures(pictures, epochs, holdout):
+def test_what_follows_from_the_number_of_pictures(pictures, epochs, holdout, batch):
     training = fitted(RECIPES["finetune"], 224, 256, pictures).training
-    assert (training.epochs, training.holdout) == (epochs, holdout)
+    assert (training.epochs, training.holdout, training.train_batch) == (epochs, holdout, batch)
+    assert epochs / training.save_every == 5
 
 
 @pytest.mark.parametrize(("crop", "resize", "side"), [(208, 208, 192), (224, 256, 192), (32, 32, 32), (288, 303, 256)])

@@ -109,7 +109,7 @@ def fit(
         data_collator=collate,
         compute_metrics=of_prediction,
     )
-    trainer.add_callback(AfterStep(trainer, training.eval_every))
+    trainer.add_callback(AfterStep(trainer, training.eval_every, training.save_every))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
@@ -264,17 +264,19 @@ def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> Trai
 
 
 class AfterStep(TrainerCallback):
-    """Averages the weights after every step, evaluates only every so many epochs and at the end, keeps the best."""
+    """Averages the weights after every step, evaluates and saves only every so many epochs and at the end, keeps the
+    best."""
 
-    def __init__(self, trainer: AbnTrainer, eval_every: int):
-        self.trainer, self.eval_every = trainer, eval_every
+    def __init__(self, trainer: AbnTrainer, eval_every: int, save_every: int = 1):
+        self.trainer, self.eval_every, self.save_every = trainer, eval_every, save_every
 
     def on_step_end(self, args, state, control, **kwargs):
         self.trainer.optimizer_stepped()
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        epoch = round(state.epoch)
-        control.should_evaluate = epoch % self.eval_every == 0 or state.global_step >= state.max_steps
+        epoch, last = round(state.epoch), state.global_step >= state.max_steps
+        control.should_evaluate = epoch % self.eval_every == 0 or last
+        control.should_save = epoch % self.save_every == 0 or last
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
         self.trainer.keep_best(metrics)

@@ -7,6 +7,7 @@ from train.recipes.recipe import Network, Recipe, Training
 
 SEEN = 20_000  # pictures that a run looks at, each as often as that comes to, within these bounds
 EPOCHS = (10, 80)
+SAVED = 5  # checkpoints of a run: epochs of few pictures take less time than writing one
 FEWEST = 1000  # training pictures of which some can be spared to calibrate the answers
 
 FINETUNE = Recipe(
@@ -23,7 +24,7 @@ FINETUNE = Recipe(
         ema_decay=0.98,
         eval_every=1000,
     ),
-    fitted=frozenset({"epochs", "sizes", "test_size", "resize", "train_batch", "holdout"}),
+    fitted=frozenset({"epochs", "sizes", "test_size", "resize", "train_batch", "holdout", "save_every"}),
 )
 
 RECIPES = {"finetune": FINETUNE}
@@ -39,8 +40,10 @@ def fitted(recipe: Recipe, crop: int, resize: int, pictures: int) -> Recipe:
     The pictures of training have about nine tenths of the test's sides: crops show things larger than the test does
     (Touvron et al. 2019, arXiv:1906.06423).
     """
+    epochs = min(max(round(SEEN / pictures), EPOCHS[0]), EPOCHS[1])
     found = {
-        "epochs": min(max(round(SEEN / pictures), EPOCHS[0]), EPOCHS[1]),
+        "epochs": epochs,
+        "save_every": -(-epochs // SAVED),
         "sizes": (max(32, 32 * round(0.9 * crop / 32)),),
         "test_size": crop,
         "resize": resize,

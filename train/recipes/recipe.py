@@ -76,6 +76,7 @@ class Training:
     focal: bool = option(False, help="weighted focal loss (multi-task recipes)")
     holdout: float = option(0.04, least=0, most=0.9, help="share of the training pictures kept out of training")
     eval_every: int = option(1, least=1, help="epochs between evaluations on what is held out")
+    save_every: int = option(1, least=1, help="epochs between checkpoints that --resume goes on from")
     half_precision: bool = option(False, help="of the saved weights")
 
 
