@@ -4,13 +4,15 @@ import http.client
 import io
 import json
 import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import zipfile
 
 import numpy as np
 import pytest
-from helpers import made_up_picture, tiny_model
+from helpers import ROOT, made_up_picture, tiny_model
 from page import NEEDS_CHROMIUM, Traffic, choose, chromium, open_tab, says, visited
 from PIL import Image
 from server import app
@@ -33,17 +35,22 @@ def browser():
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory):
-    """(url, explainer, folder of examples, folder of corrections)"""
+    """(url, explainer, folder of examples, folder of corrections)
+
+    The network's folder is out/, the examples are the validation pictures of data/.
+    """
     tmp = tmp_path_factory.mktemp("trees")
     tiny_model(id2label=dict(enumerate(CLASSES))).save_pretrained(tmp / "out")
     AbnImageProcessor(size={"shortest_edge": 96}, crop_size={"height": 64, "width": 64}).save_pretrained(tmp / "out")
     for place, name in enumerate(CLASSES):
-        (tmp / "data" / name).mkdir(parents=True)
-        for number, size in enumerate((PNG, JPEG)):
-            made_up_picture(*size, seed=10 * place + number).save(tmp / "data" / name / f"{number}.png")
+        for split, sizes in (("val", (PNG, JPEG)), ("train", 4 * (PNG,))):
+            (tmp / "data" / split / name).mkdir(parents=True)
+            for number, size in enumerate(sizes):
+                picture = made_up_picture(*size, seed=10 * place + number + 50 * (split == "train"))
+                picture.save(tmp / "data" / split / name / f"{number}.png")
     arguments = ["--checkpoint", str(tmp / "out"), "--examples", str(tmp / "data")]
     with app(tmp, *arguments, "--corrections", str(tmp / "kept" / "here")) as (url, _):
-        yield url, Explainer.from_pretrained(tmp / "out", device="cpu"), tmp / "data", tmp / "kept" / "here"
+        yield url, Explainer.from_pretrained(tmp / "out", device="cpu"), tmp / "data" / "val", tmp / "kept" / "here"
 
 
 def editor(page) -> None:
@@ -182,6 +189,31 @@ def test_corrections_outlive_a_reload_and_a_picture_has_the_latest(browser, tree
             page.locator("#abn-edit [data-kept] button").first.click()
             says(page, "#abn-edit [data-kept-status]", "Removed.")
         page.wait_for_selector("#abn-edit [data-kept-panel]", state="hidden")
+
+
+def test_what_is_downloaded_is_taught(browser, trees, tmp_path):
+    url, _, data, folder = trees
+    with visited(browser, url) as page:
+        for name, tool in (("ash", "hide"), ("oak", "add")):
+            page.locator("#abn-explain [data-examples] [data-open]", has_text=name).click()
+            editor(page)
+            use(page, tool)
+            paint(page, 0.2, 0.2)
+            keep(page)
+            page.get_by_role("tab", name="Explain").click()
+        open_tab(page, "edit")
+        downloaded(page, tmp_path)
+    command = [sys.executable, "train/run.py", "--initial", str(data.parents[1] / "out"), "--data", str(data.parent)]
+    command += ["--corrections", str(tmp_path / "it.zip"), "--checkpoint", str(tmp_path / "taught"), "--max-steps", "2"]
+    command += ["--sizes", "64", "--train-batch", "4", "--workers", "1", "--gpu-id", "cpu", "--explain", "0"]
+    command += ["--holdout", "0", "--corrections-holdout", "0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads((tmp_path / "taught" / "metrics.json").read_text())["corrections"]
+    assert found["after"]["corrected"]["pictures"] == 2
+    assert Explainer.from_pretrained(tmp_path / "taught", device="cpu").labels == [*CLASSES]
+    for one in folder.iterdir():
+        one.unlink()
 
 
 def _photo(tmp_path):

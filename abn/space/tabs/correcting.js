@@ -10,13 +10,12 @@ export function correcting(section, app, wanted) {
   const [right, keep, status, list] = ['right', 'keep', 'kept-status', 'kept'].map((name) => find(`[data-${name}]`));
   const store = keeper();
   const asking = { language: words.language };
-  let labels = []; // of the model, to choose from
-  let of = ''; // the model
+  let of = ''; // the model whose classes there are to choose from
+  let refreshed = 0;
 
   // --- The class that it should be
-  function fill({ labels: known, truth, first }, model) {
-    if (known) {
-      labels = known;
+  function fill({ labels, truth, first }, model) {
+    if (labels) {
       of = model;
       right.replaceChildren(...labels.map((name) => new Option(words.named(name), name)));
     }
@@ -42,13 +41,14 @@ export function correcting(section, app, wanted) {
       const one = await correctionOf(picture.pixels, edits.told, frame, more);
       const before = (await mine(model)).find((each) => each.id === id);
       const trouble = await written(one, before);
-      await (await store).put(one);
-      status.textContent = trouble || words.say((await store).lasting ? 'correct_kept' : 'correct_kept_briefly');
+      const { put, lasting } = await store;
+      await put(one);
+      await refresh();
+      status.textContent = trouble || words.say(lasting ? 'correct_kept' : 'correct_kept_briefly');
     } catch (error) {
       status.textContent = words.say('correct_failed', { reason: app.reason(error) });
     }
     changed();
-    refresh();
   }
 
   // On the server's own disk as well, where it has a folder for it; gives what went wrong.
@@ -69,11 +69,11 @@ export function correcting(section, app, wanted) {
     try {
       if (one.written && app.state.corrections) await app.server.leave('correction', one.written, asking);
       await (await store).remove(one.id);
+      await refresh();
       status.textContent = words.say('correct_removed');
     } catch (error) {
       status.textContent = words.say('correct_failed', { reason: app.reason(error) });
     }
-    await refresh();
     (find('[data-kept] button') || find('[data-right]')).focus();
   }
 
@@ -84,8 +84,10 @@ export function correcting(section, app, wanted) {
   }
 
   async function refresh() {
-    const model = wanted()?.model || of;
-    const all = await mine(model);
+    refreshed += 1;
+    const turn = refreshed;
+    const all = await mine(wanted()?.model || of);
+    if (turn !== refreshed) return;
     find('[data-kept-panel]').hidden = !all.length;
     find('[data-kept-count]').textContent = words.say('correct_count', { count: all.length });
     list.replaceChildren(...all.map(row));
