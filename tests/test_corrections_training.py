@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers import coordinates, made_up_picture, tiny_model, trainer_of
+from helpers import coordinates, made_up_picture, tiny_model, trainer_of, vision_transformer
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
@@ -88,6 +88,7 @@ def trainer(tmp_path, recipe=TINY, model=None, adviser=None, count=4, edge=127, 
     model = tiny_model() if model is None else model
     plain = PictureDataset(torch.stack([coordinates()] * 16), torch.arange(16) % 10, torch.ones(16))
     picture = coordinates()
+    picture[2] = 255  # what is laid on a training picture can be told
     right, low = (255 * (picture[channel] > edge).to(torch.uint8) for channel in (0, 1))
     corrected = torch.cat([picture, right[None], low[None]])[None].expand(5, -1, -1, -1)
     corrected = PictureDataset(corrected, torch.tensor([3, 4, 5, 6, 7]), torch.ones(5))
@@ -167,13 +168,13 @@ def test_changed_pictures_differ_where_it_is_forbidden_and_nowhere_else():
     generator = torch.Generator().manual_seed(0)
     pictures = torch.arange(1.0, 41)[:, None, None, None].expand(-1, 3, 16, 16) * 5
     look, avoid = torch.zeros(40, 1, 16, 16), torch.zeros(40, 1, 16, 16)
-    look[:, :, 8:] = 1
+    look[:20, :, 8:] = 1
     for number in range(40):
         avoid[number, 0, :, number % 16] = 1  # a column each, one in sixteen
     avoid = avoid * (1 - look)  # half of it
     result, there = changed(pictures, look, avoid, generator)
     assert ((result - pictures).abs().amax(1, keepdim=True) * (1 - there)).max() < 1e-3
-    assert (result - pictures)[:, :, 8:].abs().max() == 0  # to be looked at
+    assert (result - pictures)[:20, :, 8:].abs().max() == 0  # to be looked at: nothing is laid there
     assert (there >= avoid).all()
     more = there > avoid
     assert 8 <= more.flatten(1).any(1).sum() <= 32
@@ -403,6 +404,13 @@ def test_what_cannot_be_taught_is_one_line(shades, tmp_path, capsys):
     )
     assert teach(shades, tmp_path / "out", "--corrections-share", "1") == 2
     assert "--corrections-share must be between 0.01 and 0.9; got 1" in capsys.readouterr().err
+    other = vision_transformer(labels=2)
+    other.config.id2label, other.config.label2id = {0: "dark", 1: "light"}, {"dark": 0, "light": 1}
+    other.save_pretrained(tmp_path / "vit")
+    assert teach(shades, tmp_path / "out", "--initial", str(tmp_path / "vit")) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1] == (
+        f"error: --corrections needs a network with one attention map; {tmp_path / 'vit'} has none"
+    )
     for wrong in (["--epochs", "3"], ["--cutmix", "0.5"]):
         with pytest.raises(SystemExit):
             teach(shades, tmp_path / "out", *wrong)

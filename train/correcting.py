@@ -41,8 +41,8 @@ from train.figures import curves_png
 from train.initial import of_same_classes
 from train.losses import answer_loss
 from train.metrics import of_prediction
-from train.naming import check_same_order
 from train.options import check_values
+from train.plain import abilities_of
 from train.recipes import Recipe
 from train.reliance import measured, table
 from train.report import predict, write_lines
@@ -89,6 +89,8 @@ class CorrectingTrainer(AbnTrainer):
             which = torch.randint(self.count, (own,), generator=generator).to(pictures.device)
             pictures = torch.cat([laid(pictures[:own], taught[which], avoid[which], generator)[0], taught, others])
             look, avoid = torch.cat([look, look]), torch.cat([avoid, there])
+        for norm in self.frozen_norms:
+            norm.eval()
         outputs = model(pixel_values=self.normalised(pictures).contiguous(memory_format=torch.channels_last))
         parts = [own, self.count, len(pictures) - own - self.count]  # the last: changed ones
         answers = {name: outputs[name].split(parts) for name in ("logits", "attention_logits")}
@@ -134,12 +136,13 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
     if resume is None:
         check_unused(output)
     model = of_same_classes(settings.initial, source, "--initial")
+    if not abilities_of(model.config).editable:
+        raise ValueError(f"--corrections needs a network with one attention map; {settings.initial} has none")
     processor = load_checkpoint(settings.initial)[1]
     crop = processor.crop_size
     if settings.sizes is None:
         recipe = recipe.but(sizes=(max(crop["height"], crop["width"]),))
     check_recipe(recipe, settings.initial)
-    check_same_order(settings.initial, model, source)
     every = corrections.read(settings.corrections)
     labels = labels_of(every, settings.initial, model)
     taught, held_out = held_apart(labels, settings.corrections_holdout, settings.seed)
@@ -190,6 +193,7 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
         count=count,
         how=settings,
         adviser=adviser,
+        pretrained=frozenset(name for name, _ in model.named_parameters()),
         processing_class=processor,
         train_dataset=learned,
         eval_dataset=watched or validation,
