@@ -200,7 +200,7 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
         data_collator=collate,
         compute_metrics=of_prediction,
     )
-    trainer.add_callback(fit.AfterStep(trainer, training.eval_every))
+    trainer.add_callback(fit.AfterStep(trainer, training.eval_every, training.save_every))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
