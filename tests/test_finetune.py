@@ -91,7 +91,7 @@ def test_a_run_from_an_abn_of_other_classes(tmp_path, capsys):
     told = capsys.readouterr().out
     assert f"{tmp_path / 'ten'} knows 10 classes, other than the 3 of shades: its heads begin anew" in told
     assert "recipe finetune" in told.splitlines()
-    assert "24 training pictures: 80 epochs at 32 pixels, then 40 pixels in the test" in told
+    assert "24 training pictures: 80 epochs at 32, 32, 32 pixels, then 40 pixels in the test" in told
     old, own = before.state_dict(), load_file(tmp_path / "out" / "model.safetensors")
     for name, tensor in own.items():
         if name.startswith("model.features.") or ".stage." in name:
@@ -236,10 +236,13 @@ def test_what_follows_from_the_number_of_pictures(pictures, epochs, holdout, bat
     assert epochs / training.save_every == 5
 
 
-@pytest.mark.parametrize(("crop", "resize", "side"), [(208, 208, 192), (224, 256, 192), (32, 32, 32), (288, 303, 256)])
-def test_what_follows_from_the_networks_size(crop, resize, side):
+@pytest.mark.parametrize(
+    ("crop", "resize", "sizes"),
+    [(208, 208, (128, 160, 192)), (224, 256, (128, 160, 192)), (32, 32, (32, 32, 32)), (288, 303, (160, 224, 256))],
+)
+def test_what_follows_from_the_networks_size(crop, resize, sizes):
     training = fitted(RECIPES["finetune"], crop, resize, 500).training
-    assert (training.sizes, training.test_size, training.resize) == ((side,), crop, resize)
+    assert (training.sizes, training.test_size, training.resize) == (sizes, crop, resize)
 
 
 def test_what_is_asked_for_stays():
