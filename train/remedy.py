@@ -1,11 +1,11 @@
 """The attention remedy: teach the attention map to lie where the perception branch's evidence lies.
 
-Trained by the class losses alone, an ABN's attention map drifts off the object (README has the figures). Here a frozen
-teacher, the network itself as it was, gives each training picture one map: the class activation map of its true class
-on the perception branch, averaged over overlapping crops and their mirror images, sharpened by a power. In a crop the
-object is larger than in the whole picture, and the last stage's coarse grid finer: the average points better than any
-one of its parts. While training, that map is cropped and mirrored with its picture, so that the student's map must move
-along, and a binary cross-entropy pulls the attention map towards it.
+Trained by the class losses alone, an ABN's attention map drifts off the object (docs/which-map-to-believe.md has the
+figures). Here a frozen teacher, the network itself as it was, gives each training picture one map: the class activation
+map of its true class on the perception branch, averaged over overlapping crops and their mirror images, sharpened by a
+power. In a crop the object is larger than in the whole picture, and the last stage's coarse grid finer: the average
+points better than any one of its parts. While training, that map is cropped and mirrored with its picture, so that the
+student's map must move along, and a binary cross-entropy pulls the attention map towards it.
 """
 
 import torch

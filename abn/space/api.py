@@ -1,4 +1,4 @@
-"""The endpoints for programs, which are MCP tools as well (`tools`). README documents them.
+"""The endpoints for programs, which are MCP tools as well (`tools`). docs/api.md documents them.
 
 MCP clients are shown the docstrings: a line an argument.
 """
