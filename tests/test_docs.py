@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from documents import FILES, Block, Command, blocks, own_command, shell_lines
 from gradio_client import Client
@@ -21,7 +22,8 @@ from helpers import ROOT, made_up_picture
 from PIL import Image
 from server import app as started_app
 
-from abn import Explainer
+from abn import Explainer, corrections
+from abn.corrections import Correction
 from abn.space.drawings import FOLDER as DRAWN
 from train.recipes import recipe_of
 
@@ -30,7 +32,6 @@ BLOCKS = [block for file in FILES for block in blocks(file)]
 BASH = [block for block in BLOCKS if block.language == "bash"]
 SCRIPTS: dict[str, str] = {}
 OTHERS = {"python", "python3", "curl", "hf", "uv", "pip"}  # python: with -m venv or -m pip
-COMING = {"your-own-pictures.md"}  # linked before it is written
 SERVED = "http://127.0.0.1:7860"  # what a reader's own app answers at
 
 
@@ -62,16 +63,24 @@ def test_contributing_is_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 60
 
 
+def anchors(file: Path) -> set[str]:
+    """As GitHub and the Hub name headings."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_links_lead_somewhere(file):
     links = re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8"))
-    there = [link for link in links if "://" not in link and Path(link).name not in COMING]
-    assert [link for link in there if not (file.parent / link.split("#")[0]).exists()] == []
+    for place, _, anchor in [link.partition("#") for link in links if "://" not in link]:
+        target = (file.parent / place) if place else file
+        assert target.exists(), place
+        assert not anchor or anchor in anchors(target), anchor
 
 
 def test_readme_lists_every_page():
     listed = set(re.findall(r"\]\(docs/([\w-]+\.md)\)", README.read_text(encoding="utf-8")))
-    assert {file.name for file in (ROOT / "docs").glob("*.md")} | COMING == listed
+    assert {file.name for file in (ROOT / "docs").glob("*.md")} == listed
 
 
 # Commands
@@ -199,16 +208,20 @@ def test_shortened_commands_run(command, among_pictures):
 
 @pytest.mark.slow
 def test_from_your_own_pictures_to_a_space(tmp_path):
-    """README's four commands on three made-up classes: the training takes two steps, the app is started, and deploying
-    only lists what it would push."""
+    """README's four commands on three made-up classes. Trainings take two steps, the app is started and ended, with one
+    correction there already, and deploying only lists what it would push."""
     (block,) = [block for block in BLOCKS if block.marker.startswith("run: your own pictures")]
-    train, visualize, app, deploy = [own(block, words) for words in shell_lines(block.text)]
+    train, app, teach, deploy = [own(block, words) for words in shell_lines(block.text)]
     for split, count in (("train", 6), ("val", 2)):
         for level, name in enumerate(("daisy", "rose", "tulip")):
             (tmp_path / "flowers" / split / name).mkdir(parents=True)
             for number in range(count):
                 picture = made_up_picture(60, 48, seed=number).point(lambda value, level=level: value // 3 + 85 * level)
                 picture.save(tmp_path / "flowers" / split / name / f"{number}.png")
+    mask = np.full((48, 60), np.nan)
+    mask[:24] = 0
+    several = [Correction.of(made_up_picture(60, 48, seed=seed), mask, "daisy") for seed in range(4)]
+    corrections.write(several, tmp_path / "fixes")
 
     def run(command: Command, *more: str) -> str:
         program = command.program.split(" ") if command.program[0] == "-" else [ROOT / command.program]
@@ -223,11 +236,15 @@ def test_from_your_own_pictures_to_a_space(tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
-    run(train, "--max-steps", "2", "--explain", "0", "--gpu-id", "cpu")
-    assert list(Explainer.from_pretrained(tmp_path / "flowers-abn").labels) == ["daisy", "rose", "tulip"]
-    assert "attentions.png" in run(visualize)
-    there = {"flowers": str(tmp_path / "flowers"), "flowers-abn": str(tmp_path / "flowers-abn")}
+    short = ("--max-steps", "2", "--explain", "0", "--gpu-id", "cpu")
+    run(train, *short)
+    assert list(Explainer.from_pretrained(tmp_path / "out").labels) == ["daisy", "rose", "tulip"]
+    there = {name: str(tmp_path / name) for name in ("flowers", "out", "fixes")}
     with started_app(tmp_path, *[there.get(word, word) for word in app.arguments]) as (url, _):
         answers = Client(url, verbose=False).predict(api_name="/models")
     assert answers["classes"] == ["daisy", "rose", "tulip"]
-    assert "abn/space/page.py" in run(deploy, "--list")
+    run(teach, *short, "--train-batch", "8")
+    assert list(Explainer.from_pretrained(tmp_path / "better").labels) == ["daisy", "rose", "tulip"]
+    listed = run(deploy, "--list")
+    assert "abn/space/page.py" in listed
+    assert "daisy" in listed
