@@ -10,7 +10,19 @@ from PIL import Image
 
 from abn import corrections, imagenette
 from train import decoy
-from train.tags import BIASED, NOTE, SIDE, TAG, Tag, any_kind, draw_tag, own, swapped, write_corrections, write_tagged
+from train.tags import (
+    BIASED,
+    SIDE,
+    TAG,
+    Tag,
+    any_kind,
+    draw_tag,
+    note_of,
+    own,
+    swapped,
+    write_corrections,
+    write_tagged,
+)
 
 
 def test_a_tag_lies_at_an_edge_and_its_mask_on_it():
@@ -62,7 +74,7 @@ def tagged(tmp_path_factory):
 
 
 def test_pictures_are_written_with_what_is_on_them(tagged):
-    tags = json.loads((tagged / "tagged" / NOTE).read_text())
+    tags = json.loads(note_of(tagged / "tagged").read_text())
     assert len(tags) == 24
     for file, values in tags.items():
         clean, with_tag = (np.asarray(Image.open(tagged / name / file)).astype(int) for name in ("clean", "tagged"))
@@ -71,7 +83,7 @@ def test_pictures_are_written_with_what_is_on_them(tagged):
         differs = np.abs(clean - with_tag).max(2) > 24
         assert differs[covered].mean() > 0.6
         assert differs[~covered].mean() < 0.01
-    assert set(json.loads((tagged / "clean" / NOTE).read_text()).values()) == {None}
+    assert set(json.loads(note_of(tagged / "clean").read_text()).values()) == {None}
 
 
 def test_corrections_are_of_each_class_as_many_and_forbid_the_tag(tagged):
@@ -81,7 +93,7 @@ def test_corrections_are_of_each_class_as_many_and_forbid_the_tag(tagged):
     assert [one.label for one in few].count("a") == 2
     assert len(many) == 10
     assert {(one.label, one.name) for one in few} < {(one.label, one.name) for one in many}
-    tags = json.loads((tagged / "tagged" / NOTE).read_text())
+    tags = json.loads(note_of(tagged / "tagged").read_text())
     for one in few:
         expected = Tag(*tags[f"{one.label}/{one.name}"]).mask
         assert np.array_equal(one.mask, expected, equal_nan=True)
@@ -95,11 +107,16 @@ def test_what_is_won_back_is_a_share_of_what_the_tags_cost():
         name: {"command": f"train {name}", **dict(zip(("clean", "random", "swapped"), values, strict=True))}
         for name, values in rows.items()
     }
+    found["500 corrections"]["held_out"] = {"before": {"reliance": 0.3}, "after": {"reliance": 0.0712}}
     lines = decoy.report(found, "python -m train.decoy").splitlines()
-    assert "| before | 80.00 | 70.00 | 50.00 | 30.00 |  |" in lines
-    assert "| 500 corrections | 81.00 | 79.00 | 76.00 | 5.00 | 83 % |" in lines
-    assert "| 500 pictures, no masks | 80.00 | 71.00 | 53.00 | 27.00 | 10 % |" in lines
+    assert "| before | 80.00 | 70.00 | 50.00 | 30.00 |  |  |" in lines
+    assert "| 500 corrections | 81.00 | 79.00 | 76.00 | 5.00 | 83 % | 0.300 → 0.071 |" in lines
+    assert "| 500 pictures, no masks | 80.00 | 71.00 | 53.00 | 27.00 | 10 % |  |" in lines
     assert "train 500 corrections" in lines
+    found["before"]["swapped"] = 80  # nothing to win back
+    assert (
+        "| 500 corrections | 81.00 | 79.00 | 76.00 | 5.00 |  | 0.300 → 0.071 |" in decoy.report(found, "").splitlines()
+    )
 
 
 @pytest.mark.slow
@@ -129,6 +146,7 @@ def test_the_command_goes_from_pictures_to_a_table(tiny_imagenette, tmp_path, mo
     figures = json.loads((tmp_path / "out" / "figures.json").read_text())
     assert list(figures["runs"]) == ["before", "20 corrections", "20 pictures, no masks"]
     assert "--map-weight 0 --forbidden-weight 0" in figures["runs"]["20 pictures, no masks"]["command"]
+    assert 0 <= figures["runs"]["20 corrections"]["held_out"]["after"]["reliance"] <= 1
     assert all(0 <= row["swapped"] <= 100 for row in figures["runs"].values())
     held = {path.parent.name for path in Path(tmp_path / "out" / "swapped").glob("*/*.jpg")}
     assert held == set(imagenette.WNIDS)

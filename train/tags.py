@@ -17,13 +17,12 @@ from PIL import Image, ImageDraw, ImageOps
 from tqdm import tqdm
 
 from abn.corrections import Correction, write
-from abn.files import whole_folder
+from abn.files import whole, whole_folder
 from abn.model.pictures import load_rgb
 
 SIDE = 144  # pixels of the pictures, which are squares
 TAG = 22  # pixels across a tag
 BIASED = 0.9  # of the training pictures carry their own class's tag
-NOTE = "tags.json"
 SMOOTH = 4  # a tag is drawn so many times larger, and reduced
 
 
@@ -84,8 +83,8 @@ def write_tagged(
     seed: int,
     workers: int,
 ) -> None:
-    """Write the middle squares of (path, label) samples, with tags, as a folder of class folders; the tags go into
-    NOTE. Nothing is done where the folder is there. choose: which kind; None: no tags."""
+    """Write the middle squares of (path, label) samples, with tags, as a folder of class folders; the tags are noted
+    beside it (see `note_of`). Nothing is done where the folder is there. choose: which kind; None: no tags."""
     if folder.is_dir():
         return
     with whole_folder(folder) as aside, ThreadPoolExecutor(workers) as pool:
@@ -93,7 +92,13 @@ def write_tagged(
             (aside / name).mkdir()
         one = partial(_write_one, samples, names, aside, choose, seed)
         found = dict(tqdm(pool.map(one, range(len(samples))), f"writing {folder.name}", len(samples), mininterval=2))
-        (aside / NOTE).write_text(json.dumps(found))
+        with whole(note_of(folder)) as file:
+            file.write_text(json.dumps(found))
+
+
+def note_of(folder: Path) -> Path:
+    """Where it is said which tag the pictures of a folder have."""
+    return folder.with_name(f"{folder.name}-tags.json")
 
 
 def _write_one(samples, names, folder, choose, seed, number) -> tuple[str, list | None]:
@@ -113,7 +118,7 @@ def write_corrections(tagged: Path, count: int, folder: Path, seed: int, said: s
     More of them hold the fewer. Nothing is done where the folder is there."""
     if folder.is_dir():
         return
-    tags = json.loads((tagged / NOTE).read_text())
+    tags = json.loads(note_of(tagged).read_text())
     names = sorted({Path(file).parts[0] for file in tags})
     chosen = []
     for place, name in enumerate(names):
