@@ -25,6 +25,7 @@ from abn import scratch  # noqa: E402
 
 TEMPORARY = scratch.scratch("tests")  # all that tests write: gone at the end, and after a kill at the next start
 os.environ["TMPDIR"] = tempfile.tempdir = str(TEMPORARY)
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime would keep a file there, and ask its makers' host
 os.environ["GRADIO_TEMP_DIR"] = str(scratch.scratch("uploads"))  # before Gradio is imported
 
 from helpers import made_up_picture, tiny_model, vision_transformer  # noqa: E402

@@ -59,10 +59,11 @@ class App {
     return { language: this.words.language, model: this.coming ? '' : this.view.model };
   }
 
-  // Ask about a picture, by `name`; sends it first where the server has it not, or no longer.
+  // Ask about a picture, by `name`; sends it first where the server has it not, or no longer. One that is in this very
+  // browser (`here`) takes the picture itself.
   async askAbout(picture, name, values, options = {}) {
     const asked = async () => {
-      const source = await picture.sent(this.server, options.signal);
+      const source = this.server.here ? picture : await picture.sent(this.server, options.signal);
       return this.server.ask(name, { ...this.asking, ...values, picture: source }, options);
     };
     const answer = await asked();
@@ -277,7 +278,7 @@ export async function start(element, root, base) {
     if (app.view.tab !== before.tab) app.open(app.view.tab, false);
     if (['example', 'share', 'local'].some((name) => app.view[name] !== before[name])) app.restore();
   });
-  const { tab } = app.view;
+  const tab = app.find(`#abn-${app.view.tab}`) ? app.view.tab : 'explain';
   app.view.tab = 'explain';
   await Promise.all([app.look(), app.open('explain', false)]);
   app.root.dataset.worded = '';

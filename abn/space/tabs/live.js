@@ -84,12 +84,16 @@ export function mount(section, app) {
     if (canvas.height !== height) canvas.height = height;
     canvas.getContext('2d').drawImage(video, 0, 0, width, height);
     try {
-      const blob = await new Promise((done) => canvas.toBlob(done, 'image/jpeg', QUALITY));
-      const answer = await app.server.post('frame', blob, app.asking, signal);
+      const answer = app.server.here ? await app.server.frame(canvas, app.asking) : await posted(canvas, signal);
       return answer.error ? { error: { words: answer.error } } : { answer };
     } catch (error) {
       return { error };
     }
+  }
+
+  async function posted(canvas, signal) {
+    const blob = await new Promise((done) => canvas.toBlob(done, 'image/jpeg', QUALITY));
+    return app.server.post('frame', blob, app.asking, signal);
   }
 
   // The next frame is on its way while the last one is painted. One that was refused is said, and the next waits.

@@ -1,0 +1,35 @@
+"""A web server of files alone, as any host of static pages is one."""
+
+import functools
+import http.server
+import threading
+
+
+class Plain(http.server.ThreadingHTTPServer):
+    """A web server of files alone. headers: sent with each; missing: parts of paths that are not found."""
+
+    def __init__(self, folder):
+        self.headers, self.missing, self.asked = {}, [], []
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        if any(part in self.path for part in self.server.missing):
+            return self.send_error(404)
+        return super().do_GET()
+
+    def end_headers(self):
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *_):
+        pass
