@@ -20,7 +20,7 @@ try:
 except ImportError:  # not on Windows: nothing is locked there, and nothing of others' removed
     fcntl = None
 
-OURS = re.compile(r"abn-(examples|models|uploads|digits|tests)-(\d+)-[a-z0-9_]{8}")
+OURS = re.compile(r"abn-(examples|models|uploads|digits|pictures|tests)-(\d+)-[a-z0-9_]{8}")
 EARLIER = re.compile(r"abn-(examples|models)-[a-z0-9_]{8}")  # as this project named them before, without locks
 DAY = 24 * 3600  # seconds
 

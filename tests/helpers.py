@@ -15,8 +15,8 @@ from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
 from abn import AbnConfig, AbnForImageClassification, AbnForMultiTaskClassification, imagenette
-from train.data import PictureDataset, collate
-from train.fit import training_arguments
+from train.arguments import training_arguments
+from train.dataset import PictureDataset, collate
 from train.networks import build_processor
 from train.recipes import Recipe
 from train.run import main as train
@@ -269,10 +269,21 @@ def run_here(root, out, *more) -> dict[str, torch.Tensor]:
 
 
 def trainer_of(
-    recipe: Recipe, model: nn.Module, data: PictureDataset, folder: Path, steps: int, kind=AbnTrainer, **more
+    recipe: Recipe,
+    model: nn.Module,
+    data: PictureDataset,
+    folder: Path,
+    steps: int,
+    kind=AbnTrainer,
+    precision: str | None = None,
+    **more,
 ):
-    """An `AbnTrainer` (or a `kind` of it) on the processor in float32, as `train.fit` sets it up."""
-    arguments = training_arguments(Settings(max_steps=steps), recipe, folder)
+    """An `AbnTrainer` (or a `kind` of it) on the processor, as `train.fit` sets it up, whose crops are in float32.
+
+    Args:
+        precision: of the network's arithmetic; None: bfloat16 where the processor has it.
+    """
+    arguments = training_arguments(Settings(max_steps=steps, precision=precision), recipe, folder)
     arguments.bf16, arguments.disable_tqdm = False, True
     arguments.eval_strategy = arguments.save_strategy = "no"
     return kind(

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from abn.classes import CIFAR100
-from train import fit
+from train.arguments import training_arguments
 from train.augment import shift
-from train.data import PictureDataset, collate
+from train.dataset import PictureDataset, collate
 from train.networks import build_model, build_processor
 from train.recipes import RECIPES
 from train.schedule import rate_factor
@@ -76,7 +76,7 @@ def test_two_steps_lower_the_loss(name, tmp_path):
     data = PictureDataset(pictures, labels, torch.ones(8))
     trainer = AbnTrainer(
         model=build_model(recipe, classes),
-        args=fit.training_arguments(Settings(max_steps=2), recipe.but(train_batch=8), tmp_path),
+        args=training_arguments(Settings(max_steps=2), recipe.but(train_batch=8), tmp_path),
         recipe=recipe,
         processing_class=build_processor(recipe),
         train_dataset=data,

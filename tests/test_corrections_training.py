@@ -26,7 +26,7 @@ from train.corrections import (
     seen_corrections,
     squashed_corrections,
 )
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.recipes import RECIPES
 from train.reliance import measured, table
 from train.run import main

@@ -1,5 +1,6 @@
 """Decoding: once, as it should, with faults named, and into a cache that knows when it is stale."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import torch
 from PIL import Image
 
 from abn import AbnImageProcessor, imagenette
-from train.data import Reading, preprocessed, split_off, squashed
+from train.data import preprocessed, split_off, squashed
+from train.dataset import Reading
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def test_data_is_decoded_as_it_should(data):
     assert np.array_equal(pictures.pictures[17].numpy(), expected)
     processor = AbnImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     evaluated = preprocessed(data.samples, processor, Reading(workers=2))
-    normal = evaluated.pixel_values(slice(5, 6), processor, torch.device("cpu"))[0]
+    normal = next(itertools.islice(evaluated.batches(1, processor, torch.device("cpu")), 5, None))[0]
     assert torch.allclose(normal, processor(data[5][0], return_tensors="pt")["pixel_values"][0], atol=1e-5)
     batch = pictures.__getitems__([3, 1])
     assert torch.equal(batch["pixel_values"], pictures.pictures[[3, 1]])

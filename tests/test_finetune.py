@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from abn import AbnForImageClassification, AbnForMultiTaskClassification, AbnImageProcessor, Explainer
 from abn.checkpoints.heads import with_new_heads
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.parameters import parameter_groups
 from train.recipes import RECIPES, recipe_of
 from train.recipes.finetune import fitted

@@ -170,29 +170,29 @@ def test_litter(name, tiny_imagenette):
 @pytest.mark.parametrize(
     "name", ["photo.txt", "photo.jpg.bak", "photo.mp4", "photo.psd", "photo.nef", "README", "x.PDF"]
 )
-def test_what_is_no_picture_is_named_and_counted(name, flowers, capsys):
+def test_what_is_no_picture_is_named_and_counted(name, flowers):
     picture(flowers / "train" / "rose" / "photo.jpg").replace(flowers / "train" / "rose" / name)
     (flowers / "train" / "rose" / name).write_bytes(b"no picture" if name == "README" else b"\xff\xd8\xff")
-    assert len(folder_source(flowers).train) == 4
-    assert f"1 not a picture that can be read (rose/{name})" in capsys.readouterr().err
+    source = folder_source(flowers)
+    assert len(source.train) == 4
+    assert f"left out: 1 not a picture that can be read (train/rose/{name})" in source.summary()
 
 
-def test_a_long_list_is_counted_and_its_first_named(flowers, capsys):
+def test_a_long_list_is_counted_and_its_first_named(flowers):
     for number in range(5):
         (flowers / "val" / "rose" / f"{number}.txt").touch()
     (flowers / "val" / "stray.png").touch()
-    folder_source(flowers)
-    words = capsys.readouterr().err
-    assert "left out of " in words
-    assert "5 not a picture that can be read (rose/0.txt, rose/1.txt, rose/2.txt, …)" in words
-    assert "1 beside the class folders (stray.png)" in words
+    words = folder_source(flowers).summary()
+    assert "5 not a picture that can be read (val/rose/0.txt, val/rose/1.txt, val/rose/2.txt, …)" in words
+    assert "1 beside the class folders (val/stray.png)" in words
 
 
 @pytest.mark.skipif("HEIF" in FORMATS, reason="HEIC is read here")
-def test_heic_without_its_reader_says_what_it_needs(flowers, capsys):
+def test_heic_without_its_reader_says_what_it_needs(flowers):
     (flowers / "train" / "rose" / "phone.HEIC").touch()
-    assert len(folder_source(flowers).train) == 4
-    assert "pip install pillow-heif) (rose/phone.HEIC)" in capsys.readouterr().err
+    source = folder_source(flowers)
+    assert len(source.train) == 4
+    assert "pip install pillow-heif) (train/rose/phone.HEIC)" in source.summary()
 
 
 @pytest.mark.parametrize("target", ["nowhere.jpg", "../rose", "../..", "self.jpg"])

@@ -8,7 +8,7 @@ from helpers import tiny_config, tiny_model, trainer_of, vision_transformer
 
 from abn import AbnForMultiTaskClassification
 from train.augment import Mix
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Remedy, Rounds, Training
 

@@ -13,7 +13,7 @@ from abn import AbnImageProcessor, Explainer
 from abn.methods import forward_parts, grad_cam
 from abn.tuning import quick_arithmetic, tuned
 from train.augment import Mix, draw_crops, resize_crops
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.recipes.recipe import Remedy
 from train.remedy import GRID, STRIDE, map_loss, mask_gradients, mixed_maps, teacher_maps
 from train.run import main

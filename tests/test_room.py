@@ -1,23 +1,25 @@
-"""Pictures that do not fit into memory are told of before the first is decoded."""
+"""Pictures that do not fit into memory are known before the first is decoded."""
 
 import pytest
 from helpers import TINY, train
 
 from train import room
-from train.room import available_memory, check_room
+from train.room import available_memory, to_stream
+from train.stream import StreamedPictures
 
 
-def test_what_is_needed_and_what_is_there(monkeypatch):
-    monkeypatch.setattr(room, "available_memory", lambda: 10_000_000_000)
-    check_room([(10_000, 300, 300), (2_000, 224, 224)])
-    check_room([(30_000, 300, 300)] * 1 + [(18_000, 100, 100)])
-    with pytest.raises(ValueError, match=r"need 9\.1 GB of memory, and 10\.0 GB are free: --cache DIR keeps them"):
-        check_room([(33_000, 300, 300), (5_000, 110, 110)])
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # each process decodes its own
-    with pytest.raises(ValueError, match=r"need 10\.8 GB"):
-        check_room([(10_000, 300, 300)])
+def test_what_does_not_fit_is_streamed_the_smallest_last(monkeypatch):
+    """Of 9 GB a third: 3 GB. 30,000 pictures of 100 x 100 are 0.9 GB."""
+    monkeypatch.setattr(room, "available_memory", lambda: 9_000_000_000)
+    small = (30_000, 100, 100)
+    assert to_stream([small, small, small], 1 / 3) == [False, False, False]
+    assert to_stream([small] * 4, 1 / 3) == [False, False, False, True]
+    assert to_stream([(30_000, 200, 200), small, (0, 100, 100)], 1 / 3) == [True, False, False]
+    assert to_stream([(30_000, 200, 200), small], 0.51) == [False, False]
+    assert to_stream([small, (1, 1, 1)], 0) == [True, True]
     monkeypatch.setattr(room, "available_memory", lambda: None)
-    check_room([(10**9, 300, 300)])
+    assert to_stream([(10**9, 300, 300)], 1 / 3) == [False]
+    assert to_stream([(1, 1, 1)], 0) == [True]
 
 
 def container(folder, limit, used, cached, names=("memory.max", "memory.current", "inactive_file")):
@@ -41,29 +43,33 @@ def test_a_containers_limit_counts(tmp_path, monkeypatch):
     assert available_memory() == 0
 
 
-def test_a_run_too_large_names_the_cache(tiny_imagenette, tmp_path, monkeypatch, capsys):
-    """30 training pictures at 1.25 x 48, 10 held out and 20 for validation at 48: together, before any is decoded."""
-    monkeypatch.setattr(room, "available_memory", lambda: 500_000)
-    monkeypatch.setattr("train.data.load_rgb", lambda path: pytest.fail("decoded"))
+def test_a_run_too_large_for_memory_streams_what_does_not_fit(tiny_imagenette, tmp_path, monkeypatch, capsys):
+    """30 training pictures at 1.25 x 48, 10 held out and 20 for validation at 48: the latter fit into 0.3 MB."""
+    monkeypatch.setattr(room, "available_memory", lambda: 900_000)
+    streamed, plain = [], StreamedPictures.__init__
+
+    def noted(self, samples, *more):
+        streamed.append(len(samples))
+        plain(self, samples, *more)
+
+    monkeypatch.setattr(StreamedPictures, "__init__", noted)
     out = tmp_path / "out"
     arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), *TINY, "--epochs", "1"]
-    arguments += ["--holdout", "0.25"]
-    assert train(arguments) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    needed = 3 * (30 * 60 * 60 + 30 * 48 * 48) / 1e6
-    assert error == (
-        f"error: the decoded pictures need {needed:.1f} MB of memory, and 0.5 MB are free: "
-        "--cache DIR keeps them on the disk"
-    )
-    monkeypatch.undo()
-    monkeypatch.setattr(room, "available_memory", lambda: 500_000)
-    assert train([*arguments, "--cache", str(tmp_path / "cache"), "--explain", "0"]) == 0
+    arguments += ["--holdout", "0.25", "--explain", "0"]
+    assert train(arguments) == 0
+    assert streamed == [30]
+    assert "30 pictures of 60 px are more than memory is to hold" in capsys.readouterr().out
+    out = tmp_path / "cached"
+    assert train([*arguments, "--checkpoint", str(out), "--cache", str(tmp_path / "cache")]) == 0
+    assert streamed == [30]
 
 
-def test_an_evaluation_too_large_names_the_cache(tiny_imagenette, tmp_path, monkeypatch, capsys):
+def test_an_evaluation_too_large_for_memory_streams(tiny_imagenette, tmp_path, monkeypatch, capsys):
+    arguments = ["--evaluate", "--checkpoint", "compact", "--imagenette-root", str(tiny_imagenette), "--explain", "0"]
+    arguments += ["--workers", "2"]
+    assert train(arguments) == 0
+    held = capsys.readouterr().out
     monkeypatch.setattr(room, "available_memory", lambda: 1_000_000)
-    monkeypatch.setattr("train.data.load_rgb", lambda path: pytest.fail("decoded"))
-    arguments = ["--evaluate", "--checkpoint", "compact", "--imagenette-root", str(tiny_imagenette)]
-    assert train(arguments) == 2
-    words = f"need {3 * 20 * 208**2 / 1e6:.1f} MB of memory, and 1.0 MB are free: --cache DIR"
-    assert words in capsys.readouterr().err
+    assert train(arguments) == 0
+    assert capsys.readouterr().out == held
+    assert "20 pictures" in held

@@ -12,7 +12,7 @@ from torch.utils.data import default_collate
 from transformers import TrainerCallback
 
 from abn.tuning import quick_arithmetic
-from train.data import PictureDataset
+from train.dataset import PictureDataset, normalised
 from train.networks import build_processor
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Rounds, Training
@@ -329,7 +329,7 @@ def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):
     found = trainer.evaluate(held_out)["eval_loss"]
     model = tiny_model()
     model.load_state_dict(trainer.ema.average)
-    pixels = held_out.pixel_values(slice(None), trainer.processing_class, torch.device("cpu"))
+    pixels = normalised(held_out.pictures, trainer.processing_class, torch.device("cpu"))
     losses = []
     with torch.no_grad(), quick_arithmetic(torch.device("cpu")):  # as the trainer computes
         outputs = model(pixel_values=pixels)

@@ -17,7 +17,7 @@ from server import free_port
 from abn import Explainer
 from abn.checkpoints.convert import convert
 from abn.files import by_umask, save_tensors, whole, whole_folder
-from train import fit
+from train import arguments
 from train.recipes import RECIPES, recipe_of
 from train.run import main, parse
 from train.schedule import tuning_rounds
@@ -283,9 +283,9 @@ def compiled_run(root, out):
 
 def test_a_compiled_runs_weights_load(tiny_imagenette, tmp_path, monkeypatch):
     """By a compiler that runs the graphs as they are, without C++."""
-    compiled, seen = fit.TrainingArguments, []
+    compiled, seen = arguments.TrainingArguments, []
     backend = functools.partial(compiled, torch_compile_backend="eager")
-    monkeypatch.setattr(fit, "TrainingArguments", backend)
+    monkeypatch.setattr(arguments, "TrainingArguments", backend)
     plain = AbnTrainer.training_step
     monkeypatch.setattr(
         AbnTrainer, "training_step", lambda self, model, *more: seen.append(type(model)) or plain(self, model, *more)

@@ -6,7 +6,7 @@ from helpers import coordinates
 from torch import nn
 
 from abn import imagenette
-from train import fit
+from train import arguments
 from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
 from train.networks import build_model, build_processor
@@ -96,8 +96,8 @@ def test_bfloat16_is_close():
 
 @pytest.mark.parametrize("has", [True, False])
 def test_bfloat16_only_where_the_processor_has_it(has, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "has_bfloat16", lambda device: has)
-    assert fit.training_arguments(Settings(max_steps=1), Recipe(Network(arch="resnet18")), tmp_path).bf16 is has
+    monkeypatch.setattr(arguments, "has_bfloat16", lambda device: has)
+    assert arguments.training_arguments(Settings(max_steps=1), Recipe(Network(arch="resnet18")), tmp_path).bf16 is has
 
 
 def test_the_rate_warms_up_and_follows_the_cosine():

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
+from transformers.integrations import integration_utils
 
 from train.options import check_values, flag
 from train.recipes import Recipe
@@ -14,6 +17,7 @@ from train.report import commit, write_json
 from train.trainer import checkpoints
 
 RUN_NAME = "run.json"
+REPORTS = {"azure_ml": "azureml", "comet_ml": "comet", "flyte": "flytekit"}  # whose checks have names of their own
 
 
 def check_recipe(recipe: Recipe, initial: str | None) -> None:
@@ -52,6 +56,8 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError(f"--channels {network.channels} is for a Vision Transformer; {network.arch} sees colours")
     if training.focal and not network.multitask:
         raise ValueError("--focal weighs the losses of tasks; this recipe has classes")
+    if training.patience and rounds.tune_epochs:
+        raise ValueError("--patience stops a class training; with fine-tuning rounds, --tune-epochs, it has no meaning")
     if training.pad and (len(training.sizes) > 1 or rounds.tune_epochs):
         raise ValueError("--pad, which shifts pictures, goes with one of --sizes and no fine-tuning rounds")
     one = remedy.teacher_crops == 1
@@ -69,6 +75,23 @@ def check_compile(compiled: bool, padding: str | None) -> None:
             "--compile does not go with --padding replicate, whose gradient PyTorch's compiler gets wrong; "
             "use --padding zeros, or leave --compile out"
         )
+
+
+def check_precision(precision: str | None) -> None:
+    """Raises: ValueError: the device does not know it."""
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise ValueError("--precision fp16 needs a CUDA device; float32 and bf16 do not")
+
+
+def check_report(names: Sequence[str] | None) -> None:
+    """Raises: ValueError: transformers knows no such place to report to, or lacks a package for it."""
+    known = integration_utils.INTEGRATION_TO_CALLBACK
+    for name in names or ():
+        if name not in (*known, "none", "all"):
+            raise ValueError(f"--report-to must be none, all, or some of {', '.join(known)}; got {name!r}")
+        package = REPORTS.get(name, name)
+        if name in known and not getattr(integration_utils, f"is_{package}_available")():
+            raise ValueError(f"--report-to {name} needs a package that is not installed (pip install {name})")
 
 
 def check_maps(file: str, pictures: int) -> None:

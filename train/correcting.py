@@ -23,6 +23,7 @@ from abn import Explainer, corrections
 from abn.checkpoints import load_checkpoint
 from abn.tuning import tuned
 from train import fit, measure
+from train.arguments import training_arguments
 from train.card import CURVES
 from train.checks import check_recipe, check_unused, note_run, resume_from
 from train.corrections import (
@@ -36,13 +37,15 @@ from train.corrections import (
     seen_corrections,
     squashed_corrections,
 )
-from train.data import PictureDataset, collate, preprocessed, squashed
+from train.data import preprocessed, squashed
+from train.dataset import PictureDataset, collate
 from train.figures import curves_png
 from train.initial import of_same_classes
 from train.losses import answer_loss
 from train.metrics import of_prediction
 from train.options import check_values
 from train.plain import abilities_of
+from train.reading import MARGIN, reading_of
 from train.recipes import Recipe
 from train.reliance import measured, table
 from train.report import predict, write_lines
@@ -149,12 +152,12 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
     print(f"{len(taught)} corrections to learn, {len(held_out)} held out", flush=True)
     training = recipe.training
     count = max(1, round(settings.corrections_share * training.train_batch))
-    arguments = fit.training_arguments(settings, recipe, output)
+    arguments = training_arguments(settings, recipe, output)
     arguments.max_steps = settings.max_steps if settings.max_steps > 0 else STEPS
     count = max(1, count // arguments.world_size)
     arguments.per_device_train_batch_size -= count
 
-    reading, side = fit.reading_of(settings), round(fit.MARGIN * max(training.sizes))
+    reading, side = reading_of(settings), round(MARGIN * max(training.sizes))
     kept, watched = source.split(training.holdout, settings.seed)
     learned = squashed(kept, side, reading)
     if len(learned) < arguments.per_device_train_batch_size:

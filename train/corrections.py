@@ -20,7 +20,8 @@ from abn.corrections import Correction
 from abn.faithfulness import blurred
 from abn.model.image_processing_abn import AbnImageProcessor
 from abn.names import shown
-from train.data import PictureDataset, split_off
+from train.data import split_off
+from train.dataset import PictureDataset
 from train.naming import index_of_class
 
 COLOURS = 3  # channels; then come LOOK and AVOID

@@ -1,10 +1,10 @@
-"""Pictures decoded once, into memory or into a memory-mapped cache."""
+"""Pictures decoded once, into memory or into a memory-mapped cache, or anew whenever they are looked at."""
 
 import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,92 +13,60 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from abn.files import whole
 from abn.model.image_processing_abn import MARGIN, AbnImageProcessor
 from abn.model.pictures import load_rgb, resized
-from abn.names import shown
-from train.room import check_room
+from train.dataset import Decode, PictureDataset, Reading, report_faults
+from train.stream import StreamedPictures
 
 DECODING = "large JPEGs at a reduced size"  # the way of decoding: another one's caches are not read
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How pictures are read. workers: decoding threads; corrupt: "refuse" or "skip" pictures that cannot be read;
-    cache: folder of decoded pictures, memory-mapped, for data sets larger than memory and quicker starts."""
+class Squash:
+    """To side x side, aspect not kept but remembered."""
 
-    workers: int = 1
-    corrupt: str = "refuse"
-    cache: Path | None = None
+    side: int
 
-
-class PictureDataset(Dataset):
-    """(N, 3, S, S) uint8 pictures, (N,) labels, (N,) aspects (width over height before squashing), and the N
-    (path, label) samples they were read from, where they were."""
-
-    def __init__(self, pictures: Tensor, labels: Tensor, aspects: Tensor, samples: Sequence[tuple[str, int]] = ()):
-        self.pictures, self.labels, self.aspects, self.samples = pictures, labels, aspects, list(samples)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {
-            "pixel_values": self.pictures[index],
-            "labels": self.labels[index],
-            "aspects": self.aspects[index],
-            "index": torch.as_tensor(index),
-        }
-
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
-        """A whole batch at once; `collate` passes it on."""
-        return self[torch.as_tensor(indices)]
-
-    def pixel_values(self, part: slice, processor: AbnImageProcessor, device: torch.device) -> Tensor:
-        """(B, 3, S, S) float32: some of the pictures, scaled and normalised as `processor` does it."""
-        return processor.rescale_and_normalize(
-            self.pictures[part].to(device).float(),
-            processor.do_rescale,
-            processor.rescale_factor,
-            processor.do_normalize,
-            tuple(processor.image_mean),
-            tuple(processor.image_std),
-        )
+    def __call__(self, path: str) -> tuple[np.ndarray, float]:
+        picture = load_rgb(path, lambda size: (MARGIN * self.side, MARGIN * self.side))
+        pixels = np.asarray(resized(picture, (self.side, self.side), Image.Resampling.BICUBIC))
+        return pixels, picture.width / picture.height
 
 
-def collate(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    return batch
+@dataclass(frozen=True)
+class Preprocess:
+    """As `processor` resizes and crops; normalising is left to the batch."""
+
+    processor: AbnImageProcessor
+
+    @property
+    def side(self) -> int:
+        return shape_of(self.processor)[1]
+
+    def __call__(self, path: str) -> tuple[np.ndarray, float]:
+        picture = load_rgb(path, self.processor.enough)
+        pixels = self.processor(picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
+        return pixels.permute(1, 2, 0).numpy(), picture.width / picture.height
 
 
 def squashed(samples: Sequence[tuple[str, int]], side: int, how: Reading) -> PictureDataset:
-    """Decode (path, label) samples to side x side squares, aspect not kept but remembered."""
-    if how.cache is None:
-        check_room([(len(samples), side, side)])
-
-    def decode(path):
-        picture = load_rgb(path, lambda size: (MARGIN * side, MARGIN * side))
-        pixels = np.asarray(resized(picture, (side, side), Image.Resampling.BICUBIC))
-        return pixels, picture.width / picture.height
-
-    return _decoded(samples, decode, how, f"decoding to {side} px", f"squashed {side}")
+    """(path, label) samples as `Squash` decodes them, for training. Raises as `_decoded`."""
+    if samples and how.streams((len(samples), side, side)):
+        return StreamedPictures(samples, Squash(side), how)
+    return _decoded(samples, Squash(side), how, f"decoding to {side} px", f"squashed {side}")
 
 
 def preprocessed(samples: Sequence[tuple[str, int]], processor: AbnImageProcessor, how: Reading) -> PictureDataset:
-    """Decode (path, label) samples as `processor` resizes and crops them; normalising is left to the batch."""
-    if how.cache is None:
-        check_room([(len(samples), *shape_of(processor))])
-
-    def decode(path):
-        picture = load_rgb(path, processor.enough)
-        pixels = processor(picture, do_rescale=False, do_normalize=False, return_tensors="pt")["pixel_values"][0]
-        return pixels.permute(1, 2, 0).numpy(), picture.width / picture.height
-
+    """(path, label) samples as `Preprocess` decodes them, for measuring: those that cannot be read are found at once,
+    also where they are streamed. Raises as `_decoded`."""
+    if samples and how.streams((len(samples), *shape_of(processor))):
+        return StreamedPictures(samples, Preprocess(processor), how).checked("looking at the pictures")
     names = ("size", "crop_size", "resample", "do_resize", "do_center_crop")
     kind = "preprocessed " + " ".join(f"{name}={getattr(processor, name)}" for name in names)
-    return _decoded(samples, decode, how, "preprocessing", kind)
+    return _decoded(samples, Preprocess(processor), how, "preprocessing", kind)
 
 
 def shape_of(processor: AbnImageProcessor) -> tuple[int, int]:
@@ -108,7 +76,7 @@ def shape_of(processor: AbnImageProcessor) -> tuple[int, int]:
     return size.get("height") or shorter, size.get("width") or shorter
 
 
-def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> PictureDataset:
+def _decoded(samples, decode: Decode, how: Reading, words: str, kind: str) -> PictureDataset:
     """Raises:
     ValueError: there are no pictures, or, unless they are to be skipped, some cannot be read: how many, and the first.
     """
@@ -127,7 +95,7 @@ def _decoded(samples, decode: Callable, how: Reading, words: str, kind: str) -> 
     return _dataset(pictures if file is None else np.load(file, mmap_mode="c"), about, samples)
 
 
-def _decode_all(samples, decode: Callable, how: Reading, words: str, file: Path | None) -> tuple[np.ndarray, dict]:
+def _decode_all(samples, decode: Decode, how: Reading, words: str, file: Path | None) -> tuple[np.ndarray, dict]:
     """(pictures, in `file` if there is one; which of the samples these are, and their aspects)."""
     pictures, kept, aspects, faults = None, [], [], []
     with ThreadPoolExecutor(max(1, how.workers)) as pool:
@@ -143,11 +111,11 @@ def _decode_all(samples, decode: Callable, how: Reading, words: str, file: Path 
             kept.append(place)
             aspects.append(aspect)
     if faults:
-        _report(faults, len(samples), how.corrupt)
+        report_faults(faults, len(samples), how.corrupt)
     return pictures, {"kept": kept, "aspects": aspects}
 
 
-def _read(decode: Callable, path: str):
+def _read(decode: Decode, path: str):
     try:
         return decode(path)
     except (ValueError, OSError) as error:
@@ -172,14 +140,6 @@ def _room(shape: tuple[int, ...], file: Path | None) -> np.ndarray:
     return room
 
 
-def _report(faults: list, total: int, corrupt: str) -> None:
-    path, error = faults[0]
-    words = f"{len(faults)} of {total} pictures cannot be read, the first {shown(path)}: {shown(error)}"
-    if corrupt == "refuse" or len(faults) == total:
-        raise ValueError(f"{words}; --corrupt skip leaves them out" if len(faults) < total else words)
-    tqdm.write(f"left out: {words}")
-
-
 def _dataset(pictures: np.ndarray, about: dict, samples) -> PictureDataset:
     kept = [samples[place] for place in about["kept"]]
     labels, aspects = torch.tensor([label for _, label in kept]), torch.tensor(about["aspects"], dtype=torch.float32)
@@ -196,13 +156,16 @@ def _fingerprint(samples, kind: str) -> str:
     return digest.hexdigest()[:24]
 
 
-def split_off(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices (rest, part): a random part of `share` of each class, the same for the same seed."""
+def split_off(labels: Tensor, share: float, seed: int, least: int = 0) -> tuple[Tensor, Tensor]:
+    """Indices (rest, part): a random part of `share` of each class, the same for the same seed; with `least`, so many
+    of each class at least, and never all."""
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for label in labels.unique(sorted=True):
         members = torch.nonzero(labels == label).flatten()
         count = round(share * len(members))
+        if least:
+            count = min(max(count, least), len(members) - 1)
         parts.append(members[torch.randperm(len(members), generator=generator)[:count]])
     part = torch.cat(parts).sort().values
     rest = torch.ones(len(labels), dtype=torch.bool)

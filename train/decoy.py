@@ -22,7 +22,8 @@ from pathlib import Path
 from abn import imagenette
 from abn.faithfulness.run import spread
 from train import measure
-from train.data import Reading, preprocessed
+from train.data import preprocessed
+from train.dataset import Reading
 from train.report import circumstances, commit, predict, write_json
 from train.run import main as train
 from train.sources.source import classes_in
@@ -109,7 +110,7 @@ def accuracies(folder: Path, out: Path, asked: argparse.Namespace) -> dict[str, 
         answers = partial(predict, model, processor=processor, batch=128, device=measure.device())
         found = {}
         for name, place in SETS.items():
-            data = preprocessed(classes_in(out / place)[1], processor, Reading(asked.workers))
+            data = preprocessed(classes_in(out / place).samples, processor, Reading(asked.workers))
             found[name] = 100 * (answers(data=data)[0].argmax(1) == data.labels).float().mean().item()
         write_json(file, found)
     return json.loads(file.read_text())

@@ -1,6 +1,5 @@
 """A run from start to end: data -> network -> Trainer -> calibration -> figures -> output folder."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -8,33 +7,31 @@ from safetensors.torch import load_file
 from transformers import (
     PreTrainedModel,
     TrainerCallback,
-    TrainingArguments,
     set_seed,
 )
 
 from abn.checkpoints import load_checkpoint
-from abn.tuning import has_bfloat16
 from train import attention_pictures, measure
+from train.arguments import Patience, training_arguments
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
 from train.checks import check_compile, check_maps, check_recipe, check_unused, note_run, resume_from
-from train.data import PictureDataset, Reading, collate, preprocessed, shape_of, squashed
+from train.data import preprocessed
+from train.dataset import PictureDataset, collate
 from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
 from train.initial import of_same_classes, sides_of, start_of
 from train.metrics import of_prediction
 from train.naming import check_same_order
 from train.plain import network_shape
+from train.processes import synchronised
 from train.publish import push
+from train.reading import pictures_of, reading_of
 from train.recipes import Recipe
 from train.recipes.finetune import fitted, in_words
 from train.report import circumstances, commit, save_weights, write_json, write_lines
-from train.room import check_room
-from train.schedule import total_epochs
 from train.settings import Asked, Settings
 from train.sources import Source
 from train.trainer import EMA_NAME, AbnTrainer, checkpoints
-
-MARGIN = 1.25  # pictures are kept this much larger than the largest training crop
 
 
 def fit(
@@ -75,27 +72,22 @@ def fit(
         recipe = fitted(recipe, *sides_of(processor), len(source.train))
         check_recipe(recipe, settings.initial)
         print(f"{len(source.train)} training pictures: {in_words(recipe)}", flush=True)
-    reading = reading_of(settings)
     kept, held_out = source.split(recipe.training.holdout, settings.seed)
     if recipe.training.holdout and not held_out:
         print("too few pictures a class to hold any out: no calibration; the validation split is watched instead")
-    training, rounds = recipe.training, recipe.rounds
-    sizes = [*(training.sizes if training.epochs else ()), *([rounds.tune_size] if rounds.tune_epochs else ())]
-    side = max(sizes) if training.pad else round(MARGIN * max(sizes))
-    if reading.cache is None:  # all of them together, before the first is decoded
-        check_room([(len(kept), side, side), (len(held_out) + len(source.val), *shape_of(processor))])
-    learned = squashed(kept, side, reading)
+    training = recipe.training
+    learned, held, validation = pictures_of(settings, recipe, kept, held_out, source.val, processor)
+    watched = validation if held is None else held
     if len(learned) < training.train_batch:
         raise ValueError(f"--train-batch {training.train_batch} is more than the {len(learned)} training pictures")
     if settings.teacher_maps:
         check_maps(settings.teacher_maps, len(learned))
-    validation = preprocessed(source.val, processor, reading)  # its faults are named before anything is trained
-    watched = preprocessed(held_out, processor, reading) if held_out else validation
-
     arguments = training_arguments(settings, recipe, output)
     fixed = {"seed": settings.seed, "max_steps": settings.max_steps, "processes": arguments.world_size}
-    fixed |= {"teacher": settings.teacher, "teacher_maps": settings.teacher_maps}
+    fixed |= {"teacher": settings.teacher, "teacher_maps": settings.teacher_maps, "precision": settings.precision}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
+    if settings.sync_batch_norm:
+        model = synchronised(model, arguments.world_size)
     trainer = AbnTrainer(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
@@ -110,6 +102,8 @@ def fit(
         compute_metrics=of_prediction,
     )
     trainer.add_callback(AfterStep(trainer, training.eval_every, training.save_every))
+    if training.patience:
+        trainer.add_callback(Patience(training.patience))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():
@@ -123,12 +117,14 @@ def fit(
             "epochs": round(trainer.state.epoch or 0, 3),
             "training_pictures": len(learned),
             "training_seconds": round(trainer.seconds),
-            "pictures_per_second": round(trainer.state.global_step * training.train_batch / trainer.seconds, 1),
+            "pictures_per_second": round(
+                trainer.state.global_step * training.accumulate * training.train_batch / trainer.seconds, 1
+            ),
             "processes": arguments.world_size,
             **kept,
             **(more or {}),
         }
-        metrics = finish(settings, recipe, source, output, noted, watched if held_out else None, validation, run)
+        metrics = finish(settings, recipe, source, output, noted, held, validation, run)
     trainer.accelerator.wait_for_everyone()
     return metrics
 
@@ -225,42 +221,6 @@ def figures_of(
         boxes=settings.boxes,
         data=data,
     )
-
-
-def reading_of(settings: Settings) -> Reading:
-    return Reading(settings.workers, settings.corrupt, Path(settings.cache) if settings.cache else None)
-
-
-def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> TrainingArguments:
-    training = recipe.training
-    arguments = TrainingArguments(
-        output_dir=str(output),
-        num_train_epochs=total_epochs(recipe),
-        max_steps=settings.max_steps,
-        per_device_train_batch_size=training.train_batch,
-        per_device_eval_batch_size=training.test_batch,
-        max_grad_norm=0.0,
-        bf16=has_bfloat16(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
-        use_cpu=not torch.cuda.is_available(),
-        torch_compile=settings.compile,
-        dataloader_drop_last=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        remove_unused_columns=False,
-        label_names=["labels"],
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        logging_strategy="epoch",
-        disable_tqdm=False,
-        report_to="tensorboard" if find_spec("tensorboard") else "none",
-        seed=settings.seed,
-        ddp_find_unused_parameters=False,
-        ddp_timeout=6 * 3600,  # the others wait while one makes the teacher's maps, measures and uploads
-    )
-    devices = arguments.world_size
-    if training.train_batch % devices:
-        raise ValueError(f"--train-batch {training.train_batch} cannot be shared evenly by {devices} processes")
-    arguments.per_device_train_batch_size = training.train_batch // devices
-    return arguments
 
 
 class AfterStep(TrainerCallback):

@@ -15,7 +15,8 @@ from abn.faithfulness.run import measure as explanation_figures
 from abn.faithfulness.run import spread
 from abn.grids import grid
 from abn.names import shown
-from train.data import PictureDataset, Reading, preprocessed
+from train.data import preprocessed
+from train.dataset import PictureDataset, Reading
 from train.metrics import details, scores, task_details, task_scores
 from train.naming import class_order
 from train.plain import PlainForImageClassification, is_plain, network_shape

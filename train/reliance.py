@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from abn.faithfulness import on_pixels
 from abn.model.image_processing_abn import AbnImageProcessor
 from train.corrections import filled
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 
 WORDS = {  # key -> (what it is, form, factor, unit)
     "top1": ("accuracy", ".2f", 1, " %"),

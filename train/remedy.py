@@ -20,7 +20,7 @@ from abn.model.image_processing_abn import AbnImageProcessor
 from abn.model.modeling_abn import AbnForImageClassification
 from abn.tuning import quick_arithmetic, tuned
 from train.augment import Mix
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.recipes.recipe import Remedy
 
 STRIDE = 16  # pixels a place of the attention map
@@ -83,10 +83,10 @@ def teacher_maps(
     model = model.to(device, memory_format=torch.channels_last).eval()
     maps = torch.empty(len(data), 1, GRID, GRID, dtype=torch.float16)
     levels = how.teacher_levels
-    spans = _spans(data.pictures.shape[-1], how.teacher_crop, how.teacher_crops)
+    spans = _spans(data.side, how.teacher_crop, how.teacher_crops)
     quick = tuned(Explainer(model, processor, device=device)).model.requires_grad_(False) if levels else None
-    for start in tqdm(range(0, len(data), BATCH), "teacher's maps", mininterval=1):
-        pictures = data.pixel_values(slice(start, start + BATCH), processor, device)
+    batches, starts = data.batches(BATCH, processor, device), range(0, len(data), BATCH)
+    for start, pictures in zip(tqdm(starts, "teacher's maps", mininterval=1), batches, strict=True):
         labels = data.labels[start : start + BATCH].to(device)
         total, count = torch.zeros(len(labels), GRID, GRID, device=device), torch.zeros(GRID, GRID, device=device)
         for rows, grid_rows in spans:

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from abn.files import save_network, whole
 from abn.model.image_processing_abn import AbnImageProcessor
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.plain import abilities_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,8 +33,8 @@ def predict(
     """(N, K) float32 logits of the perception and of the attention branch (None without one), on the CPU."""
     model = model.to(device, torch.float32, memory_format=torch.channels_last).eval()
     logits, attention_logits = [], []
-    for start in tqdm(range(0, len(data), batch), "evaluating", mininterval=1):
-        pixels = data.pixel_values(slice(start, start + batch), processor, device)
+    batches = data.batches(batch, processor, device)
+    for pixels in tqdm(batches, "evaluating", -(-len(data) // batch), mininterval=1):
         pixels = pixels[:, : abilities_of(model.config).channels]
         outputs = model(pixel_values=pixels.contiguous(memory_format=torch.channels_last))
         logits.append(outputs.logits.cpu())

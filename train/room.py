@@ -1,11 +1,10 @@
 """Whether decoded pictures will fit into memory, asked before they are decoded."""
 
 import contextlib
-import os
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
-LEFT = 0.1  # of what is free stays free: for the network, its gradients and the batches
 CGROUPS = (  # of the container this runs in: the folder, and the files with its limit and its use; version 2, and 1
     ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -30,21 +29,22 @@ def _table(file: Path) -> dict[str, str]:
     return {name.rstrip(":"): number for name, number, *_ in map(str.split, file.read_text().splitlines())}
 
 
-def check_room(shapes: Iterable[tuple[int, int, int]]) -> None:
-    """Args: shapes: (pictures, height, width) of all that is to be held at once, three bytes a pixel.
+def to_stream(shapes: Sequence[tuple[int, int, int]], share: float) -> list[bool]:
+    """Which of several sets of pictures are to be decoded anew whenever they are looked at: those that do not fit, the
+    smallest first, into `share` of the memory that is free. Where the system does not say how much that is: none, but
+    all for a `share` of 0.
 
-    Raises:
-        ValueError: it is more than there is; says both, and what to do.
+    Args:
+        shapes: (pictures, height, width) of each, three bytes a pixel.
     """
-    needed = sum(3 * count * height * width for count, height, width in shapes)
-    needed *= int(os.environ.get("LOCAL_WORLD_SIZE") or 1)  # each process holds its own
     free = available_memory()
-    if free is not None and needed > (1 - LEFT) * free:
-        raise ValueError(
-            f"the decoded pictures need {_gigabytes(needed)} of memory, and {_gigabytes(free)} are free: "
-            "--cache DIR keeps them on the disk"
-        )
+    room = share * free if free is not None else math.inf if share else 0
+    found, taken = [True] * len(shapes), 0
+    for place in sorted(range(len(shapes)), key=lambda place: _bytes(shapes[place])):
+        taken += _bytes(shapes[place])
+        found[place] = taken > room
+    return found
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+def _bytes(shape: tuple[int, int, int]) -> int:
+    return 3 * math.prod(shape)

@@ -11,7 +11,7 @@ from abn import Explainer
 from abn.files import save_tensors
 from abn.model.image_processing_abn import AbnImageProcessor
 from abn.tuning import tuned
-from train.data import PictureDataset
+from train.dataset import PictureDataset
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
 from train.remedy import teacher_maps

@@ -111,18 +111,19 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
     from abn.families import check_arch
     from abn.names import is_utf8, shown
     from train import fit, measure
-    from train.checks import check_compile, check_recipe, check_unused, resume_from
+    from train.checks import check_compile, check_precision, check_recipe, check_report, check_unused, resume_from
     from train.correcting import correct
     from train.folds import cross_validate
     from train.networks import configuration
     from train.plain import abilities_of, network_shape
+    from train.processes import PATIENCE
     from train.publish import check_name
     from train.sources import source_of
 
     output = Path(settings.checkpoint)
     if not settings.evaluate and not is_utf8(settings.checkpoint):
         raise ValueError(f"--checkpoint must have a name in UTF-8; got {shown(settings.checkpoint)}")
-    state = PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     if (settings.evaluate or settings.average) and not state.is_main_process:
         return
     # Faults of the arguments are named before anything is downloaded.
@@ -132,6 +133,8 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
     elif not settings.average:
         configuration(recipe, ("one", "other"))
         check_recipe(recipe, settings.initial)
+        check_precision(settings.precision)
+        check_report(settings.report_to)
         if settings.folds is None and resume_from(settings.resume, output) is None:
             check_unused(output)
         check_compile(settings.compile, settings.padding if settings.initial else recipe.network.padding)
@@ -144,6 +147,7 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
     tasks = abilities_of(loaded[0].config).tasks if settings.evaluate else recipe.network.multitask
     with state.local_main_process_first():
         source = source_of(settings, recipe.training.dataset, bool(tasks))
+    state.print(source.summary(), flush=True)
     if settings.boxes:
         read_boxes(settings.boxes, source.root)
     if settings.evaluate:

@@ -8,6 +8,8 @@ from pathlib import Path
 from train.options import check_together, option, optional
 from train.recipes.recipe import PARTS
 
+IN_MEMORY = 1 / 3  # of the free memory, for decoded pictures
+
 
 @dataclass(kw_only=True)
 class Task:
@@ -78,12 +80,32 @@ class Data:
         None,
         path=True,
         metavar="DIR",
-        help="train/ and val/ of class folders; for tasks: attributes.csv",
+        help="class folders, or train/ beside val/ (valid/, validation/, test/) of class folders, or a metadata.csv or "
+        ".jsonl of file_name and label; for tasks: attributes.csv",
         against=("imagenette_size", "dataset", "boxes"),
     )
-    workers: int = option(os.cpu_count() or 1, "-j", least=1, help="decoding threads")
-    corrupt: str = option("refuse", choices=("refuse", "skip"), help="pictures that cannot be read")
+    val_share: float | None = option(
+        None,
+        metavar="SHARE",
+        help="of each class of --data for validation, where there is no split for it: the same for the same --seed "
+        "(default: 0.2)",
+        against=("folds",),
+        needs="data",
+    )
+    workers: int = option(os.cpu_count() or 1, "-j", least=1, help="decoding threads, or processes where it streams")
+    corrupt: str | None = option(
+        None,
+        choices=("refuse", "skip"),
+        help="pictures that cannot be read: an error, or left out and counted (default: of --data left out, as long as "
+        "they are less than a tenth)",
+    )
     cache: str | None = option(None, path=True, metavar="DIR", help="keep decoded pictures here, memory-mapped")
+    in_memory: float = option(
+        IN_MEMORY,
+        metavar="SHARE",
+        help="of the free memory that decoded pictures may take (default: a third): a larger set is decoded anew in "
+        "every epoch, in --workers processes; 0: every set",
+    )
 
 
 @dataclass(kw_only=True)
@@ -109,6 +131,17 @@ class Start:
     max_steps: int = option(-1, least=1, help="squeeze the run into so many steps")
     seed: int = option(0, "--manualSeed")
     gpu_id: str | None = option(None, help="the CUDA device to use (default: 0), several as 0,1, or 'cpu'")
+    sync_batch_norm: bool = option(
+        False, help="with several devices: batch norm sees the pictures of all, and not those of its own device alone"
+    )
+    precision: str | None = option(
+        None, choices=("float32", "bf16", "fp16"), help="of the training's arithmetic (default: bf16 where it is quick)"
+    )
+    report_to: Sequence[str] | None = option(
+        None,
+        metavar="NAME",
+        help="tensorboard, wandb, mlflow, … as transformers knows them, or none (default: tensorboard if installed)",
+    )
     compile: bool = option(False, help="torch.compile the network")
 
 
@@ -162,6 +195,10 @@ class Settings(Correct, Teacher, Start, Figures, Data, Task):
         if self.folds is not None and self.resume not in (None, "newest"):
             raise ValueError("--folds goes on with --resume alone; it takes no checkpoint-N folder")
         check_together(self)
+        if self.val_share is not None and not 0 < self.val_share < 1:
+            raise ValueError(f"--val-share must be between 0 and 1; got {self.val_share:g}")
+        if not self.in_memory >= 0:
+            raise ValueError(f"--in-memory must be 0 or more; got {self.in_memory:g}")
 
 
 # What a command asked for: the settings, and each field of the recipe that it named; None for those it did not.

@@ -34,9 +34,9 @@ KEEP = 2  # checkpoints on disk
 class AbnTrainer(Trainer):
     """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`. `processing_class`: its processor.
 
-    Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step and the process
-    determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see `Tuning`.
-    `pretrained`: the names of the parameters that were trained before.
+    Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step, the batch in it
+    and the process determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see
+    `Tuning`. `pretrained`: the names of the parameters that were trained before.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class AbnTrainer(Trainer):
         self.shares = shares(self.train_dataset.labels).to(self.args.device) if recipe.training.focal else None
         self.seconds = 0.0  # of training, also before a resumption
         self._aside: str | None = None
+        self._begun = (-1, 0)  # the step that is under way, and its batches so far
 
     def go(self, resume: Path | None) -> None:
         """Train from the start or from a checkpoint folder. Later checkpoints than that one are given up; a run that
@@ -78,7 +79,8 @@ class AbnTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         if resume is not None:
             state = TrainerState.load_from_json(str(resume / "trainer_state.json"))
-            if state.global_step >= state.max_steps:
+            stopped = state.stateful_callbacks.get("TrainerControl", {}).get("args", {}).get("should_training_stop")
+            if state.global_step >= state.max_steps or stopped:  # at the end, or by its patience
                 self.state = state
                 self._load_from_checkpoint(str(resume))
                 return
@@ -105,6 +107,7 @@ class AbnTrainer(Trainer):
             plain = self.accelerator.unwrap_model(self.model)
             self.tuning.enter(now, self.state.max_steps, plain, self.ema, self.optimizer, self.accelerator)
         inputs = self._prepare_inputs(inputs)
+        self._begun = (self.state.global_step, self._begun[1] + 1 if self._begun[0] == self.state.global_step else 0)
         size, generator, training = picture_size(self.recipe, now), self._generator(), self.recipe.training
         aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
         if training.pad:
@@ -142,6 +145,8 @@ class AbnTrainer(Trainer):
         self._demand(fine, f"the weights are not finite after step {self.state.global_step}")
 
     def _generator(self, *more: int) -> torch.Generator:
+        batch = self._begun[1] % self.args.gradient_accumulation_steps  # of those whose gradients a step adds up
+        more = (*more, batch) if batch else more
         entropy = [self.args.seed, self.state.global_step, self.args.process_index, *more]
         return torch.Generator().manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
 
@@ -191,8 +196,14 @@ class AbnTrainer(Trainer):
 
     # Evaluation and checkpoints
 
+    def get_train_dataloader(self):
+        self.args.dataloader_num_workers = self.train_dataset.workers(self.args.train_batch_size)
+        return super().get_train_dataloader()
+
     def get_eval_dataloader(self, eval_dataset=None):
         """Every picture counts: only training drops the last, smaller batch."""
+        data = self.eval_dataset if eval_dataset is None else eval_dataset
+        self.args.dataloader_num_workers = data.workers(self.args.eval_batch_size)
         self.args.dataloader_drop_last = False
         try:
             return super().get_eval_dataloader(eval_dataset)
@@ -220,6 +231,7 @@ class AbnTrainer(Trainer):
         final = Path(super()._get_output_dir(trial))
         aside = final / ".writing"
         self._demand_finite_weights()
+        self.state.best_global_step = None  # the best are kept by `Best`, not among the checkpoints
         first = self.is_world_process_zero()
         if first:
             shutil.rmtree(aside, ignore_errors=True)

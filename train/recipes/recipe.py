@@ -50,7 +50,18 @@ class Training:
     sizes: tuple[int, ...] = option((224,), least=1, help="sides of the training pictures, in equal shares")
     test_size: int = option(224, least=1, help="crop of the saved processor, pixels")
     resize: int = option(256, least=1, help="short side before that crop, pixels")
-    train_batch: int = option(64, least=1, help="of all devices together")
+    train_batch: int = option(
+        64,
+        least=1,
+        help="of all devices together, which share it evenly; batch norm sees a device's share (see --sync-batch-norm)",
+    )
+    accumulate: int = option(
+        1,
+        least=1,
+        metavar="N",
+        help="add up the gradients of N such batches a step: 2 of 32 are a step of 64, but batch norm sees 32; the "
+        "schedule and the averaged weights count steps",
+    )
     test_batch: int = option(128, least=1, help="pictures at once when measuring")
     optimizer: str = option("sgd", choices=("sgd", "adam"), help="adam: with decoupled weight decay")
     lr: float = option(0.1, "--learning-rate", above=0, help="the highest rate")
@@ -77,6 +88,9 @@ class Training:
     holdout: float = option(0.04, least=0, most=0.9, help="share of the training pictures kept out of training")
     eval_every: int = option(1, least=1, help="epochs between evaluations on what is held out")
     save_every: int = option(1, least=1, help="epochs between checkpoints that --resume goes on from")
+    patience: int = option(
+        0, least=0, metavar="N", help="stop after N evaluations in which top-1 did not rise; 0: never"
+    )
     half_precision: bool = option(False, help="of the saved weights")
 
 

@@ -33,7 +33,7 @@ def source_of(settings: Settings, dataset: str, tasks: bool) -> Source:
     if tasks:
         return table_source(settings.data) if settings.data else celeba_source(root, download)
     if settings.data:
-        return folder_source(settings.data, folds=bool(settings.folds))
+        return folder_source(settings.data, share=settings.val_share, seed=settings.seed, folds=bool(settings.folds))
     if dataset == "mnist":
         return mnist_source(root, download)
     if dataset in ("cifar10", "cifar100"):

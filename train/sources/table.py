@@ -2,16 +2,15 @@
 
 import csv
 import os
-import unicodedata
 from pathlib import Path
 
 from abn.folders import HIDDEN, LeftOut, fault_of, is_litter, pictures_in
 from abn.names import nfc, shown
+from train.sources.metadata import UNLISTED, picture_named
 from train.sources.source import Samples, TaskSource
 
 TABLE = "attributes.csv"
 VALUES = {"1": 1, "0": 0, "-1": 0}
-UNLISTED = "not in the table"
 VALIDATION = 0.1  # of the pictures, where the table names no split
 
 
@@ -44,7 +43,7 @@ def table_source(root: str | Path) -> TaskSource:
                 if None in values or split not in parts or not row["picture"]:
                     expected = f"expected a picture, and 1, 0 or -1 for each of {len(tasks)}"
                     raise ValueError(f"{shown(file)}, line {number}: {expected}")
-                picture = _picture(root, row["picture"])
+                picture = picture_named(root, row["picture"])
                 if picture is None:
                     missing = shown(root / row["picture"])
                     raise FileNotFoundError(f"{shown(file)}, line {number}: there is no {missing}")
@@ -72,9 +71,3 @@ def table_source(root: str | Path) -> TaskSource:
         rest, part = TaskSource(name, tasks, pool, [], root).split(VALIDATION, seed=0)
         return TaskSource(name, tasks, rest, part, root)
     return TaskSource(name, tasks, parts["train"] + parts[""], parts["val"], root)
-
-
-def _picture(root: Path, name: str) -> Path | None:
-    """The file that a table names, also where the file system has the name in another normal form."""
-    forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
-    return next((root / form for form in forms if os.path.isfile(root / form)), None)
