@@ -14,13 +14,14 @@ FINETUNE = Recipe(
     Network(arch="resnet50"),  # --initial's, in truth
     Training(
         train_batch=32,
-        lr=0.05,
-        pretrained_rate=0.3,
+        lr=0.1,
+        pretrained_rate=0.4,
         nesterov=True,
         weight_decay=5e-4,
         warmup_epochs=2,
         label_smoothing=0.1,
         crop_area=(0.35, 1.0),
+        cutmix=0.5,
         ema_decay=0.98,
         eval_every=1000,
     ),
