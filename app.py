@@ -45,6 +45,7 @@ with without_interface_files():
     from abn.space.settings import settings_of
 
 ROOT = Path(__file__).resolve().parent
+WORK = ROOT if Path(__file__).stem == "app" else Path.cwd()  # installed, this file is abn_space.py: see pyproject.toml
 
 
 def parse(argv: list[str] | None = None, own: dict[str, str] | None = None) -> argparse.Namespace:
@@ -60,7 +61,7 @@ def parse(argv: list[str] | None = None, own: dict[str, str] | None = None) -> a
     parser.add_argument(
         "--imagenette-root",
         type=os.path.expanduser,
-        default=os.environ.get("IMAGENETTE_ROOT") or str(ROOT / "data"),
+        default=os.environ.get("IMAGENETTE_ROOT") or str(WORK / "data"),
         help="where Imagenette lies, or is downloaded to for the examples (also IMAGENETTE_ROOT)",
     )
     parser.add_argument(
@@ -133,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
         corrections = corrections_folder(args.corrections)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f"error: {error}") from None
-    kept = Path(args.shares or ROOT / "shares").resolve()
+    kept = Path(args.shares or WORK / "shares").resolve()
     shares = Shares(kept / "abn-shares", until_restart=not outlives_restart(args.shares))
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
     demo = build(Models(serving, args.models_root), gallery, shares, corrections, own.get("title", ""))

@@ -69,14 +69,12 @@ def shell_lines(text: str) -> list[list[str]]:
     return found
 
 
-def own_command(block: Block, words: list[str], scripts: dict[str, str]) -> Command | None:
-    """None where the program is another's; `scripts`: the console scripts' names and their modules."""
+def own_command(block: Block, words: list[str]) -> Command | None:
+    """None where the program is another's."""
     while re.fullmatch(r"[A-Z_]+=\S*", words[0]):
         words = words[1:]
     if words[:2] == ["uv", "run"]:
-        words = words[2:] if words[2].startswith("abn-") else ["python", *words[2:]]
-    if module := scripts.get(Path(words[0]).name):
-        return Command(block, f"-m {module}", tuple(words[1:]))
+        words = ["python", *words[2:]]
     if words[0] not in PYTHON:
         return None
     if words[1] == "-m":

@@ -31,6 +31,7 @@ def started(
     program: str = "app.py",
     port: int | None = None,
     root: Path = ROOT,
+    python: str | Path = sys.executable,
     **environment: str,
 ):
     """As `app`, or of another program or folder that takes its arguments; gives (process, url, log file)."""
@@ -41,7 +42,7 @@ def started(
     surroundings |= environment if "HF_ENDPOINT" in environment else {"HF_HUB_OFFLINE": "1", **environment}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, program, "--port", str(port), *arguments],
+            [python, program, "--port", str(port), *arguments],
             cwd=root,
             env=surroundings,
             stdout=out,
@@ -59,7 +60,7 @@ def started(
             process.kill()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2):
             return True
@@ -69,7 +70,7 @@ def _answers(url: str) -> bool:
 
 def _wait(url: str, process: subprocess.Popen, log: Path) -> None:
     try:
-        wait_for(lambda: process.poll() is not None or _answers(url), 300, every=0.1)
+        wait_for(lambda: process.poll() is not None or answers(url), 300, every=0.1)
         assert process.poll() is None
     except AssertionError as late:
         raise AssertionError(f"the app did not start:\n{log.read_text()[-3000:]}") from late

@@ -30,16 +30,11 @@ from train.recipes import recipe_of
 README = ROOT / "README.md"
 BLOCKS = [block for file in FILES for block in blocks(file)]
 BASH = [block for block in BLOCKS if block.language == "bash"]
-SCRIPTS: dict[str, str] = {}
 OTHERS = {"python", "python3", "curl", "hf", "uv", "pip"}  # python: with -m venv or -m pip
 SERVED = "http://127.0.0.1:7860"  # what a reader's own app answers at
 
 
-def own(block: Block, words: list[str]) -> Command | None:
-    return own_command(block, words, SCRIPTS)
-
-
-COMMANDS = [found for block in BASH for words in shell_lines(block.text) if (found := own(block, words))]
+COMMANDS = [found for block in BASH for words in shell_lines(block.text) if (found := own_command(block, words))]
 
 
 def named(block_or_command) -> str:
@@ -106,7 +101,9 @@ def stopped(monkeypatch):
 
 
 def test_every_command_is_this_projects_or_a_known_one():
-    others = {Path(words[0]).name for block in BASH for words in shell_lines(block.text) if not own(block, words)}
+    others = {
+        Path(words[0]).name for block in BASH for words in shell_lines(block.text) if not own_command(block, words)
+    }
     assert others <= OTHERS
     assert len(COMMANDS) >= 25
 
@@ -211,7 +208,7 @@ def test_from_your_own_pictures_to_a_space(tmp_path):
     """README's four commands on three made-up classes. Trainings take two steps, the app is started and ended, with one
     correction there already, and deploying only lists what it would push."""
     (block,) = [block for block in BLOCKS if block.marker.startswith("run: your own pictures")]
-    train, app, teach, deploy = [own(block, words) for words in shell_lines(block.text)]
+    train, app, teach, deploy = [own_command(block, words) for words in shell_lines(block.text)]
     for split, count in (("train", 6), ("val", 2)):
         for level, name in enumerate(("daisy", "rose", "tulip")):
             (tmp_path / "flowers" / split / name).mkdir(parents=True)

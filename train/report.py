@@ -82,7 +82,9 @@ def save_weights(model: PreTrainedModel, folder: Path, half: bool) -> None:
 
 
 def commit() -> str | None:
-    """The code's commit, with +changes where abn/ or train/ differ from it; None outside a repository."""
+    """The code's commit, with +changes where abn/ or train/ differ from it; None outside its own repository."""
+    if not (ROOT / ".git").exists():  # installed: the repository around would be another's
+        return None
     try:
         run = {"cwd": ROOT, "capture_output": True, "text": True, "check": True, "timeout": 10}
         found = subprocess.run(["git", "rev-parse", "HEAD"], **run).stdout.strip()

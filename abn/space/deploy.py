@@ -36,6 +36,9 @@ IGNORED = (
     ".hypothesis/*",
     ".gradio/*",
     "*.egg-info/*",
+    "dist/*",
+    "build/*",
+    "uv.lock",
     "*.pyi",
     "*.log",
 )
@@ -180,6 +183,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
+    if not (ROOT / "app.py").is_file():  # installed from a wheel
+        fail("what is pushed is the repository: run this in a clone of it")
     try:
         own = own_of(args)
         if args.list:
