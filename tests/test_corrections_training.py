@@ -13,7 +13,7 @@ from torch import nn
 
 from abn import AbnImageProcessor
 from abn.corrections import Correction, write
-from train.correcting import CorrectingTrainer
+from train.correcting import SAVED, CorrectingTrainer
 from train.corrections import (
     changed,
     filled,
@@ -31,6 +31,7 @@ from train.recipes import RECIPES
 from train.reliance import measured, table
 from train.run import main
 from train.settings import Correct
+from train.trainer import checkpoints
 
 CPU = torch.device("cpu")
 NAN = np.float32(np.nan)
@@ -366,24 +367,28 @@ def teach(root, out, *more):
 
 
 def test_the_command_teaches_and_tells_before_and_after(shades, tmp_path, capsys):
-    assert teach(shades, tmp_path / "out", "--max-steps", "20") == 0
+    assert teach(shades, tmp_path / "out", "--max-steps", "42") == 0
     printed = capsys.readouterr().out
     assert "8 corrections to learn, 2 held out" in printed
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     found = metrics["corrections"]
-    assert (metrics["recipe"], metrics["steps"], metrics["test_size"]) == ("correct", 20, 48)
+    assert (metrics["recipe"], metrics["steps"], metrics["test_size"]) == ("correct", 42, 48)
     assert {name: part["pictures"] for name, part in found["after"].items()} == {
         "corrected": 8,
         "held_out": 2,
         "validation": 8,
     }
     assert found["after"]["validation"]["top1"] == metrics["top1"]
+    assert len(checkpoints(tmp_path / "out")) == 2  # of at most five; two are kept
+    history = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert sum("eval_loss" in entry for entry in history) <= SAVED
     assert found["before"]["corrected"]["avoid_area"] == found["after"]["corrected"]["avoid_area"] > 0
     assert found["before"]["corrected"]["avoid_energy"] != found["after"]["corrected"]["avoid_energy"]
     for place in (printed, (tmp_path / "out" / "README.md").read_text()):
         assert table(found) in place
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(shades, tmp_path):
     assert teach(shades, tmp_path / "whole", "--max-steps", "12") == 0
     again = tmp_path / "again"

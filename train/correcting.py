@@ -53,7 +53,8 @@ from train.settings import Asked, Correct
 from train.sources import Source
 from train.trainer import AbnTrainer
 
-STEPS = 400
+STEPS = 200
+SAVED = 5  # checkpoints at most: epochs of few pictures take less time than writing one
 
 
 class CorrectingTrainer(AbnTrainer):
@@ -203,7 +204,9 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
         data_collator=collate,
         compute_metrics=of_prediction,
     )
-    trainer.add_callback(fit.AfterStep(trainer, training.eval_every, training.save_every))
+    per_epoch = len(learned) // (arguments.per_device_train_batch_size * arguments.world_size)
+    every = -(-arguments.max_steps // (SAVED * per_epoch))
+    trainer.add_callback(fit.AfterStep(trainer, settings.eval_every or every, settings.save_every or every))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():

@@ -163,7 +163,7 @@ class Correct:
         None,
         path=True,
         metavar="DIR|ZIP",
-        help="teach --initial where to look (docs/corrections.md); in --max-steps steps, 400 if it is not said",
+        help="teach --initial where to look (docs/corrections.md); in --max-steps steps, 200 if it is not said",
         needs="initial",
         against=(
             *("evaluate", "average", "folds", "plain", "multitask", "epochs", "tune_epochs", "cutmix", "pad"),
