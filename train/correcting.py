@@ -204,9 +204,9 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
         data_collator=collate,
         compute_metrics=of_prediction,
     )
-    per_epoch = len(learned) // (arguments.per_device_train_batch_size * arguments.world_size)
-    every = -(-arguments.max_steps // (SAVED * per_epoch))
-    trainer.add_callback(fit.AfterStep(trainer, settings.eval_every or every, settings.save_every or every))
+    per_epoch = max(1, len(learned) // (arguments.per_device_train_batch_size * arguments.world_size))
+    often = -(-arguments.max_steps // (SAVED * per_epoch))
+    trainer.add_callback(fit.AfterStep(trainer, settings.eval_every or often, settings.save_every or often))
     trainer.go(resume)
     metrics = {}
     if trainer.is_world_process_zero():

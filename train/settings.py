@@ -167,7 +167,8 @@ class Correct:
         needs="initial",
         against=(
             *("evaluate", "average", "folds", "plain", "multitask", "epochs", "tune_epochs", "cutmix", "pad"),
-            *("attention_weight", "teacher", "teacher_maps", "test_size", "resize", "compile"),
+            *("attention_weight", "teacher", "teacher_maps", "test_size", "resize", "compile", "accumulate"),
+            *("patience", "sync_batch_norm"),
         ),
     )
     corrections_share: float = option(0.5, least=0.01, most=0.9, help="of a batch are corrected pictures")
