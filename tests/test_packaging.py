@@ -131,6 +131,7 @@ def test_readmes_start_works_as_written(command, tmp_path):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     port, log = free_port(), tmp_path / "start.log"
     settings = {"GRADIO_SERVER_PORT": str(port), "ABN_CHECKPOINT": "compact", "IMAGENETTE_ROOT": str(tmp_path / "none")}
+    settings["TMPDIR"] = str(tmp_path)  # where uv leaves a lock
     with log.open("w") as out:
         process = subprocess.Popen(
             ["bash", "-c", command],
