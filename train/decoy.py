@@ -37,9 +37,9 @@ PICTURES = {  # where they lie in --out: (split, which tags)
     "swapped": ("val", swapped),
 }
 SETS = {"clean": "clean", "random": "tagged/val", "swapped": "swapped"}
-BIASED = ("--recipe", "compact", "--initial", "abn/weights/compact", "--epochs", "4", "--lr", "0.1")
+BIASED = ("--recipe", "compact", "--initial", "abn/weights/compact", "--epochs", "10", "--lr", "0.2")
 BIASED += ("--sizes", "64", "--test-size", "64", "--resize", "64", "--tune-epochs", "--cutmix", "0")
-BIASED += ("--crop-area", "0.6", "1", "--ema-decay", "0.95", "--eval-every", "9", "--holdout", "0")
+BIASED += ("--crop-area", "0.8", "1", "--ema-decay", "0.95", "--eval-every", "9", "--holdout", "0")
 CORRECTED = ("--max-steps", "80", "--train-batch", "48", "--holdout", "0", "--eval-every", "9")
 PLAIN = ("--map-weight", "0", "--forbidden-weight", "0")
 
