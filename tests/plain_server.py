@@ -4,6 +4,8 @@ import functools
 import http.server
 import threading
 
+ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+
 
 class Plain(http.server.ThreadingHTTPServer):
     """A web server of files alone. headers: sent with each; missing: parts of paths that are not found."""

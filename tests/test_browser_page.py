@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+import yaml
 from helpers import made_up_picture, tiny_model
 from page import (
     CAMERA,
@@ -21,7 +22,7 @@ from page import (
     watched,
 )
 from PIL import Image
-from plain_server import Plain
+from plain_server import ISOLATED, Plain
 
 from abn import AbnImageProcessor, Explainer
 from abn.browser.export import write
@@ -32,7 +33,6 @@ from abn.editing import Editing
 from abn.space.drawings import DRAWINGS
 
 pytestmark = NEEDS_CHROMIUM
-ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,9 @@ def site(explainer, files, tmp_path_factory):
     sizes = write(explainer, "", listed, pictures, files, folder)
     assert sizes["plain"] <= 26e6
     assert sizes["sent"] <= 14e6
+    front = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+    assert front["sdk"] == "static"
+    assert {name: front["custom_headers"][name.lower()] for name in ISOLATED} == ISOLATED
     return folder
 
 

@@ -2,7 +2,7 @@
 
 python -m abn.browser --checkpoint compact --out site                      # the bundled network, with its drawings
 python -m abn.browser --checkpoint my-network --examples pictures --out site
-python -m http.server --directory site                                     # any web server will do
+python -m http.server --directory site                                     # any web server will do; docs/browser.md
 """
 
 import argparse

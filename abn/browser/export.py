@@ -1,6 +1,7 @@
 """The whole page as a folder: the Space's own modules, what is different without a server, the graphs and the runtime.
 
     OUT/index.html, OUT/sw.js, OUT/VERSION/…     VERSION is made of the content of all files below it
+    OUT/README.md                                makes the folder a static Space
 
 The modules are the Space's own, copied; `site/` holds what takes the place of one of them (ask.js, which asks the
 network in the browser in place of a server) or is added.
@@ -28,7 +29,7 @@ TABS = ("explain", "compare", "edit", "live", "model")
 LEFT_OUT = ("gallery",)
 STYLES = ("page.css", "widgets/stage/style.css", "widgets/scores/style.css", *(f"tabs/{tab}.css" for tab in TABS))
 STYLES += ("site.css",)
-AT_ROOT = ("index.html", "sw.js")
+AT_ROOT = ("index.html", "sw.js")  # of `site/`, beside README.md
 NOT_COPIED = ("loader.js", "frame.css", "tabs/gallery.js", "tabs/gallery.css", "tabs/tile.js")
 
 
@@ -83,7 +84,8 @@ def write(
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
         (folder / "index.html").write_text(index(version), encoding="utf-8")
-        shutil.copyfile(SITE / "sw.js", folder / "sw.js")
+        for file in ("sw.js", "README.md"):
+            shutil.copyfile(SITE / file, folder / file)
     return sizes
 
 

@@ -1,0 +1,61 @@
+"""The page without a server in Firefox and WebKit: an example and a painted stroke, with and without isolation."""
+
+import pytest
+from browsers import Firefox, WebKit
+from helpers import wait_for
+from plain_server import ISOLATED, Plain
+
+from abn import Explainer
+from abn.browser.export import write
+from abn.browser.pictures import examples
+from abn.browser.runtime import runtime
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+EXPLAINED = """const find = (selector) => document.querySelector(selector);
+    const [answer, stage] = [find('.abn-answer'), find('#abn-explain .abn-stage')];
+    return Boolean(find('[data-abn][data-ready]') && stage.dataset.state === ''
+        && !answer.classList.contains('abn-waiting'))"""
+OPENED = "return Boolean(document.querySelector('#abn-edit [data-tools]:not([disabled])'))"
+EDITED = "return document.querySelector('#abn-edit [data-change]').textContent"
+
+
+@pytest.fixture(scope="module")
+def site(bundled, tmp_path_factory):
+    pytest.importorskip("onnxscript")
+    explainer = Explainer.from_pretrained(bundled, device="cpu")
+    listed, pictures = examples(None, explainer.labels)
+    try:
+        files = runtime()
+    except OSError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("browser") / "site"
+    write(explainer, "", listed, pictures, files, folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=[Firefox, WebKit], ids=["firefox", "webkit"])
+def browser(request, tmp_path_factory):
+    if request.param.program is None:
+        pytest.skip(f"no {request.param.__name__} here")
+    if request.param is Firefox:
+        pytest.importorskip("websockets", reason="no websockets for WebDriver BiDi")
+    opened = request.param(tmp_path_factory.mktemp("browser"))
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("headers", [{}, ISOLATED], ids=["plain", "isolated"])
+def test_an_example_and_an_edit(browser, site, headers):
+    server = Plain(site)
+    server.headers = headers
+    try:
+        browser.go(f"{server.url}/?lang=en")
+        wait_for(lambda: browser.run(EXPLAINED), 60)
+        assert browser.run("return document.querySelector('[data-label]').textContent") == "cassette player"
+        browser.run("document.querySelector('[data-tab=edit]').click()")
+        wait_for(lambda: browser.run(OPENED), 60)
+        browser.run("document.querySelector('[data-do=hide_object]').click()")
+        wait_for(lambda: "→" in browser.run(EDITED), 60)
+        assert browser.run(EDITED).startswith("cassette player")
+    finally:
+        server.close()
