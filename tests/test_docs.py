@@ -240,8 +240,9 @@ def test_from_your_own_pictures_to_a_space(tmp_path):
     with started_app(tmp_path, *[there.get(word, word) for word in app.arguments]) as (url, _):
         answers = Client(url, verbose=False).predict(api_name="/models")
     assert answers["classes"] == ["daisy", "rose", "tulip"]
-    run(teach, *short, "--train-batch", "8")
+    run(teach, *short)
     assert list(Explainer.from_pretrained(tmp_path / "better").labels) == ["daisy", "rose", "tulip"]
     listed = run(deploy, "--list")
     assert "abn/space/page.py" in listed
+    assert "own/flowers/model.safetensors" in listed
     assert "daisy" in listed

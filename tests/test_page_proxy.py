@@ -65,5 +65,6 @@ def test_a_page_kept_open_over_a_restart_goes_on(browser, tmp_path):
         page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 160")
         explained(page)  # sent again: the new server has it not
         assert page.inner_text("[data-label]") == label
-        assert np.array_equal(canvas(page), before)
+        # One server may answer by the tuned network already, the other not yet: some steps of a colour
+        assert np.abs(canvas(page).astype(int) - before).max() <= 24
     page.close()

@@ -161,6 +161,9 @@ def correct(settings: Asked, recipe: Recipe, source: Source, output: Path, comma
     reading, side = reading_of(settings), round(MARGIN * max(training.sizes))
     kept, watched = source.split(training.holdout, settings.seed)
     learned = squashed(kept, side, reading)
+    if settings.train_batch is None:  # a folder may hold fewer
+        fewest = max(1, len(learned) // arguments.world_size)
+        arguments.per_device_train_batch_size = min(arguments.per_device_train_batch_size, fewest)
     if len(learned) < arguments.per_device_train_batch_size:
         raise ValueError(f"--train-batch {training.train_batch} is too large for {len(learned)} training pictures")
     validation = preprocessed(source.val, processor, reading)

@@ -14,6 +14,7 @@ CORRECT = Recipe(
         label_smoothing=0.1,
         crop_area=(0.5, 1.0),
         ema_decay=0.98,
+        half_precision=True,
     ),
 )
 
