@@ -91,11 +91,11 @@ def test_a_run_from_an_abn_of_other_classes(tmp_path, capsys):
     told = capsys.readouterr().out
     assert f"{tmp_path / 'ten'} knows 10 classes, other than the 3 of shades: its heads begin anew" in told
     assert "recipe finetune" in told.splitlines()
-    assert "24 training pictures: 80 epochs at 32, 32, 32 pixels, then 40 pixels in the test" in told
+    assert "24 training pictures: 65 epochs at 32, 32, 32 pixels, then 40 pixels in the test" in told
     old, own = before.state_dict(), load_file(tmp_path / "out" / "model.safetensors")
     for name, tensor in own.items():
         if name.startswith("model.features.") or ".stage." in name:
-            assert torch.equal(tensor, old[name]), name
+            assert torch.equal(tensor, old[name].to(tensor.dtype)), name
     assert own["model.perception_branch.fc.weight"].shape == (3, 64)
     assert Explainer.from_pretrained(tmp_path / "out", device="cpu").labels == ["dark", "grey", "light"]
     processor = json.loads((tmp_path / "out" / "preprocessor_config.json").read_text())
@@ -127,7 +127,7 @@ def test_the_same_classes_keep_their_heads(tmp_path, capsys):
     assert "anew" not in capsys.readouterr().out
     own = load_file(tmp_path / "out" / "model.safetensors")
     for name, tensor in before.named_parameters():
-        assert torch.allclose(own[name], tensor, atol=1e-6), name
+        assert torch.allclose(own[name].float(), tensor, rtol=1e-3, atol=1e-6), name
 
 
 def test_a_run_from_a_torchvision_file_with_a_stray_gif(tmp_path, capsys):
@@ -228,7 +228,7 @@ def test_when_it_is_meant(line, recipe):
 
 @pytest.mark.parametrize(
     ("pictures", "epochs", "holdout", "batch"),
-    [(24, 80, 0, 24), (250, 80, 0, 32), (1000, 20, 0.04, 32), (20_000, 10, 0.04, 32)],
+    [(24, 65, 0, 24), (250, 65, 0, 32), (1000, 20, 0.04, 32), (20_000, 10, 0.04, 32)],
 )
 def test_what_follows_from_the_number_of_pictures(pictures, epochs, holdout, batch):
     training = fitted(RECIPES["finetune"], 224, 256, pictures).training

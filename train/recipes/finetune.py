@@ -6,7 +6,7 @@ from dataclasses import replace
 from train.recipes.recipe import Network, Recipe, Training
 
 SEEN = 20_000  # pictures that a run looks at, each as often as that comes to, within these bounds
-EPOCHS = (10, 80)
+EPOCHS = (10, 65)
 SAVED = 5  # checkpoints of a run: epochs of few pictures take less time than writing one
 FEWEST = 1000  # training pictures of which some can be spared to calibrate the answers
 
