@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from helpers import wait_for
 from server import free_port
 
@@ -177,3 +179,14 @@ class WebKit:
             except subprocess.TimeoutExpired:
                 process.kill()
         self.log.close()
+
+
+def session(kind: type[Firefox] | type[WebKit], folder: Path) -> Iterator[Firefox | WebKit]:
+    """For a fixture: the browser, closed in the end; skips where there is none."""
+    if kind.program is None:
+        pytest.skip(f"no {kind.__name__} here")
+    if kind is Firefox:
+        pytest.importorskip("websockets", reason="no websockets for WebDriver BiDi")
+    browser = kind(folder)
+    yield browser
+    browser.close()

@@ -1,7 +1,7 @@
 """The page without a server in Firefox and WebKit: an example and a painted stroke, with and without isolation."""
 
 import pytest
-from browsers import Firefox, WebKit
+from browsers import Firefox, WebKit, session
 from helpers import wait_for
 from plain_server import ISOLATED, Plain
 
@@ -35,13 +35,7 @@ def site(bundled, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[Firefox, WebKit], ids=["firefox", "webkit"])
 def browser(request, tmp_path_factory):
-    if request.param.program is None:
-        pytest.skip(f"no {request.param.__name__} here")
-    if request.param is Firefox:
-        pytest.importorskip("websockets", reason="no websockets for WebDriver BiDi")
-    opened = request.param(tmp_path_factory.mktemp("browser"))
-    yield opened
-    opened.close()
+    yield from session(request.param, tmp_path_factory.mktemp("browser"))
 
 
 @pytest.mark.parametrize("headers", [{}, ISOLATED], ids=["plain", "isolated"])

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 import torch
-from browsers import Firefox, WebKit
+from browsers import Firefox, WebKit, session
 from helpers import made_up_picture, wait_for
 from PIL import Image
 
@@ -57,13 +57,7 @@ BOXES = """const all = ['.abn-stage-box', '.abn-answer [data-scores]', '[data-ex
 
 @pytest.fixture(scope="module", params=[Firefox, WebKit], ids=["firefox", "webkit"])
 def browser(request, tmp_path_factory):
-    if request.param.program is None:
-        pytest.skip(f"no {request.param.__name__} here")
-    if request.param is Firefox:
-        pytest.importorskip("websockets", reason="no websockets for WebDriver BiDi")
-    browser = request.param(tmp_path_factory.mktemp("browser"))
-    yield browser
-    browser.close()
+    yield from session(request.param, tmp_path_factory.mktemp("browser"))
 
 
 @pytest.fixture
