@@ -9,6 +9,7 @@ from helpers import tiny_config, tiny_model, trainer_of, vision_transformer
 from abn import AbnForMultiTaskClassification
 from train.augment import Mix
 from train.dataset import PictureDataset
+from train.losses import Aims, training_loss
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Remedy, Rounds, Training
 
@@ -169,4 +170,29 @@ def test_the_tasks_loss_weighs_rare_answers_only_if_asked(focal, loss_of):
             often = torch.tensor([0.25, 0.25, 1.0])
             weight = torch.where(tasks == 1, torch.exp(1 - often), torch.exp(often)) * (1 - right) ** 0.5
         expected = expected - (weight * torch.log(right)).mean()
+    assert loss == pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_the_branches_energies_tell_pictures_of_no_class(loss_of):
+    """Two of the four pictures have a class; the others' answers count in the energy alone."""
+    recipe = RECIPE.but(distil=0.0, attention_weight=0.0, outlier_weight=0.6)
+    loss, outputs, _ = loss_of(recipe, number=1, labels=LABELS[:2])
+    targets = one_hot(LABELS[:2], 0.2)
+    expected = entropy(outputs.logits[:2], targets) + 0.3 * entropy(outputs.attention_logits[:2], targets)
+    energy = sum(torch.exp(logits).mean(1).log() for logits in (outputs.logits, outputs.attention_logits))
+    known = torch.sigmoid(energy)
+    expected = expected - 0.6 * (known[:2].log().mean() + (1 - known[2:]).log().mean())
+    assert loss == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_other_parts_of_the_loss_do_not_see_pictures_of_no_class(loss_of):
+    """The maps' part and the adviser's answers are of the first two alone."""
+    recipe = RECIPE.but(outlier_weight=0.0)
+    adviser, maps = tiny_model(5), torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    loss, outputs, pixels = loss_of(recipe, number=1, adviser=adviser, labels=LABELS[:2], maps=maps)
+    with torch.no_grad():
+        advice = adviser.eval()(pixel_values=pixels[:2]).logits.softmax(1)
+    aims = Aims(LABELS[:2], advice=advice, maps=maps)
+    first = {name: outputs[name][:2] for name in ("logits", "attention_logits", "attention_map")}
+    expected = training_loss(first, aims, recipe, 64, tuning=True)
     assert loss == pytest.approx(expected.item(), rel=1e-3)

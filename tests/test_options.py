@@ -127,7 +127,7 @@ FIELDS = [pair for part in PARTS.values() for pair in options_of(part)]
 def test_each_field_of_the_recipe_has_a_flag_that_overrides_it_alone(field, about):
     new, flags = another(field, about)
     asked = parse(["--recipe", "compact", *flags])
-    changed = {"attention_weight": 0.0} if field.name == "plain" else {}
+    changed = {"attention_weight": 0.0, "distil": 0.0, "outliers": 0.0} if field.name == "plain" else {}
     expected = {**RECIPES["compact"].values(), field.name: new, **changed}
     assert recipe_of(asked).values() == expected
     assert RECIPES["compact"].but(**{field.name: new}, **changed).values() == expected
@@ -198,6 +198,6 @@ def test_flags_that_contradict_each_other_are_named(line, words, capsys):
     assert capsys.readouterr().err == f"error: {words}\n"
 
 
-@pytest.mark.parametrize("line", ["--evaluate --no-plain", "--initial x --no-zero-last-norms", "--average a b"])
+@pytest.mark.parametrize("line", ["--evaluate --no-plain", "--initial x --no-zero-last-norms"])
 def test_what_is_so_anyway_contradicts_nothing(line):
     assert parse(line.split()).recipe == ("finetune" if "--initial" in line else "compact")

@@ -5,18 +5,21 @@ import json
 import pytest
 import torch
 from helpers import coordinates, tiny_model, trainer_of
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 from transformers import TrainerCallback
 
 from abn.tuning import quick_arithmetic
+from train import rounds
+from train import trainer as trainer_module
 from train.dataset import PictureDataset, normalised
 from train.networks import build_processor
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Rounds, Training
 from train.remedy import GRID, teacher_maps
+from train.schedule import place
 from train.trainer import AbnTrainer
 
 COUNT, SIDE = 4, 64
@@ -241,13 +244,12 @@ def test_pictures_are_mixed_with_their_partners_where_the_recipe_says(tmp_path):
             assert torch.equal(blue, own)
 
 
-def test_each_picture_brings_its_own_map_cropped_and_mirrored_alike(tmp_path):
+def test_each_picture_brings_its_own_map_cropped_and_mirrored_alike(tmp_path, monkeypatch):
     ramp = (torch.arange(GRID) + 0.5) / GRID
     maps = (ramp + 2 * ramp[:, None]) / 3 * torch.tensor([0.25, 0.5, 0.75, 1.0]).view(COUNT, 1, 1, 1)
-    file = tmp_path / "maps.safetensors"
-    save_file({"maps": maps.half()}, file)
     recipe = SEEN.but(attention_weight=1.0)
-    trainer, _, _ = run(recipe, tmp_path / "out", marked(), Watching, maps_file=file)
+    monkeypatch.setattr(rounds, "teacher_maps", lambda *given: maps.half())
+    trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
     assert ["maps" in batch for batch in trainer.seen] == [False] * 3 + [True] * 4
     for batch in trainer.seen[3:]:
         red, green = batch["pixel_values"][:, 0], batch["pixel_values"][:, 1]
@@ -306,19 +308,64 @@ def taught_by(weights) -> torch.Tensor:
     return teacher_maps(model, pictures(), build_processor(TEACHING), TEACHING.remedy, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_the_teacher_is_the_one_given_or_the_averaged_weights_as_each_round_begins(own, tmp_path):
-    """One that is given makes its maps once."""
-    more = {} if own else {"teacher": tiny_model(5)}
-    trainer, notes, begun = run(TEACHING, tmp_path, **more)
+def test_the_teacher_is_the_averaged_weights_as_each_round_begins(tmp_path):
+    trainer, notes, begun = run(TEACHING, tmp_path)
     average = averages(begun, notes.states)
-    teachers = {1: average[2], 2: average[4]} if own else {1: tiny_model(5).state_dict()}
     files = sorted(tmp_path.glob("teacher-maps-*"))
-    assert [file.name for file in files] == [f"teacher-maps-{number}.safetensors" for number in teachers]
-    for file, weights in zip(files, teachers.values(), strict=True):
+    assert [file.name for file in files] == ["teacher-maps-1.safetensors", "teacher-maps-2.safetensors"]
+    for file, weights in zip(files, (average[2], average[4]), strict=True):
         maps = load_file(file)["maps"]
         assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
     assert torch.equal(trainer.tuning.maps, maps)  # the last round's
+    assert not (tmp_path / "round-0.safetensors").exists()
+
+
+@pytest.mark.parametrize("gone_on", [False, True])
+def test_the_adviser_is_what_the_class_training_ended_in(gone_on, tmp_path):
+    """In every round; also of a run that goes on in the middle of the second."""
+    trainer, notes, begun = run(RECIPE.but(distil=0.5), tmp_path)
+    kept = averages(begun, notes.states)[2]
+    assert_close(load_file(tmp_path / "round-0.safetensors"), kept, begun)
+    if gone_on:
+        trainer.tuning = rounds.Tuning(trainer.recipe, tmp_path, pictures(), trainer.processing_class)
+        now = place(trainer.recipe, 6, STEPS)
+        trainer.tuning.enter(now, STEPS, trainer.model, trainer.ema, trainer.optimizer, trainer.accelerator)
+    model = tiny_model()
+    model.load_state_dict(kept)
+    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected = model.eval()(pixel_values=pixels).logits.softmax(1)
+    assert (trainer.tuning.advice(pixels) - expected).abs().max() < 0.02  # bfloat16
+    (tmp_path / "round-0.safetensors").unlink()
+    trainer.tuning.adviser = None
+    with pytest.raises(FileNotFoundError, match=r"round-0\.safetensors is missing: .* cannot be resumed"):
+        trainer.tuning.enter(
+            place(trainer.recipe, 6, STEPS), STEPS, trainer.model, trainer.ema, trainer.optimizer, trainer.accelerator
+        )
+
+
+def test_pictures_of_no_class_come_after_the_others_in_the_rounds(tmp_path, monkeypatch):
+    """Half as many as there are others, made of the batch's own whole pictures and maps, the same draws each time."""
+    maps = torch.linspace(0.1, 0.7, COUNT).view(COUNT, 1, 1, 1).expand(COUNT, 1, GRID, GRID)
+    given = []
+
+    def noted(pictures, own, count, size, generator):
+        given.append((pictures, own, count, size))
+        return torch.full((count, 3, size, size), 7.0)
+
+    monkeypatch.setattr(rounds, "teacher_maps", lambda *_: maps.half())
+    monkeypatch.setattr(trainer_module, "outliers", noted)
+    trainer, _, _ = run(SEEN.but(attention_weight=1.0, outliers=0.5, tune_cutmix=1.0), tmp_path, marked(), Watching)
+    assert [len(batch["pixel_values"]) for batch in trainer.seen] == [4] * 3 + [6] * 4
+    assert len(given) == 4
+    for batch, (whole, own, count, size) in zip(trainer.seen[3:], given, strict=True):
+        assert (count, size) == (2, 64)
+        assert (batch["pixel_values"][4:] == 7).all()
+        assert (batch["pixel_values"][:4, 2] / 40 - 7 / 40).abs().min() > 0.1
+        order = batch["labels"]
+        assert torch.equal(whole, trainer.train_dataset.pictures[order])
+        torch.testing.assert_close(own.float(), maps[order], atol=1e-3, rtol=0)
+        assert len(batch["maps"]) == len(order) == 4
 
 
 def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):

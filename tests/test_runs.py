@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import ROOT, TINY
+from helpers import ROOT, TINY, made_up_picture
 from safetensors.torch import load_file
 from server import free_port
 
-from abn import Explainer
+from abn import Explainer, imagenette
 from abn.checkpoints.convert import convert
 from abn.files import by_umask, save_tensors, whole, whole_folder
 from train import arguments
@@ -208,11 +208,24 @@ def test_of_rounds_that_are_not_averaged_the_last_ones_best_is_kept(tiny_imagene
     assert json.loads((out / "metrics.json").read_text())["best"] == {"top1": 20, "epoch": 2}
 
 
-def test_the_mean_of_checkpoints_says_so(tiny_imagenette, tmp_path):
-    out = tmp_path / "out"
-    arguments = ["--average", "compact", "compact", "--imagenette-root", str(tiny_imagenette), "--explain", "0"]
-    assert main([*arguments, "--checkpoint", str(out), "--holdout", "0", "--gpu-id", "cpu"]) == 0
-    assert json.loads((out / "metrics.json").read_text())["weights"] == "the mean of 2 checkpoints"
+def test_a_rerun_writes_the_same_bytes(tmp_path):
+    """On 200 training pictures, by all that the recipe has: maps, mixed pictures, answers of before, no class."""
+    for split, count in (("train", 20), ("val", 1)):
+        for index, wnid in enumerate(imagenette.WNIDS):
+            folder = tmp_path / "imagenette2-160" / split / wnid
+            folder.mkdir(parents=True)
+            for number in range(count):
+                made_up_picture(64, 48, seed=100 * index + number).save(folder / f"{number:02d}.png")
+    found = []
+    for out in (tmp_path / "one", tmp_path / "other"):
+        more = [*ROUNDS, "--epochs", "1", "--tune-epochs", "1", "1", "--outliers", "0.25", "--distil", "0.9"]
+        assert main([*arguments_for(tmp_path, out), *more, "--tune-cutmix", "0.5", "--train-batch", "32"]) == 0
+        metrics = json.loads((out / "metrics.json").read_text())
+        assert metrics["training_pictures"] == 200
+        found.append(((out / "model.safetensors").read_bytes(), metrics["sha256"], metrics["command"]))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == found[1][1]
+    assert found[0][2].replace("one", "other") == found[1][2]
 
 
 # A bare --arch

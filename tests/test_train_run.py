@@ -1,5 +1,6 @@
 """The command itself, as a subprocess and end to end on a made-up data set."""
 
+import hashlib
 import json
 import os
 import resource
@@ -60,7 +61,12 @@ def test_trains_saves_and_evaluates(tiny_imagenette, tmp_path):
     assert run.returncode == 0, run.stderr[-3000:]
     assert {file.name for file in out.iterdir()} >= OUTPUTS
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["command"].startswith(f"python train/run.py --imagenette-root {tiny_imagenette}")
+    told = f"python train/run.py --imagenette-root {tiny_imagenette.name} --checkpoint out --holdout 0.25 "
+    assert metrics["command"].startswith(told)
+    digest = hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
+    assert metrics["sha256"] == digest
+    assert digest in (out / "README.md").read_text()
+    assert str(tmp_path) not in (out / "README.md").read_text() + json.dumps(metrics)
     assert metrics["pictures"] == 20
     assert (metrics["epochs"], metrics["training_pictures"], metrics["recipe"]) == (2, 30, "compact")
     assert 0 <= metrics["top1"] <= metrics["top5"] <= 100
@@ -357,7 +363,7 @@ def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--recipe", "nonsense"], "--recipe must be one of compact, compact-remedy, resnet18,"),
+        (["--recipe", "nonsense"], "--recipe must be one of compact, resnet18,"),
         (["--arch", "vgg16"], "arch must be one of resnet18"),
         (["--imagenette-root", "/nowhere", "--evaluate", "--checkpoint", "/nowhere/either"], "no checkpoint at"),
         (["--data", "/nowhere"], "there is no folder /nowhere"),
@@ -393,7 +399,8 @@ def test_faults_are_one_clear_line(arguments, words, capsys):
         ["--folds", "1"],
         ["--evaluate", "--resume"],
         ["--plain", "--attention-weight", "1"],
-        ["--average", "one", "--initial", "other"],
+        ["--evaluate", "--initial", "one"],
+        ["--teacher", "one"],
         ["--no-such-argument"],
         ["--max-steps", "0"],
         ["--initial", "compact", "--arch", "resnet50"],

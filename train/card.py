@@ -139,6 +139,8 @@ def _making(metrics: dict) -> str:
     ]
     if metrics.get("weights"):
         lines.append(f"weights: {metrics['weights']}")
+    if metrics.get("sha256"):
+        lines.append(f"sha256 of `model.safetensors`: {metrics['sha256']}")
     if metrics.get("training_seconds"):
         speed = metrics.get("pictures_per_second")
         lines.append(

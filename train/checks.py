@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from transformers.integrations import integration_utils
 
 from train.options import check_values, flag
 from train.recipes import Recipe
-from train.remedy import GRID
 from train.report import commit, write_json
 from train.trainer import checkpoints
 
@@ -50,6 +48,8 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
     if remedy.teacher_levels and remedy.teacher_gradient_size < 32:
         raise ValueError(f"--teacher-gradient-size must be 32 or more pixels; got {remedy.teacher_gradient_size}")
+    if rounds.outliers and not remedy.attention_weight:
+        raise ValueError("--outliers are made with the attention remedy's maps: an --attention-weight above 0")
     if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
     if network.channels != 3 and network.arch != "vit":
@@ -92,16 +92,6 @@ def check_report(names: Sequence[str] | None) -> None:
         package = REPORTS.get(name, name)
         if name in known and not getattr(integration_utils, f"is_{package}_available")():
             raise ValueError(f"--report-to {name} needs a package that is not installed (pip install {name})")
-
-
-def check_maps(file: str, pictures: int) -> None:
-    """Raises: ValueError, OSError: the file does not hold a teacher's map for each of the training pictures."""
-    with safe_open(file, "pt") as opened:
-        names = list(opened.keys())
-        shape = opened.get_slice("maps").get_shape() if "maps" in names else None
-    if shape != [pictures, 1, GRID, GRID]:
-        held = f"maps of shape {tuple(shape)}" if shape else f"no tensor 'maps', but {', '.join(names[:3])}"
-        raise ValueError(f"--teacher-maps {file} holds {held}; ({pictures}, 1, {GRID}, {GRID}) are needed")
 
 
 def resume_from(resume: str | None, output: Path) -> Path | None:

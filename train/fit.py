@@ -1,37 +1,32 @@
 """A run from start to end: data -> network -> Trainer -> calibration -> figures -> output folder."""
 
+import hashlib
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from transformers import (
-    PreTrainedModel,
     TrainerCallback,
     set_seed,
 )
 
-from abn.checkpoints import load_checkpoint
 from train import attention_pictures, measure
 from train.arguments import Patience, training_arguments
 from train.card import ATTENTIONS, CURVES, MATRIX, write_card
-from train.checks import check_compile, check_maps, check_recipe, check_unused, note_run, resume_from
-from train.data import preprocessed
+from train.checks import check_compile, check_recipe, check_unused, note_run, resume_from
 from train.dataset import PictureDataset, collate
-from train.ema import mean_of
 from train.figures import confusion_matrix_png, curves_png
-from train.initial import of_same_classes, sides_of, start_of
+from train.initial import sides_of, start_of
 from train.metrics import of_prediction
-from train.naming import check_same_order
 from train.plain import network_shape
 from train.processes import synchronised
 from train.publish import push
 from train.reading import pictures_of, reading_of
 from train.recipes import Recipe
 from train.recipes.finetune import fitted, in_words
-from train.report import circumstances, commit, save_weights, write_json, write_lines
+from train.report import circumstances, write_json, write_lines
 from train.settings import Asked, Settings
 from train.sources import Source
-from train.trainer import EMA_NAME, AbnTrainer, checkpoints
+from train.trainer import AbnTrainer, checkpoints
 
 
 def fit(
@@ -64,9 +59,6 @@ def fit(
     start = start_of(settings, recipe, source)
     model = start.model
     check_compile(settings.compile, network_shape(model.config).padding)
-    teacher = of_same_classes(settings.teacher, source, "--teacher") if settings.teacher else None
-    if recipe.rounds.distil and teacher is None:
-        raise ValueError("--distil needs a --teacher to learn from")
     processor = start.processor_for(recipe)
     if recipe.fitted:
         recipe = fitted(recipe, *sides_of(processor), len(source.train))
@@ -80,11 +72,9 @@ def fit(
     watched = validation if held is None else held
     if len(learned) < training.train_batch:
         raise ValueError(f"--train-batch {training.train_batch} is more than the {len(learned)} training pictures")
-    if settings.teacher_maps:
-        check_maps(settings.teacher_maps, len(learned))
     arguments = training_arguments(settings, recipe, output)
     fixed = {"seed": settings.seed, "max_steps": settings.max_steps, "processes": arguments.world_size}
-    fixed |= {"teacher": settings.teacher, "teacher_maps": settings.teacher_maps, "precision": settings.precision}
+    fixed |= {"precision": settings.precision}
     noted = note_run(output, recipe, learned.samples, fixed, command, resume is not None)
     if settings.sync_batch_norm:
         model = synchronised(model, arguments.world_size)
@@ -92,8 +82,6 @@ def fit(
         model=model.to(memory_format=torch.channels_last),
         args=arguments,
         recipe=recipe,
-        teacher=teacher,
-        maps_file=Path(settings.teacher_maps) if settings.teacher_maps else None,
         pretrained=frozenset(name for name, _ in model.named_parameters()) - start.new,
         processing_class=processor,
         train_dataset=learned,
@@ -129,52 +117,16 @@ def fit(
     return metrics
 
 
-def average(settings: Settings, recipe: Recipe, source: Source, output: Path, command: str) -> dict:
-    """The mean of several checkpoints' weights (Wortsman et al. 2022, arXiv:2203.05482), finished as a run is.
-
-    Of a run's checkpoint-N folder its averaged weights. They must come from one another by fine-tuning; `recipe` and
-    `settings.seed` say what was held out of their training.
-    """
-    check_unused(output)
-    loaded = [load_checkpoint(checkpoint) for checkpoint in settings.average]
-    model, processor = loaded[0]
-    check_same_order(settings.average[0], model, source)
-    states = [
-        averaged_weights(Path(checkpoint), other)
-        for checkpoint, (other, _) in zip(settings.average, loaded, strict=True)
-    ]
-    shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
-    if any(shape != shapes[0] for shape in shapes):
-        raise ValueError("--average needs checkpoints of one network")
-    model.load_state_dict(mean_of(states))
-    save_weights(model, output, half=recipe.training.half_precision)
-    processor.save_pretrained(output)
-    _, held_out = source.split(recipe.training.holdout, settings.seed)
-    reading = reading_of(settings)
-    watched = preprocessed(held_out, processor, reading) if held_out else None
-    validation = preprocessed(source.val, processor, reading)
-    noted = {"command": command, "commit": commit()}
-    run = {"averaged": list(settings.average), "weights": f"the mean of {len(loaded)} checkpoints"}
-    return finish(settings, recipe, source, output, noted, watched, validation, run)
-
-
-def averaged_weights(folder: Path, model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The weights loaded from `folder`, or the averaged ones beside them: a checkpoint-N of a run holds both."""
-    if not (folder / EMA_NAME).is_file():
-        return model.state_dict()
-    found = load_file(folder / EMA_NAME)
-    return {name: found[name] for name in model.state_dict()}
-
-
 def finish(
     settings: Settings, recipe: Recipe, source: Source, output: Path, noted: dict, held_out, validation, run: dict
 ) -> dict:
     """Calibrate and measure what was saved; write metrics.json, the confusion matrix and the card; push if asked."""
     loaded = measure.load(output)
-    measure.calibrate(output, loaded, held_out, recipe.training.test_batch)
+    measure.calibrate(output, loaded, held_out)
     found = figures_of(settings, recipe, source, output, loaded, validation)
     about = circumstances(noted["command"], settings.seed, noted["commit"])
-    metrics = {**found, "recipe": settings.recipe, **run, **about}
+    digest = hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
+    metrics = {**found, "recipe": settings.recipe, **run, **about, "sha256": digest}
     write_json(output / "metrics.json", metrics)
     if "confusion_matrix" in found:
         title = f"top-1 {found['top1']:.2f} % of {found['pictures']} pictures"

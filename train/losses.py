@@ -1,5 +1,6 @@
 """The training loss: what a network's answers and its attention map are held against."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from abn.model.modeling_multitask import multitask_loss
 from train.augment import Mix
 from train.recipes import Recipe
 from train.remedy import map_loss, mixed_maps
+
+OUTPUTS = ("logits", "attention_logits", "attention_map")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, sid
     """The class losses, with the shares of mixed pictures and of a teacher's answers, and the attention remedy's.
 
     Args:
-        outputs: of the network for pictures of `side` pixels.
+        outputs: of the network for pictures of `side` pixels: those of the aims, and then those of no class.
         tuning: whether this is a fine-tuning round.
     """
     weight = recipe.rounds.attention_class_weight if tuning else 1.0
@@ -45,6 +48,8 @@ def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, sid
         smoothing = recipe.training.label_smoothing if labels.ndim == 1 else 0.0  # a teacher's are soft
         return answer_loss(outputs, labels, bool(recipe.network.multitask), aims.shares, smoothing, weight)
 
+    every, count = outputs, len(aims.labels)
+    outputs = {name: every[name][:count] for name in OUTPUTS if every.get(name) is not None}
     loss, mix, maps = towards(aims.labels), aims.mix, aims.maps
     if mix is not None:
         loss = mix.share * loss + (1 - mix.share) * towards(aims.labels[mix.partners])
@@ -55,7 +60,21 @@ def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, sid
             maps = mixed_maps(maps, mix, side, aims.labels, aims.advice)
         remedy = recipe.remedy
         loss = loss + remedy.attention_weight * map_loss(outputs["attention_map"], maps, remedy.peak_weight)
+    if len(every["logits"]) > count:
+        loss = loss + recipe.rounds.outlier_weight * outlier_loss(every, count)
     return loss
+
+
+def outlier_loss(outputs: Mapping[str, Tensor], count: int) -> Tensor:
+    """How badly both branches' energies tell the first `count` pictures, which have a class, from the others.
+
+    The energy log(sum exp logits), summed over the branches, less what it is where all logits are 0, is the logit of
+    having a class: a logistic regression on the energy (Du et al. 2022, arXiv:2202.01197), each side weighed alike.
+    """
+    score = sum(
+        outputs[name].float().logsumexp(1) - math.log(outputs[name].shape[1]) for name in ("logits", "attention_logits")
+    )
+    return F.softplus(-score[:count]).mean() + F.softplus(score[count:]).mean()
 
 
 def answer_loss(

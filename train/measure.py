@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from abn import AbnImageProcessor, Calibration, Explainer, families
 from abn.calibration import CALIBRATION_NAME
+from abn.calibration.run import calibrated
 from abn.checkpoints import load_calibration, load_checkpoint
 from abn.faithfulness.boxes import read_boxes
 from abn.faithfulness.figures import MAPS, in_words, measured
@@ -40,15 +41,14 @@ def load(folder: str | Path, residual_attention: bool | None = None) -> Loaded:
     return load_checkpoint(folder, residual_attention=residual_attention)
 
 
-def calibrate(folder: Path, loaded: Loaded, held_out: PictureDataset | None, batch: int) -> None:
-    """Fit and write calibration.json on held-out pictures; without any, remove it."""
+def calibrate(folder: Path, loaded: Loaded, held_out: PictureDataset | None) -> None:
+    """Fit and write calibration.json on held-out pictures, as `python -m abn.calibration` does; without any, remove
+    it."""
     (folder / CALIBRATION_NAME).unlink(missing_ok=True)
     if held_out is None or held_out.labels.ndim == 2 or is_plain(folder):
         return
     model, processor = loaded
-    logits, attention_logits = predict(model, held_out, processor, batch, device())
-    attention_logits = logits if attention_logits is None else attention_logits
-    Calibration.fit(logits, attention_logits, held_out.labels).save(folder)
+    calibrated(Explainer(model, processor, device=device()), held_out.samples).save(folder)
 
 
 def figures(

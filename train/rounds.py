@@ -1,5 +1,6 @@
 """The fine-tuning rounds of a run: what each begins with, the teacher's maps, and the mean that they end in."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -22,25 +23,12 @@ class Tuning:
     """The rounds of a run in `folder`: 0, the class training, and the fine-tuning rounds 1, 2, ...
 
     current: the round that the run is in. maps: (N, 1, GRID, GRID), the attention remedy's targets, a map a training
-    picture; None where there are none. adviser: the teacher as `rounds.distil` asks it, a quick copy.
+    picture, made by the network that the round starts from; None where there are none. adviser: the network that the
+    first of the rounds started from, as `rounds.distil` asks it, a quick copy.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        data: PictureDataset,
-        processor: AbnImageProcessor,
-        teacher: nn.Module | None = None,
-        maps_file: Path | None = None,
-    ):
-        """
-        Args:
-            teacher: makes the maps, once; without one the network that a round starts from makes them anew.
-            maps_file: holds them already.
-        """
+    def __init__(self, recipe: Recipe, folder: Path, data: PictureDataset, processor: AbnImageProcessor):
         self.recipe, self.folder, self.data, self.processor = recipe, folder, data, processor
-        self.teacher, self.maps_file = teacher, maps_file
         self.current: int | None = None
         self.maps: Tensor | None = None
         self.adviser: nn.Module | None = None
@@ -59,34 +47,39 @@ class Tuning:
         A fine-tuning round begins from the averaged weights, with nothing of the optimiser's; they are its teacher.
 
         Raises:
-            FileNotFoundError: the maps of a round that is gone on with are missing.
+            FileNotFoundError: the maps, or the adviser, of a round that is gone on with are missing.
         """
         self.current = now.round
         if not now.round:
             return
-        rounds = tuning_rounds(self.recipe, steps)
-        file = self.maps_file or self.folder / f"teacher-maps-{rounds[0] if self.teacher else now.round}.safetensors"
+        rounds, first = tuning_rounds(self.recipe, steps), accelerator.is_main_process
+        maps_file = self.folder / f"teacher-maps-{now.round}.safetensors"
         if now.first:
-            if now.round > rounds[0] and average is not None and accelerator.is_main_process:
-                before = max(other for other in rounds if other < now.round)
-                save_tensors(average.average, self._file(before))
+            start = model.state_dict() if average is None else average.average
+            before = 0 if now.round == rounds[0] else max(other for other in rounds if other < now.round)
+            if first and (self.recipe.rounds.distil if before == 0 else average is not None):
+                save_tensors(start, self._file(before))
             if average is not None:
-                model.load_state_dict(average.average)
+                model.load_state_dict(start)
                 average.steps = 0
             optimizer.state.clear()
-            anew = not self.maps_file and (now.round == rounds[0] or not self.teacher)
-            if self.recipe.remedy.attention_weight and anew and accelerator.is_main_process:
-                teacher = self.teacher or model
-                maps = teacher_maps(teacher, self.data, self.processor, self.recipe.remedy, accelerator.device)
-                save_tensors({"maps": maps}, file)
+            if self.recipe.remedy.attention_weight and first:
+                maps = teacher_maps(model, self.data, self.processor, self.recipe.remedy, accelerator.device)
+                save_tensors({"maps": maps}, maps_file)
                 model.train()
             accelerator.wait_for_everyone()
         if self.recipe.rounds.distil and self.adviser is None:
-            self.adviser = tuned(Explainer(self.teacher, self.processor, device=accelerator.device)).model
+            adviser = copy.deepcopy(model)
+            adviser.load_state_dict(self._kept(self._file(0)))
+            self.adviser = tuned(Explainer(adviser, self.processor, device=accelerator.device)).model
         if self.recipe.remedy.attention_weight:
-            if not file.is_file():
-                raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
-            self.maps = load_file(file)["maps"]
+            self.maps = self._kept(maps_file)["maps"]
+
+    @staticmethod
+    def _kept(file: Path) -> dict[str, Tensor]:
+        if not file.is_file():
+            raise FileNotFoundError(f"{file} is missing: without it this run cannot be resumed")
+        return load_file(file)
 
     @torch.no_grad()
     def advice(self, pixels: Tensor) -> Tensor | None:

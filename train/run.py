@@ -10,8 +10,10 @@ mean here what they mean there, or are refused with the line that comes nearest.
 """
 
 import argparse
+import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,10 +22,10 @@ if str(ROOT) not in sys.path:
 
 from train.devices import use  # noqa: E402
 from train.foreign import translate  # noqa: E402
-from train.options import add_options  # noqa: E402
+from train.options import add_options, options_of  # noqa: E402
 from train.recipes import Recipe, described, recipe_for, recipe_of  # noqa: E402
 from train.recipes.recipe import PARTS, Network, Remedy, Rounds, Training  # noqa: E402
-from train.settings import Asked, Correct, Data, Figures, Start, Task, Teacher  # noqa: E402
+from train.settings import Asked, Correct, Data, Figures, Start, Task  # noqa: E402
 
 TITLES = {
     "what to do": (Task,),
@@ -32,7 +34,7 @@ TITLES = {
     "network": (Network,),
     "training": (Training, Start),
     "fine-tuning rounds": (Rounds,),
-    "the attention remedy in those rounds": (Remedy, Teacher),
+    "the attention remedy in those rounds": (Remedy,),
     "corrections": (Correct,),
 }
 
@@ -58,11 +60,30 @@ def parse(argv: list[str] | None = None) -> Asked:
     return asked
 
 
+def without_folders(argv: Sequence[str], asked: Asked) -> list[str]:
+    """The arguments as they are told to others: of files and folders the last name alone."""
+    paths: set[str] = set()
+    for field, about in options_of(asked):
+        given = getattr(asked, field.name) if about.path else None
+        paths |= {given} if isinstance(given, str) else set(given or ())
+    if asked.initial and not os.path.exists(asked.initial):
+        paths.discard(asked.initial)  # a Hub id
+
+    def told(word: str) -> str:
+        name, _, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if os.path.expanduser(value) not in paths:
+            return word
+        last = os.path.basename(os.path.abspath(os.path.expanduser(value)))
+        return f"{name}={last}" if name else last
+
+    return [told(word) for word in argv]
+
+
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     asked = parse(argv)
     try:
-        status = use(asked.gpu_id, argv, trains=not (asked.evaluate or asked.average))
+        status = use(asked.gpu_id, argv, trains=not asked.evaluate)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -76,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     from train.finite import DivergedError
 
     print_anything()
-    command = shown(f"python train/run.py {shlex.join(argv)}".strip())
+    command = shown(f"python train/run.py {shlex.join(without_folders(argv, asked))}".strip())
     try:
         run(asked, recipe_of(asked), command)
     except (ValueError, OSError, SafetensorError, RuntimeError) as error:
@@ -124,13 +145,13 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
     if not settings.evaluate and not is_utf8(settings.checkpoint):
         raise ValueError(f"--checkpoint must have a name in UTF-8; got {shown(settings.checkpoint)}")
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
-    if (settings.evaluate or settings.average) and not state.is_main_process:
+    if settings.evaluate and not state.is_main_process:
         return
     # Faults of the arguments are named before anything is downloaded.
     if settings.evaluate:
         loaded = measure.load(settings.checkpoint, settings.residual_attention)
         check_arch(settings.arch, network_shape(loaded[0].config).arch, settings.checkpoint)
-    elif not settings.average:
+    else:
         configuration(recipe, ("one", "other"))
         check_recipe(recipe, settings.initial)
         check_precision(settings.precision)
@@ -152,8 +173,6 @@ def run(settings: Asked, recipe: Recipe, command: str) -> None:
         read_boxes(settings.boxes, source.root)
     if settings.evaluate:
         fit.evaluate(settings, recipe, source, loaded)
-    elif settings.average:
-        fit.average(settings, recipe, source, output, command)
     elif settings.corrections:
         correct(settings, recipe, source, output, command)
     elif settings.folds:

@@ -30,7 +30,7 @@ class Task:
         False,
         "-e",
         help="only evaluate --checkpoint on the validation split",
-        against=("resume", "average", "folds", "push_to_hub", "teacher", "teacher_maps", "plain", "initial"),
+        against=("resume", "folds", "push_to_hub", "plain", "initial"),
     )
     split: Sequence[str] | None = option(
         None,
@@ -48,13 +48,6 @@ class Task:
         needs="evaluate",
     )
     attention_type: str = option("pos", choices=("pos", "neg", "both"), help="of signed maps, with -s")
-    average: Sequence[str] | None = option(
-        None,
-        path=True,
-        metavar="CHECKPOINT",
-        help="no training: the mean of their weights",
-        against=("resume", "folds", "initial", "teacher", "teacher_maps", "plain"),
-    )
     folds: int | None = option(
         None,
         least=2,
@@ -146,16 +139,6 @@ class Start:
 
 
 @dataclass(kw_only=True)
-class Teacher:
-    teacher: str | None = option(
-        None, path=True, metavar="CHECKPOINT", help="of all rounds; default: the network a round starts from"
-    )
-    teacher_maps: str | None = option(
-        None, path=True, metavar="FILE", help="what an earlier run left as such, in place of making them"
-    )
-
-
-@dataclass(kw_only=True)
 class Correct:
     """See `train.correcting`."""
 
@@ -166,8 +149,8 @@ class Correct:
         help="teach --initial where to look (docs/corrections.md); in --max-steps steps, 200 if it is not said",
         needs="initial",
         against=(
-            *("evaluate", "average", "folds", "plain", "multitask", "epochs", "tune_epochs", "cutmix", "pad"),
-            *("attention_weight", "teacher", "teacher_maps", "test_size", "resize", "compile", "accumulate"),
+            *("evaluate", "folds", "plain", "multitask", "epochs", "tune_epochs", "cutmix", "pad"),
+            *("attention_weight", "test_size", "resize", "compile", "accumulate"),
             *("patience", "sync_batch_norm"),
         ),
     )
@@ -183,7 +166,7 @@ class Correct:
 
 
 @dataclass(kw_only=True)
-class Settings(Correct, Teacher, Start, Figures, Data, Task):
+class Settings(Correct, Start, Figures, Data, Task):
     """All of it."""
 
     def __post_init__(self):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerState
 
@@ -19,6 +19,7 @@ from train.best import Best
 from train.ema import ExponentialAverage
 from train.finite import are_finite, diverged
 from train.losses import Aims, answer_loss, shares, training_loss
+from train.outliers import outliers
 from train.parameters import frozen_norms, parameter_groups
 from train.recipes import Recipe
 from train.remedy import STRIDE
@@ -35,24 +36,16 @@ class AbnTrainer(Trainer):
     """Trains an `AbnForImageClassification` on `PictureDataset`s by a `Recipe`. `processing_class`: its processor.
 
     Augmentation is drawn in the step, after the loader, from a generator that only the seed, the step, the batch in it
-    and the process determine, so that a run resumes in mid-epoch as if never stopped. `teacher`, `maps_file`: see
-    `Tuning`. `pretrained`: the names of the parameters that were trained before.
+    and the process determine, so that a run resumes in mid-epoch as if never stopped.
+    `pretrained`: the names of the parameters that were trained before.
     """
 
-    def __init__(
-        self,
-        *args,
-        recipe: Recipe,
-        teacher: nn.Module | None = None,
-        maps_file: Path | None = None,
-        pretrained: frozenset[str] = frozenset(),
-        **kwargs,
-    ):
+    def __init__(self, *args, recipe: Recipe, pretrained: frozenset[str] = frozenset(), **kwargs):
         super().__init__(*args, **kwargs)
         self.recipe, folder = recipe, Path(self.args.output_dir)
         self.pretrained = pretrained
         self.frozen_norms = frozen_norms(self.model, pretrained) if recipe.training.freeze_norms else []
-        self.tuning = Tuning(recipe, folder, self.train_dataset, self.processing_class, teacher, maps_file)
+        self.tuning = Tuning(recipe, folder, self.train_dataset, self.processing_class)
         self.best = Best(folder)
         self.mean, self.std = (
             torch.tensor(values, device=self.args.device).view(3, 1, 1) * 255
@@ -110,14 +103,15 @@ class AbnTrainer(Trainer):
         self._begun = (self.state.global_step, self._begun[1] + 1 if self._begun[0] == self.state.global_step else 0)
         size, generator, training = picture_size(self.recipe, now), self._generator(), self.recipe.training
         aspects, index = inputs.pop("aspects"), inputs.pop("index").to("cpu")
+        pictures = inputs["pixel_values"]
         if training.pad:
-            inputs["pixel_values"] = shift(inputs["pixel_values"], training.pad, generator, training.mirror)
+            inputs["pixel_values"] = shift(pictures, training.pad, generator, training.mirror)
         else:
             area = self.recipe.rounds.tune_crop_area if now.round else training.crop_area
             how = {"area": area, "aspect": training.crop_aspect, "mirror": training.mirror}
             crops = draw_crops(aspects, **how, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
-            inputs["pixel_values"] = resize_crops(inputs["pixel_values"], crops, size, dtype)
+            inputs["pixel_values"] = resize_crops(pictures, crops, size, dtype)
         if self.tuning.maps is not None:  # cropped and mirrored with their pictures: the map is to move along
             maps = self.tuning.maps[index].to(self.args.device)
             inputs["maps"] = resize_crops(maps, crops, -(-size // STRIDE))
@@ -125,6 +119,9 @@ class AbnTrainer(Trainer):
             mix = draw_cutmix(len(index), size, generator)
             inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
             inputs["mix"] = mix
+        if now.round and (count := round(self.recipe.rounds.outliers * len(index))):
+            others = outliers(pictures, maps, count, size, generator)
+            inputs["pixel_values"] = torch.cat([inputs["pixel_values"], others])
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._demand(bool(loss.isfinite()), f"the loss is not finite at step {self.state.global_step + 1}")
         return loss
@@ -169,7 +166,8 @@ class AbnTrainer(Trainer):
         labels = inputs["labels"]
         if not training:
             return answer_loss(outputs, labels, bool(self.recipe.network.multitask), self.shares)
-        aims = Aims(labels, inputs.get("mix"), self.tuning.advice(pixels), inputs.get("maps"), self.shares)
+        advice = self.tuning.advice(pixels[: len(labels)])
+        aims = Aims(labels, inputs.get("mix"), advice, inputs.get("maps"), self.shares)
         return training_loss(outputs, aims, self.recipe, pixels.shape[-1], tuning=bool(self.tuning.current))
 
     def optimizer_stepped(self) -> None:

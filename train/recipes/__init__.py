@@ -46,7 +46,7 @@ def recipe_for(asked: Any) -> str:
 def _has_rounds(asked: Any) -> bool:
     """Whether a command says anything of fine-tuning rounds or of the attention remedy."""
     named = [field.name for part in (Rounds, Remedy) for field in fields(part)]
-    return any(getattr(asked, name) for name in (*named, "teacher", "teacher_maps"))
+    return any(getattr(asked, name) for name in named)
 
 
 def recipe_of(asked: Any) -> Recipe:
@@ -60,7 +60,7 @@ def recipe_of(asked: Any) -> Recipe:
     given = {name: getattr(asked, name) for name in PART_OF}
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
     recipe = RECIPES[asked.recipe].but(**changes)
-    return recipe.but(attention_weight=0.0) if recipe.network.plain else recipe
+    return recipe.but(attention_weight=0.0, distil=0.0, outliers=0.0) if recipe.network.plain else recipe
 
 
 def described(recipe: Recipe) -> str:

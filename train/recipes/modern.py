@@ -28,16 +28,23 @@ COMPACT = MODERN.but(
     arch="resnet18",
     width=32,
     padding="replicate",
-    epochs=130,
-    sizes=(96, 112, 128, 144),
-    test_size=208,  # larger than what it is tuned at: crops show things larger (Touvron et al. 2019, arXiv:1906.06423)
-    resize=208,
+    epochs=200,
+    sizes=(96, 128, 144, 160),
+    test_size=256,  # larger than what it is tuned at: crops show things larger (Touvron et al. 2019, arXiv:1906.06423)
+    resize=256,
     train_batch=64,
     lr=0.2,
     warmup_epochs=3,
     ema_decay=0.998,
     half_precision=True,
+    crop_aspect=(2 / 3, 3 / 2),  # Imagenette's pictures may come squashed, visitors' do not
+    tune_epochs=(6, 6),
     tune_size=192,
+    tune_cutmix=0.5,
+    distil=0.9,
+    outliers=0.25,
+    attention_weight=5.0,
+    peak_weight=1.0,
     teacher_size=128,
     teacher_levels=5,
     teacher_power=1.0,
@@ -45,7 +52,6 @@ COMPACT = MODERN.but(
 
 RECIPES = {
     "compact": COMPACT,
-    "compact-remedy": COMPACT.but(epochs=0),
     "resnet18": MODERN.but(arch="resnet18"),
     "resnet50": MODERN,
     "resnet152": MODERN.but(arch="resnet152"),

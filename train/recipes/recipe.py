@@ -28,7 +28,7 @@ class Network:
     plain: bool = option(
         False,
         help="the backbone without the attention branch, for comparison",
-        against=("attention_weight", "attention_head", "teacher", "teacher_maps"),
+        against=("attention_weight", "attention_head"),
     )
     patch: int = option(16, least=1, help="of a Vision Transformer: pixels a side")
     heads: int = option(6, least=1, help="of a transformer")
@@ -108,8 +108,12 @@ class Rounds:
     tune_cutmix: float = option(0.0, least=0, most=1, help="share of the batches that are mixed there")
     attention_class_weight: float = option(1.0, least=0, most=1000, help="of the attention branch's class loss there")
     distil: float = option(
-        0.0, least=0, most=1, help="share of the class losses that --teacher's answers make up there"
+        0.0, least=0, most=1, help="share of the class losses there that the answers of the network before them make up"
     )  # Hinton et al. 2015, arXiv:1503.02531: short rounds without CutMix otherwise cost accuracy
+    outliers: float = option(
+        0.0, least=0, most=4, help="pictures of no class in a batch there (train/outliers.py), as a share of the others"
+    )
+    outlier_weight: float = option(0.5, least=0, most=1000, help="of the loss that tells them from the others")
     average_rounds: bool = option(
         False, help="end in the mean of the rounds' averaged weights, in place of the best of the last"
     )
@@ -117,7 +121,7 @@ class Rounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:
-    """See `train.remedy`. The teacher is the network that a round starts from, or --teacher."""
+    """See `train.remedy`. The teacher is the network that a round starts from."""
 
     attention_weight: float = option(0.0, least=0, most=1000, help="of the attention remedy's loss; 0: only fine-tune")
     peak_weight: float = option(0.0, least=0, most=1000, help="of the part of that loss that places the map's peak")
