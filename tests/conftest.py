@@ -186,3 +186,28 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def web_runtime() -> dict[str, bytes]:
+    """onnxruntime-web's files."""
+    from abn.browser.runtime import runtime
+
+    try:
+        return runtime()
+    except OSError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def bundled_site(web_runtime, tmp_path_factory) -> Path:
+    """The folder of the page without a server, with the bundled network and its drawings."""
+    pytest.importorskip("onnxscript")
+    from abn import Explainer
+    from abn.browser.export import write
+    from abn.browser.pictures import examples
+
+    explainer = Explainer.from_pretrained(BUNDLED, device="cpu")
+    folder = tmp_path_factory.mktemp("browser") / "site"
+    write(explainer, "", *examples(None, explainer.labels), web_runtime, folder)
+    return folder

@@ -2,9 +2,9 @@
 
 Routes, bodies and answers are those that huggingface_hub (src/huggingface_hub/hf_api.py) writes and reads:
 `create_repo`, `space_info`, `request_space_hardware`, `set_space_volumes`, `add_space_variable`, `get_space_runtime`,
-`_fetch_space_logs_sse`, and `create_commit` with its `preupload` and its lines of JSON. The 402 is the sentence of the
-Hub since July 2026 (huggingface/hub-docs, pull request 2624); a free account may have two ZeroGPU Spaces
-(docs/hub/spaces-zerogpu.md).
+`_fetch_space_logs_sse`, `list_repo_tree`, and `create_commit` with its `preupload` and its lines of JSON. The 402 is
+the sentence of the Hub since July 2026 (huggingface/hub-docs, pull request 2624); a free account may have two ZeroGPU
+Spaces (docs/hub/spaces-zerogpu.md).
 """
 
 import base64
@@ -26,14 +26,25 @@ OID = "89abcdef0123456789abcdef0123456789abcdef"
 class Account:
     """What the Hub knows and was told.
 
-    token: which one may write. zero_spaces: other ZeroGPU Spaces of the account. exists: whether you/abn is there.
+    token: which one may write. zero_spaces: other ZeroGPU Spaces of the account. name: the Space's; exists: whether
+    it is there; sdk: of which kind.
     stages: what is said of the Space after the push, look by look; the last one stays. hardware, volumes, variables,
     private: the Space's. files: path -> bytes, as committed. models: model
     repository -> (private, files). asked: (method, path, body), in order. answers: path ->
     (status, body) in place of the right answer. outages: looks at the stage that are answered by 503.
     """
 
-    def __init__(self, *, zero_spaces=0, exists=False, hardware=None, stages=("BUILDING", "APP_STARTING", "RUNNING")):
+    def __init__(
+        self,
+        *,
+        zero_spaces=0,
+        name="you/abn",
+        exists=False,
+        sdk="gradio",
+        hardware=None,
+        stages=("BUILDING", "APP_STARTING", "RUNNING"),
+    ):
+        self.name, self.sdk = name, sdk
         self.token, self.zero_spaces, self.exists = "hf_write", zero_spaces, exists
         self.stages, self.hardware = list(stages), hardware
         self.volumes, self.variables, self.private, self.files, self.asked = [], {}, False, {}, []
@@ -56,19 +67,20 @@ class Account:
         if hardware == "cpu-basic" and asked["sdk"] != "static":
             return 402, {"error": NEEDS_PRO}
         if self.exists:
-            return 409, {"error": "You already created this space repo", "url": f"{self.url}/spaces/you/abn"}
+            return 409, {"error": "You already created this space repo", "url": f"{self.url}/spaces/{self.name}"}
         if hardware == "zero-a10g" and self.zero_spaces >= 2:
             return 402, {"error": TOO_MANY}
-        if hardware not in ("zero-a10g", "t4-small"):
+        if hardware not in ("zero-a10g", "t4-small") and asked["sdk"] != "static":
             return 400, {"error": f'"hardware" must be one of [cpu-basic, zero-a10g, t4-small]: {hardware}'}
         if hardware == "t4-small":
             return 402, {"error": "Payment required"}
         if any(volume["source"] != "you/pictures" for volume in asked.get("volumes", ())):
             return 404, {"error": "Bucket not found"}
+        self.sdk = asked["sdk"]
         self.exists, self.hardware, self.private = True, hardware, asked.get("visibility") == "private"
         self.volumes = asked.get("volumes", [])
         self.variables = {one["key"]: one["value"] for one in asked.get("variables", ())}
-        return 200, {"url": f"{self.url}/spaces/you/abn", "name": "you/abn"}
+        return 200, {"url": f"{self.url}/spaces/{self.name}", "name": self.name}
 
     def runtime(self) -> dict:
         stage = self.stages[min(self.looks, len(self.stages) - 1)] if self.files else "RUNNING"
@@ -110,14 +122,18 @@ def space_hub(account: Account):
             for name, (_, files) in account.models.items():
                 if path.startswith(f"/api/models/{name}/") and method == "POST":
                     return self.taken(path.removeprefix(f"/api/models/{name}"), body, files, f"{account.url}/{name}")
-            if not path.startswith("/api/spaces/you/abn") or not account.exists:
+            if not path.startswith(f"/api/spaces/{account.name}") or not account.exists:
                 self.say(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
                 return None
-            return self.space(method, path.removeprefix("/api/spaces/you/abn"), body)
+            return self.space(method, path.removeprefix(f"/api/spaces/{account.name}"), body)
 
         def space(self, method, what, body):
             if method == "GET" and what == "":
-                return self.say(200, {"id": "you/abn", "author": "you", "private": account.private, "sdk": "gradio"})
+                told = {"id": account.name, "author": "you", "private": account.private, "sdk": account.sdk}
+                return self.say(200, told)
+            if method == "GET" and what == "/tree/main":
+                files = account.files.items()
+                return self.say(200, [{"type": "file", "path": n, "size": len(c), "oid": OID} for n, c in files])
             if method == "GET" and what == "/runtime" and account.outages:
                 account.outages -= 1
                 return self.say(503, {"error": "Service Unavailable"})
@@ -136,7 +152,7 @@ def space_hub(account: Account):
             if method == "GET" and what in ("/logs/build", "/logs/run"):
                 return self.stream(account.build_log if what.endswith("build") else account.run_log)
             if method == "POST":
-                return self.taken(what, body, account.files, f"{account.url}/spaces/you/abn")
+                return self.taken(what, body, account.files, f"{account.url}/spaces/{account.name}")
             return self.say(404, {"error": f"no such route: {method} {what}"})
 
         def taken(self, what, body, kept, page):
@@ -150,6 +166,8 @@ def space_hub(account: Account):
                     told = json.loads(line)
                     if told["key"] == "file":
                         kept[told["value"]["path"]] = base64.b64decode(told["value"]["content"])
+                    if told["key"] == "deletedFile":
+                        kept.pop(told["value"]["path"])
                 return self.say(200, {"success": True, "commitOid": OID, "commitUrl": f"{page}/commit/{OID}"})
             return self.say(404, {"error": f"no such route: POST {what}"})
 

@@ -5,11 +5,6 @@ from browsers import Firefox, WebKit, session
 from helpers import wait_for
 from plain_server import ISOLATED, Plain
 
-from abn import Explainer
-from abn.browser.export import write
-from abn.browser.pictures import examples
-from abn.browser.runtime import runtime
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 EXPLAINED = """const find = (selector) => document.querySelector(selector);
     const [answer, stage] = [find('.abn-answer'), find('#abn-explain .abn-stage')];
@@ -20,17 +15,8 @@ EDITED = "return document.querySelector('#abn-edit [data-change]').textContent"
 
 
 @pytest.fixture(scope="module")
-def site(bundled, tmp_path_factory):
-    pytest.importorskip("onnxscript")
-    explainer = Explainer.from_pretrained(bundled, device="cpu")
-    listed, pictures = examples(None, explainer.labels)
-    try:
-        files = runtime()
-    except OSError as error:
-        pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("browser") / "site"
-    write(explainer, "", listed, pictures, files, folder)
-    return folder
+def site(bundled_site):
+    return bundled_site
 
 
 @pytest.fixture(scope="module", params=[Firefox, WebKit], ids=["firefox", "webkit"])

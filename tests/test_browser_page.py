@@ -1,6 +1,7 @@
 """The page without a server, in Chromium over a plain web server: its numbers against the library's, and a visit."""
 
 import base64
+import gzip
 import io
 import re
 
@@ -28,7 +29,6 @@ from plain_server import ISOLATED, Plain
 from abn import AbnImageProcessor, Explainer
 from abn.browser.export import write
 from abn.browser.pictures import examples
-from abn.browser.runtime import runtime
 from abn.calibration import Calibration
 from abn.editing import Editing
 from abn.space.drawings import DRAWINGS
@@ -50,32 +50,25 @@ def served(site):
 
 
 @pytest.fixture(scope="module")
-def files():
-    """onnxruntime-web's."""
-    try:
-        return runtime()
-    except OSError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
 def explainer(bundled):
     return Explainer.from_pretrained(bundled, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def site(explainer, files, tmp_path_factory):
-    """The bundled network's page."""
-    pytest.importorskip("onnxscript")
-    folder = tmp_path_factory.mktemp("browser") / "site"
-    listed, pictures = examples(None, explainer.labels)
-    sizes = write(explainer, "", listed, pictures, files, folder)
-    assert sizes["plain"] <= 26e6
-    assert sizes["sent"] <= 14e6
-    front = yaml.safe_load((folder / "README.md").read_text().split("---")[1])
+def site(bundled_site):
+    return bundled_site
+
+
+def test_what_it_weighs_and_that_it_is_a_static_space(site):
+    files = [file for file in site.rglob("*") if file.is_file() and "examples" not in file.parts]
+    sent = sum(file.stat().st_size for file in files)
+    packed = [file for file in files if file.suffix == ".gz"]
+    plain = sum(len(gzip.decompress(file.read_bytes())) - file.stat().st_size for file in packed)
+    assert sent <= 14e6
+    assert sent + plain <= 26e6
+    front = yaml.safe_load((site / "README.md").read_text().split("---")[1])
     assert front["sdk"] == "static"
     assert {name: front["custom_headers"][name.lower()] for name in ISOLATED} == ISOLATED
-    return folder
 
 
 # --- Answers
@@ -310,7 +303,7 @@ def test_live_explains_the_camera_on_this_device(browser, served):
         assert posts == []
 
 
-def test_a_network_of_ones_own_classes_in_japanese(browser, tmp_path, files):
+def test_a_network_of_ones_own_classes_in_japanese(browser, tmp_path, web_runtime):
     model = tiny_model(id2label={0: "cat", 1: "dog", 2: "bird"})
     processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
     explainer = Explainer(model, processor, calibration=Calibration(energy_threshold=1e6), device="cpu")
@@ -318,7 +311,7 @@ def test_a_network_of_ones_own_classes_in_japanese(browser, tmp_path, files):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         made_up_picture(120, 90, seed=len(name)).save(tmp_path / "pictures" / name / "one.png")
     listed, pictures = examples(tmp_path / "pictures", explainer.labels)
-    write(explainer, "pets", listed, pictures, files, tmp_path / "site")
+    write(explainer, "pets", listed, pictures, web_runtime, tmp_path / "site")
     server = Plain(tmp_path / "site")
     try:
         with watched(browser, server.url, locale="ja-JP") as page:

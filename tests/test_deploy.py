@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 from space_hub_stand_in import Account, space_hub
 
-from abn.space import deploy, space_repo
+from abn.space import deploy, space_repo, static_space
 from abn.space.server.zero_gpu import PYTHONS, TORCH
 
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}  # the Hub's
@@ -139,6 +139,13 @@ def test_the_app_imports_with_spaces_and_without(present, space):
     assert json.loads(done.stdout.splitlines()[-1]) == [space.name, ["spaces", "torch"] if present else ["torch"]]
 
 
+def beside(into, own, runtime) -> bool:
+    """In place of an export, which tests/test_static_space.py has."""
+    (into / "in-browser").mkdir()
+    (into / "in-browser" / "index.html").write_text("a page")
+    return True
+
+
 @pytest.fixture
 def deployed(space, monkeypatch, capsys):
     """Run the command against a stand-in Hub; gives (account, exit status, stdout, stderr)."""
@@ -149,6 +156,7 @@ def deployed(space, monkeypatch, capsys):
             monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
             monkeypatch.setenv("HF_TOKEN", token)
             monkeypatch.setattr(space_repo, "POLL", 0.0)
+            monkeypatch.setattr(static_space, "write_beside", beside)
             monkeypatch.setattr(deploy, "ROOT", space)
             status = 0
             try:
@@ -169,7 +177,8 @@ def test_a_free_account_gets_a_zero_gpu_space(space, deployed):
     account, status, out, err = deployed(Account())
     assert status == 0, err
     assert (account.hardware, account.private, account.volumes, account.variables) == ("zero-a10g", False, [], {})
-    assert account.files == {name: (space / name).read_bytes() for name in deploy.pushed()}
+    ours = {name: (space / name).read_bytes() for name in deploy.pushed()}
+    assert account.files == ours | {"in-browser/index.html": b"a page"}
     assert last_line(out) == f"{account.url}/spaces/you/abn"
     assert [line.split()[-1] for line in out.splitlines()[1:-1]] == ["BUILDING", "APP_STARTING", "RUNNING"]
 

@@ -16,7 +16,7 @@ from space_hub_stand_in import Account, space_hub
 from test_own_examples import folder_of
 
 from abn import AbnImageProcessor
-from abn.space import deploy, own_space, space_repo
+from abn.space import deploy, own_space, space_repo, static_space
 from abn.space.own_space import Own, write_examples
 
 CLASSES = ("daisy", "rose", "tulip")
@@ -42,6 +42,13 @@ def pictures(tmp_path_factory):
     return folder_of(tmp_path_factory.mktemp("flowers") / "val", CLASSES, count=50, side=80).parent
 
 
+def beside(into, own, runtime) -> bool:
+    """In place of an export, which tests/test_static_space.py has."""
+    (into / "in-browser").mkdir()
+    (into / "in-browser" / "index.html").write_text("a page")
+    return True
+
+
 @pytest.fixture
 def deployed(monkeypatch, capsys, trained, pictures):
     """Run the command against a stand-in Hub; gives (account, exit status, stdout, stderr)."""
@@ -53,6 +60,7 @@ def deployed(monkeypatch, capsys, trained, pictures):
             monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
             monkeypatch.setenv("HF_TOKEN", "hf_write")
             monkeypatch.setattr(space_repo, "POLL", 0.0)
+            monkeypatch.setattr(static_space, "write_beside", beside)
             status = 0
             try:
                 deploy.main(["you/abn", "--checkpoint", str(trained), "--examples", str(pictures), *arguments])

@@ -6,15 +6,12 @@ python -m http.server --directory site                                     # any
 """
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 
-from ..explanation import Explainer
 from ..names import print_anything, shown
-from .facts import MOST, check
-
-NEEDED = ("onnx", "onnxscript")
+from .facts import MOST
+from .making import make
 
 
 def options() -> argparse.ArgumentParser:
@@ -37,26 +34,11 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def run(args: argparse.Namespace) -> dict[str, int]:
-    """Raises: ValueError, OSError: the checkpoint, the pictures or the runtime cannot be had, or do not fit."""
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise ValueError(f"{' and '.join(missing)} must be installed: pip install onnx onnxscript")
-    from .export import write
-    from .pictures import examples
-    from .runtime import runtime
-
-    explainer = Explainer.from_pretrained(args.checkpoint, device="cpu")
-    check(explainer, args.largest)
-    listed, pictures = examples(args.examples, explainer.labels)
-    name = "" if args.checkpoint == "compact" else Path(args.checkpoint).name or args.checkpoint
-    return write(explainer, name, listed, pictures, runtime(args.runtime), Path(args.out))
-
-
 def main(argv: list[str] | None = None) -> int:
     args = options().parse_args(argv)
     print_anything()
     try:
-        sizes = run(args)
+        sizes = make(args.checkpoint, args.examples, Path(args.out), runtime=args.runtime, largest=args.largest)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ from ..folders import class_folders
 from ..model.pictures import fitted, load_rgb, resized
 from ..names import shown
 from ..space.drawings import DRAWINGS
+from ..space.server.own_examples import validation_folder
 
 MOST = 60
 LONGEST, SMALL = 512, 144  # pixels of the longer side: of an example, and of the row's
@@ -21,8 +22,8 @@ def examples(folder: str | Path | None, labels: list[str]) -> tuple[list[dict], 
     """What the page lists ({id, label, drawn}), and the files: name -> JPEG.
 
     Args:
-        folder: with a folder of pictures a class (Imagenette's may be named by their WordNet ids); the drawings of
-            Imagenette's classes if None.
+        folder: with a folder of pictures a class, or with val/ of such (Imagenette's classes may be named by their
+            WordNet ids); the drawings of Imagenette's classes if None.
         labels: the network's.
 
     Raises:
@@ -35,7 +36,7 @@ def examples(folder: str | Path | None, labels: list[str]) -> tuple[list[dict], 
             raise ValueError("this network's classes have no drawings: give pictures by --examples, a folder a class")
         chosen = [(file, label) for label, file in DRAWINGS.items()]
     else:
-        chosen = spread(class_folders(folder))
+        chosen = spread(class_folders(validation_folder(Path(folder))))
     if not chosen:
         raise ValueError(f"{shown(folder)} holds no pictures")
     listed, files = [], {}

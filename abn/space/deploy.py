@@ -5,10 +5,12 @@ python -m abn.space.deploy you/abn --bucket you/abn-shares   # pictures behind s
 python -m abn.space.deploy you/abn --list      # only say what would be pushed
 python -m abn.space.deploy you/flowers --checkpoint OUT --examples DIR --licence cc-by-4.0   # one's own, as trained
 python -m abn.space.deploy you/flowers --checkpoint OUT --examples DIR --model you/flowers-abn   # larger weights
+python -m abn.space.deploy you/abn-in-the-browser --static   # the page that needs no server, as docs/browser.md says
 """
 
 import argparse
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -18,8 +20,11 @@ from pathlib import Path
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.utils import filter_repo_objects
 
+from . import static_space
 from .own_space import EXAMPLES, SHORT, Own, assemble, push_model
+from .settings import IN_BROWSER
 from .space_repo import MOUNT, Ended, Refused, SpaceRepo, in_one_line
+from .static_space import SDK, Static
 
 ROOT = Path(__file__).resolve().parents[2]
 IGNORED = (
@@ -39,6 +44,7 @@ IGNORED = (
     "dist/*",
     "build/*",
     "uv.lock",
+    f"{IN_BROWSER}/*",  # made anew for each push
     "*.pyi",
     "*.log",
 )
@@ -56,30 +62,45 @@ def pushed(root: Path = ROOT) -> list[str]:
 
 
 def push(
+    root: Path,
     repo_id: str,
     *,
+    sdk: str = "gradio",
     private: bool = False,
     hardware: str | None = None,
     bucket: str | None = None,
-    root: Path = ROOT,
+    replaced: str = "",
 ) -> tuple[SpaceRepo, str]:
-    """Create the Space if need be and upload the folder in one commit; gives the Space and the commit's id.
+    """Create the Space if need be and upload a folder in one commit; gives the Space and the commit's id.
 
     Args:
         hardware: ZeroGPU for a new Space, and what it has for an old one, if None.
         bucket: owner/name of a storage bucket, attached at /data for the pictures behind share links.
+        replaced: see `SpaceRepo.push`.
 
     Raises:
         Refused: the Hub does not let us; says what to do.
     """
     space = SpaceRepo(repo_id)
-    space.create(hardware=hardware, bucket=bucket, private=private)
+    space.create(sdk=sdk, hardware=hardware, bucket=bucket, private=private)
     if not space.is_new:
-        print(
-            f"{space.repo_id} exists: it is pushed to, its visibility stays"
-            + ("" if hardware else ", its hardware too")
-        )
-    return space, space.push(root, ignored=IGNORED)
+        more = ", its hardware too" if sdk != SDK and not hardware else ""
+        print(f"{space.repo_id} exists: it is pushed to, its visibility stays{more}")
+    return space, space.push(root, ignored=(), replaced=replaced)
+
+
+def put_together(args: argparse.Namespace, own: Own | None, into: Path) -> None:
+    """Write the Space's files into an empty folder. Errors as `assemble`'s."""
+    if own:
+        assemble(own, pushed(), ROOT, into)
+    else:
+        for name in pushed():
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, into / name)
+    if args.list and not args.server_only:
+        print(f"{'':>10}  {IN_BROWSER}/, written when it is pushed")
+    elif not args.server_only:
+        static_space.write_beside(into, own, args.runtime)
 
 
 def own_of(args: argparse.Namespace) -> Own | None:
@@ -106,13 +127,31 @@ def own_of(args: argparse.Namespace) -> Own | None:
     )
 
 
-def push_own(own: Own, args: argparse.Namespace) -> tuple[SpaceRepo, str]:
-    """Upload one's own weights, where they have a repository, and the Space. Errors as `push`'s and `assemble`'s."""
-    with tempfile.TemporaryDirectory() as space, tempfile.TemporaryDirectory() as model:
-        assemble(own, pushed(), ROOT, Path(space))  # what is wrong with it is said before anything is uploaded
-        if own.model:
+def static_of(args: argparse.Namespace) -> Static:
+    """What a static Space is made of. Errors as `Static`'s."""
+    given = {key: getattr(args, key) for key in ("checkpoint", "title", "description") if getattr(args, key)}
+    more = {"examples": args.examples, "runtime": args.runtime, "licence": args.licence}
+    return Static(args.repo_id.rpartition("/")[2], **given, **more)
+
+
+def upload(args: argparse.Namespace) -> tuple[SpaceRepo, str] | None:
+    """Put the Space together and push it; None where it was only listed. What is wrong with it is said before anything
+    is uploaded. Errors as `push`'s, `assemble`'s and `Static.write`'s."""
+    own = None if args.static else own_of(args)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as model:
+        if args.static:
+            static_of(args).write(Path(folder))
+        else:
+            put_together(args, own, Path(folder))
+        if args.list:
+            listed(Path(folder))
+            return None
+        how = {"private": args.private, "hardware": args.hardware, "bucket": args.bucket}
+        if args.static:
+            return push(Path(folder), args.repo_id, sdk=SDK, replaced="*/*", **how)
+        if own and own.model:
             print(push_model(own, Path(model), private=args.private))
-        return push(args.repo_id, private=args.private, hardware=args.hardware, bucket=args.bucket, root=Path(space))
+        return push(Path(folder), args.repo_id, replaced=f"{IN_BROWSER}/*", **how)
 
 
 def watch(space: SpaceRepo, commit: str | None) -> Ended | None:
@@ -159,6 +198,12 @@ def options() -> argparse.ArgumentParser:
     own.add_argument("--title", help="the page's heading; default: the Space's name")
     own.add_argument("--description", help=f"in a line, of {SHORT} letters at most")
     own.add_argument("--licence", "--license", metavar="NAME", help="of pictures and weights, by the Hub's name")
+    browser = parser.add_argument_group("the network in the visitor's browser, docs/browser.md")
+    browser.add_argument("--static", action="store_true", help="push a static Space, which needs no server and is free")
+    browser.add_argument(
+        "--server-only", action="store_true", help="leave the folder out with which Live runs on the visitor's device"
+    )
+    browser.add_argument("--runtime", metavar="DIR", help="the npm package onnxruntime-web, where npm cannot fetch it")
     return parser
 
 
@@ -173,27 +218,33 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     ):
         if value is not None and not pattern.fullmatch(value):
             parser.error(words)
+    check_together(parser, args)
+    return args
+
+
+def check_together(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Exits where options do not go together."""
     if (args.checkpoint is None) != (args.examples is None):
         parser.error("--checkpoint and --examples go together")
-    given = [name for name in ("model", "title", "description", "licence") if getattr(args, name) is not None]
+    if args.static:
+        for name in ("hardware", "bucket", "model", "server_only"):
+            if getattr(args, name):
+                parser.error(f"--{name.replace('_', '-')} is for a Space with a server; --static needs none")
+    own = ("licence",) if args.static else ("model", "title", "description", "licence")
+    given = [name for name in own if getattr(args, name) is not None]
     if given and args.checkpoint is None:
         parser.error(f"--{given[0]} is for a Space of one's own model: it needs --checkpoint and --examples")
-    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
-    if not (ROOT / "app.py").is_file():  # installed from a wheel
+    if not args.static and not (ROOT / "app.py").is_file():  # installed from a wheel
         fail("what is pushed is the repository: run this in a clone of it")
     try:
-        own = own_of(args)
-        if args.list:
-            listed(own)
+        done = upload(args)
+        if done is None:
             return
-        if own:
-            space, commit = push_own(own, args)
-        else:
-            space, commit = push(args.repo_id, private=args.private, hardware=args.hardware, bucket=args.bucket)
+        space, commit = done
         ended = watch(space, commit)
     except Refused as error:
         fail(str(error))
@@ -213,12 +264,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{space.url}{hint}")
 
 
-def listed(own: Own | None) -> None:
+def listed(root: Path) -> None:
     """Print each file that would be pushed, with its bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        root, names = (Path(folder), assemble(own, pushed(), ROOT, Path(folder))) if own else (ROOT, pushed())
-        for name in names:
-            print(f"{(root / name).stat().st_size:>10,}  {name}")
+    for file in sorted(root.rglob("*")):
+        if file.is_file():
+            print(f"{file.stat().st_size:>10,}  {file.relative_to(root).as_posix()}")
 
 
 def first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..names import shown
 
 OWN = "own"
+IN_BROWSER = "in-browser"  # the page that needs no server, as `python -m abn.browser` writes it
 FILE = "settings.json"
 KEYS = ("checkpoint", "examples", "title")
 

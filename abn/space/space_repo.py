@@ -5,8 +5,9 @@ What is free, and for whom: https://huggingface.co/docs/hub/spaces-overview and 
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi, Volume
@@ -82,14 +83,23 @@ class SpaceRepo:
         except HfHubHTTPError as error:
             if not self._exists(error):
                 raise Refused(why_not_created(self.repo_id, error, wanted, bucket)) from None
+            self._same_kind(sdk)
             self.url = f"{self.api.endpoint}/spaces/{self.repo_id}"
             self._equip(hardware, bucket)
 
-    def push(self, folder: Path, *, ignored: Sequence[str]) -> str:
-        """Upload a folder in one commit and return the commit's id."""
+    def push(self, folder: Path, *, ignored: Sequence[str], replaced: str = "") -> str:
+        """Upload a folder in one commit and return the commit's id.
+
+        Args:
+            replaced: a pattern of files that go if they are there and the folder has them no longer.
+        """
         with self._or_refused("was not pushed to:"):
             return self.api.upload_folder(
-                repo_id=self.repo_id, repo_type="space", folder_path=folder, ignore_patterns=list(ignored)
+                repo_id=self.repo_id,
+                repo_type="space",
+                folder_path=folder,
+                ignore_patterns=list(ignored),
+                delete_patterns=replaced if replaced and self._has(replaced) else None,
             ).oid
 
     def wait(self, commit: str | None, report: Callable[[str], None], *, poll: float | None = None) -> Ended:
@@ -140,6 +150,21 @@ class SpaceRepo:
         except HfHubHTTPError:
             return False
         return True
+
+    def _has(self, pattern: str) -> bool:
+        """Whether the Space holds files of that pattern; no where it cannot be asked."""
+        if self.is_new:
+            return False
+        with suppress(HfHubHTTPError):
+            return any(fnmatch(name, pattern) for name in self.api.list_repo_files(self.repo_id, repo_type="space"))
+        return False
+
+    def _same_kind(self, sdk: str) -> None:
+        """Raises: Refused: a Space of another kind bears the name."""
+        with self._or_refused("was not pushed to:"):
+            there = self.api.space_info(self.repo_id).sdk
+        if there and there != sdk:
+            raise Refused(f"{self.repo_id} is a Space of another kind ({there}, not {sdk}): choose another name")
 
     def _equip(self, hardware: str | None, bucket: str | None) -> None:
         """Hardware and bucket of a Space that exists; what else is attached to it stays."""
