@@ -149,11 +149,13 @@ def large(explainer: Explainer, folder: Path, repeats: int) -> dict[str, float]:
     file = folder / "large.jpg"
     file.write_bytes(photograph(size=LARGE))
 
-    def decode():
+    def decode() -> None:
         with Image.open(file) as opened:
             opened.load()
 
-    works = {"decode": decode} | {view: lambda view=view: explainer(file, view=view).overlay() for view in VIEWS}
+    works: dict[str, Callable[[], object]] = {"decode": decode}
+    for view in VIEWS:
+        works[view] = lambda view=view: explainer(file, view=view).overlay()
     found = in_turn(works, repeats)
     return found | {"ratio": max(found[view] for view in VIEWS) / found["decode"]}
 
@@ -164,7 +166,8 @@ def per_pixel(repeats: int) -> tuple[float, float]:
 
     def slow():
         small = picture.resize((341, 256), Image.Resampling.BILINEAR).crop((58, 16, 282, 240))
-        values = torch.tensor(list(small.getdata()), dtype=torch.float32).view(224, 224, 3).permute(2, 0, 1) / 255
+        pixels = list(small.getdata())  # ty: ignore[invalid-argument-type]  # Pillow annotates its own C type
+        values = torch.tensor(pixels, dtype=torch.float32).view(224, 224, 3).permute(2, 0, 1) / 255
         return (values - 0.45) / 0.225
 
     found = in_turn({"ours": lambda: processor(picture, return_tensors="pt"), "pixels": slow}, repeats)

@@ -3,8 +3,10 @@ labels are shown as and can be asked for by."""
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 
 from torchvision.models._meta import _IMAGENET_CATEGORIES
+from transformers import PreTrainedConfig
 
 from . import imagenette
 from .names import nfc
@@ -63,6 +65,11 @@ def _cut(name: str) -> str:
     return name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
 
 
+def names_of(config: PreTrainedConfig) -> dict[int, str]:
+    """index -> name: what transformers makes of any `id2label`, and of none."""
+    return config.id2label  # ty: ignore[invalid-explicit-return]  # as it may be given
+
+
 def shown_names(id2label: dict[int, str]) -> list[str]:
     """What each class is called in all that is shown, every class differently.
 
@@ -82,7 +89,7 @@ def shown_names(id2label: dict[int, str]) -> list[str]:
     return names
 
 
-def indices_by_name(id2label: dict[int, str], label2id: dict[str, int] | None) -> dict[str, list[int]]:
+def indices_by_name(id2label: dict[int, str], label2id: Mapping[str, int | str] | None) -> dict[str, list[int]]:
     """Every name that a class can be asked for by -> the classes it stands for: one, but for a name that several bear.
 
     The names shown, those of id2label, their aliases in label2id, and all of Imagenette's (its folders' WordNet ids,

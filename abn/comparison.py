@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .errors import AbnError
-from .explanation import Explainer, Picture
+from .explanation import Explainer, Picture, Target
 from .faithfulness import STEPS, deletion, ends_of, insertion, on_pixels
 from .methods import method_named
 
@@ -53,7 +53,7 @@ class Comparison:
     """
 
     @torch.no_grad()
-    def __init__(self, explainer: Explainer, picture: Picture, target: str | int | None = None, view: str = "whole"):
+    def __init__(self, explainer: Explainer, picture: Picture, target: Target | None = None, view: str = "whole"):
         """Run the forward pass.
 
         Args:
@@ -82,9 +82,10 @@ class Comparison:
         how, passed = method_named(method, self.explainer.methods), self._passed
         compute, made = how.compute, None
         if limit is not None and self.passes(method) > limit:
-            if not self.fits(method, limit):
+            fewer = how.within(passed.pixels, passed.parts, limit) if how.within else None
+            if fewer is None:
                 raise AbnError("too_few_passes", method=method, passes=self.passes(method), limit=limit)
-            compute, made = how.within(passed.pixels, passed.parts, limit)
+            compute, made = fewer
         began = time.perf_counter()
         maps = compute(self.explainer.model, passed.pixels, passed.parts, passed.targets)[:, None].cpu()
         took = 1000 * (time.perf_counter() - began)

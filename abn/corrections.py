@@ -213,11 +213,11 @@ def _opened(file: Path | bytes, name: str, kinds: tuple[str, ...], wanted: Calla
     try:
         with Image.open(_source(file), formats=kinds) as opened:
             if max(opened.size) > LONGEST:  # not decoded
-                return opened.format, opened.size
+                return opened.format or kinds[0], opened.size
             found = wanted(opened)
             if found is not None:
                 found.load()
-                return opened.format, found.size
+                return opened.format or kinds[0], found.size
     except Exception:  # Pillow's decoders raise what they like
         pass
     raise ValueError(f"{name} is not a {' or '.join(kinds)} that can be read{' as grey' * (kinds == ('PNG',))}")

@@ -1,9 +1,10 @@
 """From a picture to its explanation: the one pipeline, used by Python, the Space and its API alike."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
@@ -14,21 +15,23 @@ from transformers import PreTrainedModel
 from . import stopping
 from .calibration import Calibration
 from .checkpoints import load_calibration, load_checkpoint
-from .classes import indices_by_name, shown_names
+from .classes import indices_by_name, names_of, shown_names
 from .errors import AbnError
 from .explained import Explanation
 from .families import Abilities, Family, family_of
 from .methods import Method, Parts, method_named
 from .model.image_processing_abn import LONGEST_VIEW, AbnImageProcessor
-from .model.pictures import Reduced, fitted, load_rgb
+from .model.pictures import Given, Reduced, fitted, load_rgb
 from .names import nfc
 
 BATCH = 32  # pictures a forward
 BATCH_PIXELS = 4_000_000  # of all of them, as the network is given them
 BATCH_BYTES = 1_000_000_000  # of what a network keeps beside its features
 
-Picture = Image.Image | np.ndarray | Tensor | str | Path | Reduced
+Picture = Given | Reduced
+OnePicture = TypeVar("OnePicture", bound=Picture)
 Upright = Image.Image | Reduced  # RGB
+Target = str | int | np.integer | np.ndarray | Tensor  # the last two of no dimensions
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,11 @@ class Passed:
 
 def grey(picture: Upright) -> Upright:
     if isinstance(picture, Reduced):
-        return replace(picture, pixels=grey(picture.pixels))
+        return replace(picture, pixels=_grey(picture.pixels))
+    return _grey(picture)
+
+
+def _grey(picture: Image.Image) -> Image.Image:
     return picture.convert("L").convert("RGB")
 
 
@@ -97,8 +104,9 @@ class Explainer:
         self.family.prepare(self.model)
         self.processor = processor
         self.calibration = calibration or Calibration()
-        self.labels = shown_names(config.id2label)
-        self.indices = indices_by_name(config.id2label, config.label2id)
+        id2label = names_of(config)
+        self.labels = shown_names(id2label)
+        self.indices = indices_by_name(id2label, config.label2id)
 
     @classmethod
     def from_pretrained(
@@ -123,12 +131,26 @@ class Explainer:
         model, processor = load_checkpoint(source, residual_attention=residual_attention, **where)
         return cls(model, processor, calibration=load_calibration(source, **where), device=device)
 
+    @overload
+    def __call__(
+        self, pictures: Picture, *, method: str = "attention", target: Target | None = None, view: str = "model"
+    ) -> Explanation: ...
+    @overload
     def __call__(
         self,
-        pictures: Picture | Sequence[Picture],
+        pictures: list[OnePicture] | tuple[OnePicture, ...],
         *,
         method: str = "attention",
-        target: "str | int | np.integer | Tensor | None" = None,
+        target: Target | None = None,
+        view: str = "model",
+    ) -> list[Explanation]: ...
+
+    def __call__(
+        self,
+        pictures: Picture | list | tuple,
+        *,
+        method: str = "attention",
+        target: Target | None = None,
         view: str = "model",
     ) -> Explanation | list[Explanation]:
         """Explain one picture, or a list of them in one batch (a list gives a list, in the same order).
@@ -163,10 +185,12 @@ class Explainer:
         Raises:
             ValueError: as `__call__`'s; or the network has no map that can be edited, see `Abilities`.
         """
-        self._check_editable()
+        self._editable()
         pictures = [self.read(picture, view)]
         passed = self.forward(pictures, view)
-        return self._made(pictures, self.methods["attention"], view, passed)[0], passed.parts.features
+        features = passed.parts.features
+        assert features is not None  # an editable network has them
+        return self._made(pictures, self.methods["attention"], view, passed)[0], features
 
     @torch.no_grad()
     def forward(self, pictures: list[Upright], view: str, target: int | None = None) -> Passed:
@@ -184,13 +208,14 @@ class Explainer:
         Raises:
             ValueError: as `explain_with_features`'s.
         """
-        self._check_editable()
-        logits = self.family.perceive(self.model, features, attention_map)
+        logits = self._editable()(self.model, features, attention_map)
         return self._probabilities(logits[0].float().cpu() / self.calibration.temperature)
 
-    def _check_editable(self) -> None:
-        if not self.abilities.editable:
+    def _editable(self) -> Callable[[PreTrainedModel, Tensor, Tensor], Tensor]:
+        """`Family.perceive`. Raises: ValueError: the network has no map that can be edited."""
+        if not self.abilities.editable or self.family.perceive is None:
             raise AbnError(f"uneditable_{self.abilities.uneditable}")
+        return self.family.perceive
 
     @torch.no_grad()
     def every_task(
@@ -199,7 +224,7 @@ class Explainer:
         *,
         method: str = "attention",
         view: str = "model",
-        tasks: Sequence[str | int] | None = None,
+        tasks: Sequence[Target] | None = None,
     ) -> list[dict[str, Explanation]]:
         """For each picture, a multi-task network's explanation for every task, or for `tasks`, from one forward pass:
         name -> explanation.
@@ -222,7 +247,12 @@ class Explainer:
                     found[place][self.labels[index]] = explanation
         return found
 
-    def target_index(self, target: "str | int | np.integer | Tensor | None") -> int | None:
+    @overload
+    def target_index(self, target: None) -> None: ...
+    @overload
+    def target_index(self, target: Target) -> int: ...
+
+    def target_index(self, target: Target | None) -> int | None:
         """A class's name or index as its index; None stays None.
 
         Args:

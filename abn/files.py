@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 
 @contextlib.contextmanager
-def whole(file: str | Path) -> Iterator[Path]:
+def whole(file: str | Path) -> Generator[Path]:
     """A path beside `file` to write to, renamed to it at the end: under its name a file is whole, or it is not there.
 
     Raises:
@@ -32,7 +32,7 @@ def whole(file: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(folder: str | Path) -> Iterator[Path]:
+def whole_folder(folder: str | Path) -> Generator[Path]:
     """A folder beside `folder` to write into, renamed to it at the end: under its name a folder is whole or missing.
 
     Raises:

@@ -7,6 +7,7 @@ while it runs: other forward passes of the process fail.
 
 import copy
 from collections import Counter
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,10 @@ from torch.overrides import TorchFunctionMode
 
 SIDE = 64  # pixels of the picture that is passed through
 
+Module = TypeVar("Module", bound=nn.Module)
 
-def folded(model: nn.Module, **inputs: Tensor) -> nn.Module:
+
+def folded(model: Module, **inputs: Tensor) -> Module:
     """A copy in evaluation mode without the batch norms that follow a convolution; same outputs. Those that follow
     something else stay, and those of a convolution whose output is used elsewhere as well.
 
@@ -43,7 +46,7 @@ def folded(model: nn.Module, **inputs: Tensor) -> nn.Module:
     return model
 
 
-def _of(model: nn.Module, kind: type) -> list[nn.Module]:
+def _of(model: nn.Module, kind: type[Module]) -> list[Module]:
     return [module for module in model.modules() if isinstance(module, kind)]
 
 
@@ -52,16 +55,16 @@ class _Seen(TorchFunctionMode):
 
     def __init__(self):
         super().__init__()
-        self.outputs: dict[int, tuple[Tensor, nn.Module]] = {}  # the tensors are held: their ids are not given again
+        self.outputs: dict[int, tuple[Tensor, nn.Conv2d]] = {}  # the tensors are held: their ids are not given again
         self.uses: Counter[int] = Counter()
         self.calls: Counter[nn.Module] = Counter()
-        self.follows: list[tuple[int, nn.Module]] = []
+        self.follows: list[tuple[int, nn.BatchNorm2d]] = []
 
-    def convolved(self, module: nn.Module, args: tuple, output: Tensor) -> None:
+    def convolved(self, module: nn.Conv2d, args: tuple, output: Tensor) -> None:
         self.outputs[id(output)] = output, module
         self.calls[module] += 1
 
-    def normed(self, module: nn.Module, args: tuple) -> None:
+    def normed(self, module: nn.BatchNorm2d, args: tuple) -> None:
         self.calls[module] += 1
         if id(args[0]) in self.outputs:
             self.follows.append((id(args[0]), module))
@@ -75,7 +78,7 @@ class _Seen(TorchFunctionMode):
                     self.uses[id(part)] += id(part) in self.outputs
         return output
 
-    def pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+    def pairs(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         found = [(key, self.outputs[key][1], norm) for key, norm in self.follows]
         return [
             (convolution, norm)

@@ -1,10 +1,14 @@
 """Pictures and their overlays on a matplotlib figure: a pair an explanation, or a row of tasks a picture."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from .explained import Explanation
 from .lettering import for_plot, style
 from .names import same
+
+if TYPE_CHECKING:  # matplotlib is imported where a figure is made
+    from matplotlib.figure import Figure
 
 
 def layout(pairs: int) -> tuple[int, int]:
@@ -14,7 +18,7 @@ def layout(pairs: int) -> tuple[int, int]:
     return rows, -(-pairs // rows)
 
 
-def grid(explanations: Sequence[Explanation], truth: Sequence[str], alpha: float, show: bool = False):
+def grid(explanations: Sequence[Explanation], truth: Sequence[str], alpha: float, show: bool = False) -> "Figure":
     """A matplotlib figure of picture and overlay side by side, a pair an explanation."""
     from matplotlib import pyplot
     from matplotlib.figure import Figure
@@ -39,7 +43,7 @@ def grid(explanations: Sequence[Explanation], truth: Sequence[str], alpha: float
     return figure
 
 
-def task_rows(rows: Sequence[dict[str, Explanation]], alpha: float, show: bool = False):
+def task_rows(rows: Sequence[dict[str, Explanation]], alpha: float, show: bool = False) -> "Figure":
     """A matplotlib figure: a row a picture, itself and then its overlay for every task, titled with how likely yes."""
     from matplotlib import pyplot
     from matplotlib.figure import Figure

@@ -9,7 +9,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from huggingface_hub import constants, get_token, hf_hub_download, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError
@@ -28,6 +30,8 @@ DESCRIPTION = 10_000_000  # bytes that any file beside the weights may have, whe
 MEANINGS = {401: "hub_private", 403: "hub_denied", 404: "hub_missing"}  # of the Hub's answers
 UNKNOWN_TOKEN = "Invalid credentials in Authorization header"  # the Hub's X-Error-Message beside 401
 CHUNK = 1 << 16  # bytes between two signs of life; huggingface_hub's 10 MB would look idle on a slow line
+
+Loaded = TypeVar("Loaded")
 
 
 class HubError(KeyedError, OSError):
@@ -135,7 +139,7 @@ def _download(
     revision: str | None,
     cache_dir: Path | None,
     limit: int | None,
-    token: bool | None,
+    token: bool | str | None,
     watch: _Watch,
     deadline: float,
 ) -> Path:
@@ -163,20 +167,20 @@ def _download(
             watch.beat(min(1.0, self.n / self.total) if weights and self.total else None)
             return shown
 
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK
-    where = {"revision": revision, "cache_dir": cache_dir, "tqdm_class": Progress, "etag_timeout": deadline}
-    where["token"] = token
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # ty: ignore[invalid-assignment]  # annotated as its own value
+    get = partial(hf_hub_download, repo_id, revision=revision, cache_dir=cache_dir, token=token)
+    get = partial(get, tqdm_class=Progress, etag_timeout=deadline)
     for name in REQUIRED:
         weights = name.endswith(".safetensors")
         most = limit if weights or limit is None else DESCRIPTION
-        file = hf_hub_download(repo_id, name, **where)
+        file = get(name)
         watch.beat()
         if name == "config.json":
             _check_config(Path(file))
     weights, most = False, None if limit is None else DESCRIPTION
     for name in OPTIONAL:
         try:
-            hf_hub_download(repo_id, name, **where)
+            get(name)
         except (EntryNotFoundError, FileNotFoundError):
             continue
         watch.beat()
@@ -194,7 +198,7 @@ def _check_config(file: Path) -> None:
         raise HubError("hub_kind", kind=kind)
 
 
-def with_fit_token(load: Callable, source: str | Path, **where):
+def with_fit_token(load: Callable[..., Loaded], source: str | Path, **where) -> Loaded:
     """load(source, **where); once more without a token where the Hub refuses the token, and not the repository.
 
     The Hub answers 401 to a token that has expired or that it never knew, for public repositories, too.

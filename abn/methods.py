@@ -11,6 +11,7 @@ A new method is a function with a decorator: Python, the API, the benchmark and 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -56,6 +57,10 @@ def forward_parts(model: AbnForImageClassification, pixel_values: Tensor) -> Par
     return Parts(logits, class_maps.mean((2, 3)), attention_map, class_maps, last, features)
 
 
+Compute = Callable[[Any, Tensor, Any, Tensor], Tensor]  # the model and the parts: those of a method's own family
+Function = TypeVar("Function", bound=Compute)
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to explain. `compute(model, pixel_values, parts, targets)`: (B, 3, H, W), `Parts` and (B,) class indices
@@ -68,9 +73,9 @@ class Method:
     name: str
     label: str
     uses_target: bool
-    compute: Callable[[AbnForImageClassification, Tensor, Parts, Tensor], Tensor]
+    compute: Compute
     passes: Callable[[Tensor, Parts], int] | None = None
-    within: Callable[[Tensor, Parts, int], tuple[Callable, int] | None] | None = None
+    within: Callable[[Tensor, Parts, int], tuple[Compute, int] | None] | None = None
     in_menus: bool = True
 
     @property
@@ -82,14 +87,16 @@ class Method:
 METHODS: dict[str, Method] = {}
 
 
-def method(name: str, label: str, *, uses_target: bool = True, known: dict[str, Method] = METHODS, **passes):
+def method(
+    name: str, label: str, *, uses_target: bool = True, known: dict[str, Method] = METHODS, **passes
+) -> Callable[[Function], Function]:
     """A decorator that makes of a function, `Method.compute`, the last of the known methods.
 
     Args:
         passes: `passes` and `within`, as `Method` has them.
     """
 
-    def registered(compute: Callable) -> Callable:
+    def registered(compute: Function) -> Function:
         known[name] = Method(name, label, uses_target, compute, **passes)
         return compute
 
@@ -159,12 +166,12 @@ def eigen_cam(model, pixel_values, parts, targets) -> Tensor:
     return scaled(maps.unflatten(1, features.shape[2:]))
 
 
-def channels(pixel_values: Tensor, parts: Parts) -> int:
+def channels(pixel_values, parts) -> int:
     """Score-CAM's forward passes."""
     return parts.last_features.shape[1]
 
 
-def score_cam_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Callable, int] | None:
+def score_cam_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Compute, int] | None:
     masks = min(limit, channels(pixel_values, parts))
     return None if masks < FEWEST_MASKS else (partial(score_cam, most=masks), masks)
 
@@ -206,7 +213,7 @@ def squares(pixel_values: Tensor, parts: Parts, cells: int = OCCLUSION_CELLS) ->
     return (rows + OCCLUSION_REACH - 1) * (columns + OCCLUSION_REACH - 1)
 
 
-def occlusion_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Callable, int] | None:
+def occlusion_within(pixel_values: Tensor, parts: Parts, limit: int) -> tuple[Compute, int] | None:
     for cells in range(OCCLUSION_CELLS, FEWEST_CELLS - 1, -1):
         if (count := squares(pixel_values, parts, cells)) <= limit:
             return partial(occlusion, cells=cells), count

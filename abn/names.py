@@ -49,7 +49,7 @@ def short(name: str, most: int = 40) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def cell(value):
+def cell(value: object) -> object:
     """A value for a cell of a CSV file. Text that a spreadsheet would take for a formula gets a ' before it; numbers,
     negative ones and such in text, too, stay as they are."""
     if not isinstance(value, (str, os.PathLike)):
@@ -92,5 +92,5 @@ def print_anything() -> None:
     """From here on `print` writes what the terminal's encoding lacks as "\\u3042" and never fails: a name must not end
     a run of hours."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")

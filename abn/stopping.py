@@ -2,7 +2,7 @@
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 _UNWANTED: contextvars.ContextVar[Callable[[], bool]] = contextvars.ContextVar("unwanted", default=lambda: False)
 
@@ -12,7 +12,7 @@ class Stopped(Exception):
 
 
 @contextlib.contextmanager
-def when(unwanted: Callable[[], bool]) -> Iterator[None]:
+def when(unwanted: Callable[[], bool]) -> Generator[None]:
     """Inside, and in threads that this context is copied to, `check` asks `unwanted`."""
     token = _UNWANTED.set(unwanted)
     try:

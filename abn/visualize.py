@@ -128,12 +128,13 @@ def target_of(explainer: Explainer, target: str | None, method: str) -> str | in
     Raises:
         ValueError: there is no such class, or no such method.
     """
+    found: str | int | None = target
     if target is not None and target not in explainer.labels and re.fullmatch(r"\d+", target):
-        target = int(target)
-    explainer.target_index(target)
+        found = int(target)
+    explainer.target_index(found)
     if target is not None and not method_named(method, explainer.methods).uses_target:
         print(f"note: --method {method} is the same for every class", file=sys.stderr)
-    return target
+    return found
 
 
 def one_a_class(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
@@ -222,7 +223,7 @@ def own_pictures(explainer: Explainer, args: argparse.Namespace) -> list[Path]:
                 opening = pool.map(lambda path: _opened(explainer, path, args.view or "whole"), chunk)
                 for path, opened in zip(chunk, opening, strict=True):
                     if isinstance(opened, (ValueError, OSError)):
-                        say(f"left out {shown(path.relative_to(folder))}: {shown(opened)}")
+                        say(f"left out {shown(path.relative_to(folder))}: {shown(str(opened))}")
                     else:
                         pictures.append(opened)
                         names.append(path.relative_to(folder))
@@ -256,7 +257,9 @@ def _opened(explainer: Explainer, path: Path, view: str) -> Upright | ValueError
         return error
 
 
-def _explained(explainer: Explainer, pictures: list, args: argparse.Namespace) -> list[dict[str | None, Explanation]]:
+def _explained(
+    explainer: Explainer, pictures: list[Upright], args: argparse.Namespace
+) -> list[dict[str, Explanation]] | list[dict[None, Explanation]]:
     """Each picture's explanation by task, for --target or all; of a network of classes: the one, under None."""
     how = {"view": args.view or "whole", "method": args.method}
     if explainer.abilities.tasks:

@@ -57,9 +57,10 @@ class Calibration:
         if not file.is_file():
             return cls()
         try:
-            found = json.loads(file.read_text())
-            energies = found.get("energies")
-            found = cls(**{**found, "energies": energies if energies is None else tuple(map(float, energies))})
+            said = json.loads(file.read_text())
+            if said.get("energies") is not None:
+                said["energies"] = tuple(map(float, said["energies"]))
+            found = cls(**said)
         except (ValueError, TypeError, AttributeError) as error:
             raise AbnError("calibration_unreadable", file=CALIBRATION_NAME, reason=str(error)) from None
         if not all(_is_number(value) and value > 0 for value in (found.temperature, found.attention_temperature)):

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..calibration import Calibration
-from ..classes import shown_names
+from ..classes import names_of, shown_names
 from ..files import save_network
 from ..model.configuration_abn import AbnConfig
 from ..model.versions import TRANSFORMERS
@@ -59,7 +59,7 @@ def convert(source: str | Path, folder: str | Path, *, residual_attention: bool 
     calibration = load_calibration(source)
     if calibration != Calibration():
         calibration.save(folder)
-    labels = shown_names(model.config.id2label)
+    labels = shown_names(names_of(model.config))
     kind = "classes" if model.config.multitask is None else "tasks"
     text = CARD.format(
         name=in_markdown(Path(source).name),

@@ -13,7 +13,7 @@ from ..errors import AbnError, AbnFileError
 from ..families.vit import VIT
 from ..hub import with_fit_token
 from ..model.configuration_abn import AbnConfig, cifar_family
-from ..model.image_processing_abn import AbnImageProcessor
+from ..model.image_processing_abn import AbnImageProcessor, AbnImageProcessorKwargs
 from ..model.layouts import Layout, identify, read_tensors
 from ..model.modeling_abn import AbnForImageClassification
 from ..model.modeling_multitask import AbnForMultiTaskClassification
@@ -21,10 +21,22 @@ from .infer import infer_config
 from .originals import SUFFIXES, identify_original, read_pickled, renamed
 from .transformer import load_vit
 
-CIFAR_STATISTICS = {"image_mean": [0.4914, 0.4822, 0.4465], "image_std": [0.2023, 0.1994, 0.2010]}
+CIFAR_STATISTICS: AbnImageProcessorKwargs = {
+    "image_mean": [0.4914, 0.4822, 0.4465],
+    "image_std": [0.2023, 0.1994, 0.2010],
+}
+CIFAR: AbnImageProcessorKwargs = {
+    "size": {"shortest_edge": 32},
+    "crop_size": {"height": 32, "width": 32},
+    **CIFAR_STATISTICS,
+}
 # How the multi-task networks' authors preprocess: their first release with its own, later ones the values 0 to 1
-ONES = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}
-SQUASHED = {"size": {"height": 224, "width": 224}, "image_mean": [0.0, 0.0, 0.0], "image_std": [1.0, 1.0, 1.0]}
+ONES: AbnImageProcessorKwargs = {"image_mean": [1.0, 1.0, 1.0], "image_std": [1.0, 1.0, 1.0]}
+SQUASHED: AbnImageProcessorKwargs = {
+    "size": {"height": 224, "width": 224},
+    "image_mean": [0.0, 0.0, 0.0],
+    "image_std": [1.0, 1.0, 1.0],
+}
 CELEBA = {"v0.1": ONES}
 # What a config.json may say about how it is computed, which is not its author's to say
 NOT_A_NETWORKS = ("quantization_config", "compression_config", "_attn_implementation", "attn_implementation")
@@ -89,8 +101,7 @@ def _load_processor(source: str | Path, config: AbnConfig | None = None, **where
         if config is not None and config.multitask:
             return AbnImageProcessor(**CELEBA.get(config.multitask, SQUASHED))
         if config is not None and cifar_family(config.arch):
-            side = {"height": 32, "width": 32}
-            return AbnImageProcessor(size={"shortest_edge": 32}, crop_size=side, **CIFAR_STATISTICS)
+            return AbnImageProcessor(**CIFAR)
         return AbnImageProcessor()  # foreign folders may lack it: ImageNet's 256 and 224
     return AbnImageProcessor.from_pretrained(source, **where)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from torch import Tensor
 
 from ..errors import AbnError
@@ -24,8 +25,8 @@ SUFFIXES = (".tar", ".pth", ".pt")
 STATE_DICTS = ("state_dict", "model_state_dict")
 # What stands beside the tensors: accuracies, by NumPy 1 and 2
 BESIDE = (
-    np._core.multiarray.scalar,
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    scalar,
+    (scalar, "numpy.core.multiarray.scalar"),
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("?", "f2", "f4", "f8", "i4", "i8")),
 )

@@ -118,7 +118,7 @@ def load_pretrained(source: str | Path, **where) -> Pretrained | None:
         return _of_file(path, path.parent / "config.json", path.parent / "preprocessor_config.json")
     if path.is_dir():
         file = _weights_in(path)
-        return file and _of_file(file, path / "config.json", path / "preprocessor_config.json")
+        return None if file is None else _of_file(file, path / "config.json", path / "preprocessor_config.json")
     if path.is_absolute() or path.suffix in ENDINGS or str(source).startswith(".") or str(source) == "compact":
         return None
     return with_fit_token(_of_hub, str(source), **where)
@@ -140,7 +140,7 @@ def _of_hub(source: str, **where) -> Pretrained | None:
     if weights is None:
         raise ValueError(f"{source} holds no weights that are read here; expected {' or '.join(WEIGHTS)}")
     processor = found("preprocessor_config.json")
-    return _of_file(Path(weights), Path(config), processor and Path(processor), name=source)
+    return _of_file(Path(weights), Path(config), None if processor is None else Path(processor), name=source)
 
 
 def _of_file(file: Path, config_file: Path, processor_file: Path | None, name: str | None = None) -> Pretrained | None:

@@ -9,8 +9,9 @@ from transformers import ViTConfig, ViTForImageClassification
 from transformers.utils import cached_file
 
 from ..errors import AbnError
-from ..families.vit import VIT, attention_bytes
+from ..families.vit import VIT, attention_bytes, sides
 from ..model.configuration_abn import checked_id2label
+from ..model.image_processing_abn import AbnImageProcessorKwargs
 from ..model.image_processing_vit import VitImageProcessor
 
 FIELDS = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act", "qkv_bias")
@@ -28,8 +29,8 @@ def load_vit(source: str | Path, **where) -> tuple[ViTForImageClassification, Vi
     """
     config = checked_config(ViTConfig.get_config_dict(source, **where)[0])
     weights = cached_file(source, "model.safetensors", **where)
-    _check_shapes(config, weights)
-    model, info = ViTForImageClassification.from_pretrained(
+    _check_shapes(config, weights)  # ty: ignore[invalid-argument-type]  # None: it would have raised
+    model, info = ViTForImageClassification.from_pretrained(  # ty: ignore[not-iterable]  # a pair, which nothing annotates
         source, config=config, dtype="float32", use_safetensors=True, output_loading_info=True, **where
     )
     if info["missing_keys"]:
@@ -64,9 +65,10 @@ def checked_config(found: dict) -> ViTConfig:
     config = ViTConfig(**said)
     if config.hidden_size % config.num_attention_heads:
         raise AbnError("vit_heads", size=config.hidden_size, heads=config.num_attention_heads)
-    if config.image_size % config.patch_size:
-        raise AbnError("vit_patches", size=config.image_size, patch=config.patch_size)
-    tokens, attention = (config.image_size // config.patch_size) ** 2 + 1, attention_bytes(config)
+    picture, patch = sides(config)
+    if picture % patch:
+        raise AbnError("vit_patches", size=picture, patch=patch)
+    tokens, attention = (picture // patch) ** 2 + 1, attention_bytes(config)
     if attention > MOST_ATTENTION:
         heads, layers, most = config.num_attention_heads, config.num_hidden_layers, MOST_ATTENTION / 1e9
         raise AbnError("vit_attention", size=attention / 1e9, tokens=tokens, heads=heads, layers=layers, most=most)
@@ -95,6 +97,10 @@ def _processor(source: str | Path, config: ViTConfig, **where) -> VitImageProces
     """Of preprocessor_config.json only what a network's input depends on beside its size."""
     file = cached_file(source, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False, **where)
     said = json.loads(Path(file).read_text()) if file else {}
-    size = {"height": config.image_size, "width": config.image_size}
-    kept = {name: said[name] for name in ("image_mean", "image_std", "resample") if said.get(name) is not None}
-    return VitImageProcessor(size=size, crop_size=size, **{"image_mean": [0.5] * 3, "image_std": [0.5] * 3, **kept})
+    side, _ = sides(config)
+    settings: AbnImageProcessorKwargs = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    for name in ("image_mean", "image_std", "resample"):
+        if said.get(name) is not None:
+            settings[name] = said[name]
+    settings["size"] = settings["crop_size"] = {"height": side, "width": side}
+    return VitImageProcessor(**settings)

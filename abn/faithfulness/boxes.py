@@ -79,7 +79,8 @@ def _box(row: dict, root: str | Path | None) -> tuple[str, Box]:
     for low, high in (("x0", "x1"), ("y0", "y1")):
         if values[low] >= values[high]:
             raise ValueError(f"{low} must be less than {high}; got {values[low]:g} and {values[high]:g}")
-    return path, tuple(min(1.0, max(0.0, value)) for value in values.values())
+    left, top, right, bottom = (min(1.0, max(0.0, value)) for value in values.values())
+    return path, (left, top, right, bottom)
 
 
 def _number(name: str, text: str | None) -> float:

@@ -57,7 +57,7 @@ BENCHMARK = (  # what it measures beside
 
 def measured(figures: tuple[Figure, ...], values: Mapping[str, float | None]) -> list[tuple[Figure, float]]:
     """Those of the figures that have a value, with it."""
-    return [(figure, values[figure.key]) for figure in figures if values.get(figure.key) is not None]
+    return [(figure, value) for figure in figures if (value := values.get(figure.key)) is not None]
 
 
 def in_words(values: Mapping[str, float | None], *keys: str) -> str:

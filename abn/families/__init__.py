@@ -29,7 +29,9 @@ def family_of(config: PreTrainedConfig) -> Family:
 def answers_tasks(model: nn.Module) -> bool:
     """Whether a network answers task by task; False for any module that is of no family."""
     config = getattr(model, "config", None)
-    family = None if config is None else find(config)
+    if config is None:
+        return False
+    family = find(config)
     return family is not None and family.abilities(config).tasks
 
 

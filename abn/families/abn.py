@@ -1,11 +1,11 @@
 """The Attention Branch Network: one bounded map, used by the perception branch that answers."""
 
 from torch import Tensor
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 
 from ..methods import METHODS, forward_parts
 from ..model.configuration_abn import MOST_LABELS, MOST_WIDTH, AbnConfig
-from ..model.modeling_abn import HEADS
+from ..model.modeling_abn import HEADS, AbnForImageClassification
 from .family import Abilities, Family, Shape, first_map, one_class
 
 LIMITS = {"width": MOST_WIDTH, "num_labels": MOST_LABELS}
@@ -20,7 +20,7 @@ def _abilities(config: AbnConfig) -> Abilities:
     return Abilities(uneditable="unbounded" if unbounded else "", tunable=True)
 
 
-def _perceive(model: PreTrainedModel, features: Tensor, attention_map: Tensor) -> Tensor:
+def _perceive(model: AbnForImageClassification, features: Tensor, attention_map: Tensor) -> Tensor:
     return model.model.perception_branch(features, attention_map.to(features))
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..methods import Method, Parts
+
+Model = TypeVar("Model", bound=PreTrainedModel)
+Config = TypeVar("Config", bound=PreTrainedConfig)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def nothing(model: PreTrainedModel) -> None:
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(Generic[Model, Config]):
     """A kind of network. B pictures, K labels, a map of h x w places.
 
     model_type: as its config.json says. holds: whether a config is one of its networks'.
@@ -67,16 +71,16 @@ class Family:
 
     model_type: str
     holds: Callable[[PreTrainedConfig], bool]
-    forward: Callable[[PreTrainedModel, Tensor], Parts]
-    methods: Callable[[PreTrainedConfig], dict[str, Method]]
+    forward: Callable[[Model, Tensor], Parts]
+    methods: Callable[[Config], dict[str, Method]]
     shown_maps: Callable[[Parts, Tensor], Tensor]
     answers: Callable[[Tensor], tuple[Tensor, Tensor]]
-    abilities: Callable[[PreTrainedConfig], Abilities]
-    shape: Callable[[PreTrainedConfig], Shape]
+    abilities: Callable[[Config], Abilities]
+    shape: Callable[[Config], Shape]
     beside: str | None = None
-    prepare: Callable[[PreTrainedModel], None] = nothing
-    perceive: Callable[[PreTrainedModel, Tensor, Tensor], Tensor] | None = None
-    picture_bytes: Callable[[PreTrainedConfig], int] = lambda config: 0
+    prepare: Callable[[Model], None] = nothing
+    perceive: Callable[[Model, Tensor, Tensor], Tensor] | None = None
+    picture_bytes: Callable[[Config], int] = lambda config: 0
     limits: Mapping[str, int] = field(default_factory=dict)
 
 

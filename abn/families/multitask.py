@@ -6,11 +6,11 @@ its absolute value.
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig
 
 from ..methods import METHODS, Method, Parts, method
 from ..model.configuration_abn import AbnConfig
-from ..model.modeling_multitask import FORMS, margins
+from ..model.modeling_multitask import FORMS, AbnForMultiTaskClassification, margins
 from .abn import LIMITS, shape
 from .family import Abilities, Family
 
@@ -54,7 +54,7 @@ TASK_METHODS |= {name: METHODS[name] for name in ("centre", "uniform")}
 
 
 @torch.no_grad()
-def _forward(model: PreTrainedModel, pixel_values: Tensor) -> Parts:
+def _forward(model: AbnForMultiTaskClassification, pixel_values: Tensor) -> Parts:
     outputs = model(pixel_values=pixel_values)
     return Parts(margins(outputs.logits.float()), outputs.attention_logits, outputs.attention_map)
 

@@ -7,12 +7,13 @@ layer mixes what the layers below have mixed already.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 from transformers import ViTConfig, ViTForImageClassification
 
-from ..methods import METHODS, Method, Parts, scaled
+from ..methods import METHODS, Compute, Method, Parts, scaled
 from .family import Abilities, Family, Shape, first_map, one_class
 
 LIMITS = {"image_size": 1024, "patch_size": 1024, "num_channels": 4, "hidden_size": 2048, "intermediate_size": 8192}
@@ -31,13 +32,13 @@ def rollout(attentions: tuple[Tensor, ...]) -> Tensor:
 
     Heads averaged, the residual connection added as the identity, rows normalised, layers multiplied, last first.
     """
-    product = None
-    for attention in attentions:
-        mixed = attention.float().mean(1)
-        mixed = mixed + torch.eye(mixed.shape[-1], device=mixed.device)
-        mixed = mixed / mixed.sum(-1, keepdim=True)
-        product = mixed if product is None else mixed @ product
-    return product
+
+    def mixed(attention: Tensor) -> Tensor:
+        mean = attention.float().mean(1)
+        mean = mean + torch.eye(mean.shape[-1], device=mean.device)
+        return mean / mean.sum(-1, keepdim=True)
+
+    return reduce(lambda product, layer: layer @ product, map(mixed, attentions))
 
 
 def gradient_rollout(attentions: tuple[Tensor, ...], gradients: tuple[Tensor, ...]) -> Tensor:
@@ -59,7 +60,8 @@ def class_token(matrix: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _grid(parts: Parts) -> tuple[int, int]:
-    return tuple(parts.attention_map.shape[-2:])
+    height, width = parts.attention_map.shape[-2:]
+    return height, width
 
 
 def rolled_out(model, pixel_values, parts: VitParts, targets) -> Tensor:
@@ -96,7 +98,7 @@ def _for_class(model, pixel_values, grid: tuple[int, int], targets: Tensor) -> T
     return scaled(class_token(gradient_rollout(attentions, gradients), grid))
 
 
-def one_head(layer: int, head: int | None):
+def one_head(layer: int, head: int | None) -> Compute:
     """The attention of one layer (from 0), of one head (from 0) or of the mean over heads, over its maximum."""
 
     def compute(model, pixel_values, parts: VitParts, targets) -> Tensor:
@@ -149,20 +151,26 @@ def _prepare(model: ViTForImageClassification) -> None:
 @torch.no_grad()
 def _forward(model: ViTForImageClassification, pixel_values: Tensor) -> VitParts:
     outputs = model(pixel_values=pixel_values, output_attentions=True)
-    patch = model.config.patch_size
+    _, patch = sides(model.config)
     grid = pixel_values.shape[2] // patch, pixel_values.shape[3] // patch
     rolled = class_token(rollout(outputs.attentions), grid)
     return VitParts(outputs.logits, None, scaled(rolled)[:, None], attentions=outputs.attentions)
 
 
 def _abilities(config: ViTConfig) -> Abilities:
-    shown = {"layers": config.num_hidden_layers, "heads": config.num_attention_heads}
-    return Abilities(uneditable="layers", channels=config.num_channels, **shown)
+    layers, heads = config.num_hidden_layers, config.num_attention_heads
+    return Abilities(uneditable="layers", layers=layers, heads=heads, channels=config.num_channels)
+
+
+def sides(config: ViTConfig) -> tuple[int, int]:
+    """Of the picture and of a patch, in pixels: squares, whatever else transformers would take."""
+    return config.image_size, config.patch_size  # ty: ignore[invalid-explicit-return]
 
 
 def attention_bytes(config: ViTConfig) -> int:
     """What the attention of a picture takes, in all layers."""
-    tokens = (config.image_size // config.patch_size) ** 2 + 1
+    picture, patch = sides(config)
+    tokens = (picture // patch) ** 2 + 1
     return 4 * tokens**2 * config.num_attention_heads * config.num_hidden_layers
 
 

@@ -7,11 +7,13 @@ from collections import OrderedDict
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+Block = type[BasicBlock | Bottleneck]
+
 
 class CifarResNetBackbone:
     """planes: of the first stage's blocks; each later stage doubles them. groups: of ResNeXt's 3x3 convolutions."""
 
-    def __init__(self, *, block: type, depth: int, planes: int = 16, stem: int = 16, groups: int = 1):
+    def __init__(self, *, block: Block, depth: int, planes: int = 16, stem: int = 16, groups: int = 1):
         self.block, self.depth, self.planes, self.stem, self.groups = block, depth, planes, stem, groups
         self.channels = 4 * planes * block.expansion
 

@@ -23,7 +23,8 @@ class DenseNetBackbone:
 
     def features(self) -> nn.Sequential:
         """(B, 3, H, W) -> (B, in_channels[2], H / 4, W / 4)."""
-        parts = OrderedDict(conv1=nn.Conv2d(3, self.in_channels[0], 3, padding=1, bias=False))
+        parts: OrderedDict[str, nn.Module] = OrderedDict()
+        parts["conv1"] = nn.Conv2d(3, self.in_channels[0], 3, padding=1, bias=False)
         for index in range(2):
             parts[f"dense{index + 1}"] = self._dense(index)
             out_channels = self.in_channels[index] + self.layers * self.growth

@@ -41,6 +41,7 @@ DEPTHS = {
     "101": (Bottleneck, SEBottleneck, (3, 4, 23, 3)),
     "152": (Bottleneck, SEBottleneck, (3, 8, 36, 3)),
 }
+BLOCKS: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]]
 BLOCKS = {f"resnet{depth}": (plain, counts) for depth, (plain, _, counts) in DEPTHS.items()}
 BLOCKS |= {f"se-resnet{depth}": (weighed, counts) for depth, (_, weighed, counts) in DEPTHS.items()}
 
@@ -111,6 +112,6 @@ def zero_last_norms(module: nn.Module) -> None:
     """Start every residual block as the identity: its last batch norm's weight at zero (Goyal et al. 2017)."""
     for block in module.modules():
         if isinstance(block, BasicBlock):
-            nn.init.zeros_(block.bn2.weight)
+            nn.init.zeros_(block.bn2.weight)  # ty: ignore[invalid-argument-type]  # torchvision: any module
         elif isinstance(block, Bottleneck):
-            nn.init.zeros_(block.bn3.weight)
+            nn.init.zeros_(block.bn3.weight)  # ty: ignore[invalid-argument-type]

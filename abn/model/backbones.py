@@ -10,14 +10,16 @@ A backbone is what `build` returns. It holds no parameters and makes an ABN's pa
 
 from torch import nn
 
-from .backbone_cifar_resnet import cifar_resnet, cifar_resnext
+from .backbone_cifar_resnet import CifarResNetBackbone, cifar_resnet, cifar_resnext
 from .backbone_densenet import DenseNetBackbone
 from .backbone_resnet import ResNetBackbone
 from .backbone_wide_resnet import WideResNetBackbone
-from .configuration_abn import cifar_family
+from .configuration_abn import AbnConfig, cifar_family
+
+Backbone = CifarResNetBackbone | DenseNetBackbone | ResNetBackbone | WideResNetBackbone
 
 
-def build(config):
+def build(config: AbnConfig) -> Backbone:
     """The backbone that an `AbnConfig` asks for."""
     found = cifar_family(config.arch)
     if found is None:
@@ -36,4 +38,4 @@ def set_padding(module: nn.Module, padding: str) -> None:
     """What the module's convolutions see beyond the border, one of `configuration_abn.PADDINGS`; no tensor changes."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
-            part.padding_mode = padding
+            part.padding_mode = padding  # ty: ignore[invalid-assignment]

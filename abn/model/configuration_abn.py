@@ -4,6 +4,7 @@ from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where trans
 
 # isort: split
 import re
+from typing import TYPE_CHECKING
 
 from transformers import PreTrainedConfig
 
@@ -86,6 +87,8 @@ class AbnConfig(PreTrainedConfig):
     residual_attention: bool = True
     dropout: float = 0.0
     multitask: str | None = None
+    if TYPE_CHECKING:
+        num_labels: int  # never None: `__post_init__` sees to it
 
     def __post_init__(self, **kwargs):
         self.arch = str(self.arch).lower()
@@ -109,7 +112,7 @@ class AbnConfig(PreTrainedConfig):
             raise ModelError("config_dropout", value=self.dropout)
         self._check_labels(kwargs.get("num_labels"))
         super().__post_init__(**kwargs)
-        self.num_labels = len(self.id2label)  # brings label2id into line where it was left out
+        self.num_labels = len(self.id2label or ())  # brings label2id into line where it was left out
 
     def _check_labels(self, num_labels: int | None) -> None:
         """Complete id2label and label2id from each other; refuse what disagrees."""

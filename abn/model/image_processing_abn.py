@@ -7,8 +7,9 @@ nothing else. `Geometry` says where that lies in the picture, so that a map is l
 from .versions import TRANSFORMERS  # noqa: F401 - first: it says so where transformers is too old
 
 # isort: split
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from .errors import ModelError, PictureError
 from .heic import can_read  # noqa: F401 - what `pictures` needs: transformers 4 copies only what this file imports itself
 from .picture_orientation import orientation  # noqa: F401 - likewise
 from .picture_repair import repaired  # noqa: F401 - likewise
-from .pictures import Reduced, load_rgb, resized
+from .pictures import Given, Reduced, load_rgb, resized
 
 VIEWS = ("model", "whole")
 MULTIPLE = 32  # the network halves a picture five times
@@ -34,6 +35,8 @@ LONGEST_VIEW = 1024  # pixels of what is shown of a picture
 MARGIN = 2  # a JPEG is decoded to at least this many times the pixels a side that the network is given
 ROWS = 32  # laid at once: what lies between stays in the processor's cache
 LONGEST = 3  # of "whole": the long side is at most this many times the short one
+
+Images = Given | Reduced | list | tuple
 
 
 class AbnImageProcessorKwargs(ImagesKwargs, total=False):
@@ -57,10 +60,11 @@ class Geometry:
     @property
     def span(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """(top, bottom), (left, right) of what the model saw, in the picture's own pixels, not rounded."""
-        return tuple(
+        rows, columns = (
             (start * p / r, (start + c) * p / r)
             for p, r, start, c in zip(self.picture, self.resized, self.offset, self.crop, strict=True)
         )
+        return rows, columns
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -103,7 +107,11 @@ class AbnImageProcessor(TorchvisionBackend):
         _check_sides(self.size, self.crop_size)
         _check_statistics(self.image_mean, self.image_std)
 
-    def preprocess(self, images: ImageInput, **kwargs: Unpack[AbnImageProcessorKwargs]) -> BatchFeature:
+    def __call__(self, images: Images, *args, **kwargs) -> BatchFeature:
+        """As `preprocess`."""
+        return self.preprocess(images, *args, **kwargs)
+
+    def preprocess(self, images: Images, **kwargs: Unpack[AbnImageProcessorKwargs]) -> BatchFeature:
         """Pictures of one or several sizes -> {"pixel_values": ...}.
 
         Args:
@@ -125,10 +133,10 @@ class AbnImageProcessor(TorchvisionBackend):
         images = [self._picture(image, layout, kwargs) for image in images]
         return super().preprocess(images, input_data_format="channels_first", **kwargs)
 
-    def _picture(self, image, layout: str | None, kwargs: dict):
+    def _picture(self, image, layout: str | None, kwargs: Mapping[str, object]):
         """One picture as an upright RGB PIL picture, or as (C, H, W) where it is not to become one."""
 
-        def wanted(name):
+        def wanted(name: str) -> Any:
             return getattr(self, name) if kwargs.get(name) is None else kwargs[name]
 
         rgb = wanted("do_convert_rgb")
@@ -144,7 +152,7 @@ class AbnImageProcessor(TorchvisionBackend):
             return load_rgb(as_bytes(array))
         return as_tensor(array, rgb=False, shares=False)
 
-    def _rgb(self, image, wanted: Callable[[str], object]):
+    def _rgb(self, image, wanted: Callable[[str], Any]):
         """Paths and PIL pictures as upright RGB; URLs are the library's. wanted: a setting's name -> its value.
 
         A JPEG that is decoded to fewer pixels (`enough`) is resized here, where its full size is known still.
@@ -177,13 +185,13 @@ class AbnImageProcessor(TorchvisionBackend):
         """
         return _enough(self.geometry(picture, view))
 
-    def process_image(self, image: ImageInput, **kwargs) -> Tensor:
+    def process_image(self, image: ImageInput, *args, **kwargs) -> Tensor:
         """As the library's, (C, H, W); but RGB stays as Pillow holds it, pixel after pixel: that is resized quicker."""
         if isinstance(image, Image.Image) and image.mode == "RGB" and kwargs.get("device") is None:
             return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        return super().process_image(image, **kwargs)
+        return super().process_image(image, *args, **kwargs)
 
-    def _preprocess(
+    def _preprocess(  # ty: ignore[incompatible-method-override]  # it is called by keywords alone
         self,
         images: list[Tensor],
         do_resize: bool,
@@ -216,7 +224,12 @@ class AbnImageProcessor(TorchvisionBackend):
                 height, width = plan.crop
                 stack = self.center_crop(stack, SizeDict(height=height, width=width))
             grouped[shape] = self.rescale_and_normalize(
-                stack, do_rescale, rescale_factor, do_normalize, image_mean, image_std
+                stack,
+                do_rescale,
+                rescale_factor,
+                do_normalize,
+                image_mean,  # ty: ignore[invalid-argument-type]  # None where do_normalize is False
+                image_std,  # ty: ignore[invalid-argument-type]
             )
         return BatchFeature(data={"pixel_values": reorder_images(grouped, index)}, tensor_type=return_tensors)
 
@@ -232,7 +245,7 @@ class AbnImageProcessor(TorchvisionBackend):
             raise PictureError("picture_side", height=picture[0], width=picture[1])
         size = _size_dict(self.size) if self.do_resize else None
         crop_size = _size_dict(self.crop_size) if self.do_center_crop else None
-        return self._plan(tuple(picture), view=view, size=size, crop_size=crop_size)
+        return self._plan((picture[0], picture[1]), view=view, size=size, crop_size=crop_size)
 
     def _plan(self, picture: tuple[int, int], *, view: str, size, crop_size) -> Geometry:
         if view == "whole":
@@ -240,8 +253,8 @@ class AbnImageProcessor(TorchvisionBackend):
             return Geometry(picture, resized, (0, 0), resized)
         resized = picture if size is None else _resized(picture, size)
         crop = resized if crop_size is None else (crop_size.height, crop_size.width)
-        offset = tuple(_crop_start(r, c) for r, c in zip(resized, crop, strict=True))
-        return Geometry(picture, resized, offset, crop)
+        top, left = (_crop_start(r, c) for r, c in zip(resized, crop, strict=True))
+        return Geometry(picture, resized, (top, left), crop)
 
     def post_process_attention(
         self,
@@ -287,7 +300,8 @@ def _resampling(way) -> Image.Resampling:
 def _enough(plan: Geometry) -> tuple[float, float]:
     left, top, right, bottom = plan.box
     shown = min(1, LONGEST_VIEW / max(right - left, bottom - top))
-    return tuple(min(p, max(MARGIN * r, p * shown)) for p, r in zip(plan.picture, plan.resized, strict=True))
+    height, width = (min(p, max(MARGIN * r, p * shown)) for p, r in zip(plan.picture, plan.resized, strict=True))
+    return height, width
 
 
 def _check_view(view: str) -> None:
@@ -326,18 +340,23 @@ def _crop_start(length: int, crop: int) -> int:
 
 
 def _resized(picture: tuple[int, int], size: SizeDict) -> tuple[int, int]:
+    if not size.shortest_edge or (size.height and size.width):
+        return _sides(size)
+    short, edge = min(picture), size.shortest_edge
+    height, width = (edge if side == short else max(1, int(edge * side / short)) for side in picture)
+    return height, width
+
+
+def _sides(size: SizeDict) -> tuple[int, int]:
     if size.height and size.width:
         return size.height, size.width
-    if not size.shortest_edge:
-        raise ModelError("processor_size", size=str(size))
-    short, edge = min(picture), size.shortest_edge
-    return tuple(edge if side == short else max(1, int(edge * side / short)) for side in picture)
+    raise ModelError("processor_size", size=str(size))
 
 
 def _short_side(size: SizeDict | None, picture: tuple[int, int]) -> int:
     if size is None:
         return min(picture)
-    return size.shortest_edge or min(size.height, size.width)
+    return size.shortest_edge or min(_sides(size))
 
 
 def _whole_size(picture: tuple[int, int], short: int) -> tuple[int, int]:
@@ -345,7 +364,8 @@ def _whole_size(picture: tuple[int, int], short: int) -> tuple[int, int]:
     first, so that the proportions suffer from one rounding alone."""
     short = max(MULTIPLE, round(short / MULTIPLE) * MULTIPLE)
     scale = short / min(picture)
-    return tuple(max(MULTIPLE, round(min(side * scale, LONGEST * short) / MULTIPLE) * MULTIPLE) for side in picture)
+    height, width = (max(MULTIPLE, round(min(side * scale, LONGEST * short) / MULTIPLE) * MULTIPLE) for side in picture)
+    return height, width
 
 
 def _bilinear_places(

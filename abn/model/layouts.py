@@ -128,7 +128,7 @@ def read_tensors(file: str | Path) -> tuple[Layout, dict[str, Tensor]]:
     return layout, {layout.rename(name): tensor for name, tensor in tensors.items()}
 
 
-def read_checkpoint(source, config, config_class, kwargs: dict):
+def read_checkpoint(source, config, config_class, kwargs: dict) -> tuple[PreTrainedConfig, dict[str, Tensor]]:
     """A folder's or Hub repository's config and its tensors under our own names.
 
     `kwargs` are `from_pretrained`'s: those that say where to look are taken out of it. Config wins: the attention
@@ -145,7 +145,8 @@ def read_checkpoint(source, config, config_class, kwargs: dict):
             raise ModelError("config_kind", source=source, kind=found.get("model_type"))
         changes = {name: kwargs.pop(name) for name in CONFIG_FIELDS if name in kwargs}
         config = config_class.from_dict({**found, **changes})
-    layout, tensors = read_tensors(cached_file(source, WEIGHTS_NAME, **where))
+    weights = cached_file(source, WEIGHTS_NAME, **where)
+    layout, tensors = read_tensors(weights)  # ty: ignore[invalid-argument-type]  # None: it would have raised
     if config.attention_head is None:
         config.attention_head = layout.head
     return config, tensors

@@ -9,6 +9,7 @@ Both branches are trained by the sum of their cross-entropies; one forward pass 
 
 import copy
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -110,14 +111,12 @@ class AbnNetwork(nn.Module):
     """Feature extractor and the two branches. `attention_map` keeps the last forward's map, (B, 1, h, w), for
     callers of the reference implementation; `AbnOutput.attention_map` is the one to use, also across threads."""
 
-    def __init__(self, config: AbnConfig):
+    def __init__(self, config: AbnConfig, head: AttentionHead):
         super().__init__()
         backbone = build(config)
         shape = {"channels": backbone.channels, "num_labels": config.num_labels}
-        self.features = backbone.features()
-        self.attention_branch = AttentionBranch(
-            stage=backbone.attention_stage(), head=HEADS[config.attention_head], **shape
-        )
+        self.features: nn.Module = backbone.features()
+        self.attention_branch = AttentionBranch(stage=backbone.attention_stage(), head=head, **shape)
         self.perception_branch = PerceptionBranch(
             stage=backbone.perception_stage(), residual=config.residual_attention, **shape
         )
@@ -143,6 +142,7 @@ def check_pixels(pixel_values: Tensor) -> None:
 
 
 class AbnPreTrainedModel(PreTrainedModel):
+    config: AbnConfig
     config_class = AbnConfig
     base_model_prefix = "model"
     main_input_name = "pixel_values"
@@ -153,11 +153,12 @@ class AbnPreTrainedModel(PreTrainedModel):
         if isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.BatchNorm2d):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            for at_one in (module.weight, module.running_var):
+                if at_one is not None:
+                    init.ones_(at_one)
+            for at_zero in (module.bias, module.running_mean, module.num_batches_tracked):
+                if at_zero is not None:
+                    init.zeros_(at_zero)
         elif isinstance(module, nn.Linear):
             bound = module.in_features**-0.5
             init.uniform_(module.weight, -bound, bound)
@@ -168,7 +169,9 @@ class StrictlyLoaded(AbnPreTrainedModel):
     """A network whose every tensor must come from its checkpoint."""
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, config=None, state_dict=None, **kwargs):
+    def from_pretrained(
+        cls, pretrained_model_name_or_path, *model_args, config: Any = None, state_dict=None, **kwargs
+    ) -> Self:
         """As everywhere in transformers, and stricter: every tensor must be there, of the right shape, and no other.
 
         Reads the published Hub layouts A, B and C as well as its own; see `layouts`.
@@ -185,7 +188,7 @@ class StrictlyLoaded(AbnPreTrainedModel):
             wanted = cls(copy.deepcopy(config)).state_dict()
         state_dict = {**uncounted(wanted, state_dict), **state_dict}
         check_shapes(wanted, state_dict, pretrained_model_name_or_path)
-        model, info = super().from_pretrained(
+        model, info = super().from_pretrained(  # ty: ignore[not-iterable]  # a pair, which nothing annotates
             None,
             *model_args,
             config=config,
@@ -196,7 +199,7 @@ class StrictlyLoaded(AbnPreTrainedModel):
         )
         check_loaded(info, model.state_dict(), pretrained_model_name_or_path)
         model.config.name_or_path = model.name_or_path = str(pretrained_model_name_or_path or "")
-        return (model, info) if wants_info else model
+        return (model, info) if wants_info else model  # ty: ignore[invalid-explicit-return]
 
     def save_pretrained(self, save_directory, *args, **kwargs):
         """As everywhere in transformers. config.json names our own classes for AutoModel and the rest, whatever the
@@ -224,7 +227,7 @@ class AbnForImageClassification(StrictlyLoaded):
             raise ValueError(f"multitask={config.multitask!r} is a multi-task network's; load it with `Explainer`")
         if config.attention_head is None:
             config.attention_head = "C"
-        self.model = AbnNetwork(config)
+        self.model: AbnNetwork = AbnNetwork(config, HEADS[config.attention_head])
         self.post_init()
 
     @can_return_tuple

@@ -107,9 +107,9 @@ class TaskPerceptionBranch(nn.Module):
 
 
 class MultiTaskNetwork(nn.Module):
-    def __init__(self, config: AbnConfig):
+    def __init__(self, config: AbnConfig, form: TaskForm):
         super().__init__()
-        backbone, tasks, form = build(config), config.num_labels, FORMS[config.multitask]
+        backbone, tasks = build(config), config.num_labels
         self.features = backbone.features()
         self.attention_branch = TaskAttentionBranch(
             stage=backbone.attention_stage(),
@@ -146,7 +146,7 @@ class AbnForMultiTaskClassification(StrictlyLoaded):
         if config.multitask is None:
             known = ", ".join(map(repr, FORMS))
             raise ValueError(f"multitask must be one of {known} for a multi-task network; got None")
-        self.model = MultiTaskNetwork(config)
+        self.model = MultiTaskNetwork(config, FORMS[config.multitask])
         self.post_init()
 
     @torch.no_grad()
@@ -184,8 +184,9 @@ def multitask_loss(
     logits: Tensor, attention_logits: Tensor, labels: Tensor, task_weight: Tensor | None = None
 ) -> Tensor:
     """The sum of both branches' losses; arguments as `AbnForMultiTaskClassification.forward`'s and output's."""
-    branches = (margins(logits).float(), attention_logits.float())
-    return sum(task_loss(each, labels.to(each), task_weight) for each in branches)
+    perception, attention = margins(logits).float(), attention_logits.float()
+    loss = task_loss(perception, labels.to(perception), task_weight)
+    return loss + task_loss(attention, labels.to(attention), task_weight)
 
 
 def task_loss(logits: Tensor, labels: Tensor, task_weight: Tensor | None = None) -> Tensor:

@@ -47,7 +47,7 @@ def in_exif(block: bytes) -> int:
         for entry in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind = struct.unpack_from(f"{order}HH", block, entry)
             if tag == TAG:
-                return _valid(struct.unpack_from(order + WHOLE_NUMBERS[kind], block, entry + 8))
+                return _valid(struct.unpack_from(f"{order}{WHOLE_NUMBERS[kind]}", block, entry + 8))
     except (struct.error, KeyError):
         pass
     return UPRIGHT

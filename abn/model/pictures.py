@@ -7,9 +7,11 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
+from torch import Tensor
 
 from .arrays import as_bytes, from_layout
 from .errors import NumberError, PictureError
@@ -27,6 +29,7 @@ UNNAMED = "the picture"
 Image.init()
 FORMATS = tuple(name for name in KNOWN if name in Image.OPEN)
 
+Given = Image.Image | np.ndarray | Tensor | str | Path
 Enough = Callable[[tuple[int, int]], tuple[float, float]]
 
 
@@ -51,7 +54,8 @@ class Reduced:
         across, down = (right - left) / self.width, (bottom - top) / self.height
         there = (left + box[0] * across, top + box[1] * down, left + box[2] * across, top + box[3] * down)
         bounds = (*self.pixels.size, *self.pixels.size)
-        return self.pixels.resize(size, resample, tuple(map(min, there, bounds)))
+        left, top, right, bottom = map(min, there, bounds)
+        return self.pixels.resize(size, resample, (left, top, right, bottom))
 
 
 def resized(picture: "Image.Image | Reduced", size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
@@ -77,9 +81,13 @@ def _nearest(side: float, distance: Callable[[int], float]) -> int:
     return max(min(math.floor(side), math.ceil(side), key=distance), 1)
 
 
-def load_rgb(
-    picture: "Image.Image | np.ndarray | str | Path | Reduced", enough: Enough | None = None
-) -> "Image.Image | Reduced":
+@overload
+def load_rgb(picture: Given, enough: None = None) -> Image.Image: ...
+@overload
+def load_rgb(picture: Given | Reduced, enough: Enough | None = None) -> Image.Image | Reduced: ...
+
+
+def load_rgb(picture: Given | Reduced, enough: Enough | None = None) -> Image.Image | Reduced:
     """A PIL picture, an array (`from_array`), a tensor (see `arrays`) or a path as an upright RGB picture.
 
     Metadata that is broken or too large is passed over, and a JPEG may lack its end marker (`picture_repair`).
@@ -102,7 +110,7 @@ def load_rgb(
         return to_rgb(from_array(picture))
     if isinstance(picture, Image.Image):
         return _of_pillow(picture, enough)
-    if hasattr(picture, "detach"):
+    if isinstance(picture, Tensor):
         return to_rgb(from_array(from_layout(picture)))
     if not isinstance(picture, (str, Path)):
         raise TypeError(f"a picture must be a PIL image, a NumPy array or a path; got {type(picture).__name__}")
@@ -140,7 +148,13 @@ def _worth_another_look(path: Path) -> bool:
     return is_heic(head) or can_repair(head)
 
 
-def _of_pillow(picture: Image.Image, enough: Enough | None) -> "Image.Image | Reduced":
+@overload
+def _of_pillow(picture: Image.Image, enough: None) -> Image.Image: ...
+@overload
+def _of_pillow(picture: Image.Image, enough: Enough | None) -> Image.Image | Reduced: ...
+
+
+def _of_pillow(picture: Image.Image, enough: Enough | None) -> Image.Image | Reduced:
     if type(picture) is Image.Image and picture.mode == "RGB" and not picture.info:
         return picture  # held in memory, upright, and without anything to apply
     name = UNNAMED
@@ -165,7 +179,7 @@ def _content(picture: ImageFile.ImageFile) -> bytes:
     had. The file stays open, where it was."""
     file = picture.fp
     try:
-        if picture.tell() != 0:
+        if file is None or picture.tell() != 0:
             return b""
         place = file.tell()
         file.seek(0)
@@ -252,8 +266,8 @@ def _draft(picture: Image.Image, enough: Enough, sideways: bool) -> tuple[float,
     fractions of a pixel; None where it is decoded whole."""
     full = picture.size
     height, width = enough(full if sideways else full[::-1])
-    least = (height, width) if sideways else (width, height)
-    drafted = picture.draft(None, tuple(max(1, math.ceil(side)) for side in least))
+    across, down = (max(1, math.ceil(side)) for side in ((height, width) if sideways else (width, height)))
+    drafted = picture.draft(None, (across, down))
     return None if drafted is None or picture.size == full else drafted[1][2:]
 
 
