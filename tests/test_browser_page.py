@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import json
 import re
 
 import numpy as np
@@ -61,6 +62,12 @@ def site(bundled_site):
 
 def test_what_it_weighs_and_that_it_is_a_static_space(site):
     files = [file for file in site.rglob("*") if file.is_file() and "examples" not in file.parts]
+    apart = [file for file in files if "webgpu" in file.name]
+    assert len(apart) == 3
+    assert sum(file.stat().st_size for file in apart) <= 8e6
+    files = [file for file in files if file not in apart]
+    (listed,) = site.glob("*/files.json")
+    assert not [name for name in json.loads(listed.read_text()) if "webgpu" in name]
     sent = sum(file.stat().st_size for file in files)
     packed = [file for file in files if file.suffix == ".gz"]
     plain = sum(len(gzip.decompress(file.read_bytes())) - file.stat().st_size for file in packed)
@@ -230,18 +237,6 @@ def _bytes(picture) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("headers", [{}, ISOLATED], ids=["plain", "isolated"])
-def test_threads_where_the_page_is_isolated(browser, served, headers):
-    served.headers = headers
-    with watched(browser, served.url, locale="en-GB") as page:
-        opened(page, served.url)
-        page.click("[data-tab=model]")
-        says(page, "[data-model-description]", "threads: ")
-        count = int(page.inner_text("[data-model-description]").rpartition("threads: ")[2].rstrip(")"))
-        cores = page.evaluate("navigator.hardwareConcurrency")
-        assert count == (min(4, cores) if headers else 1)
-
-
 KEPT = "async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated'"
 
 
@@ -252,10 +247,7 @@ def test_the_second_visit_needs_no_network(browser, served):
     first = page.inner_text("#abn-explain [data-label]")
     network = [path for path in served.asked if "/network/" in path]
     assert len(network) == 3  # each once, the copy that is kept included
-    page.wait_for_function(
-        "async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated'",
-        timeout=60000,
-    )
+    page.wait_for_function(KEPT, timeout=60000)
     assert [path for path in served.asked if "/network/" in path] == network
     served.close()
     page.goto(f"{served.url}/?alpha=0.3")

@@ -42,8 +42,11 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    plain, sent, pictures = (sizes[key] / 1e6 for key in ("plain", "sent", "examples"))
-    print(f"{shown(Path(args.out))}: {plain:.1f} MB, {sent:.1f} MB on the line; examples {pictures:.1f} MB")
+    plain, sent, webgpu, pictures = (sizes[key] / 1e6 for key in ("plain", "sent", "webgpu", "examples"))
+    print(
+        f"{shown(Path(args.out))}: {plain:.1f} MB, {sent:.1f} MB on the line; examples {pictures:.1f} MB; "
+        f"{webgpu:.1f} MB more where there is WebGPU"
+    )
     return 0
 
 

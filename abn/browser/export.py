@@ -29,6 +29,14 @@ TABS = ("explain", "compare", "edit", "live", "model")
 LEFT_OUT = ("gallery",)
 STYLES = ("page.css", "widgets/stage/style.css", "widgets/scores/style.css", *(f"tabs/{tab}.css" for tab in TABS))
 STYLES += ("site.css",)
+RUNTIMES = {  # what the page calls it -> binary, interface and loader of the package
+    "wasm": ("ort-wasm-simd-threaded.wasm", "ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs"),
+    "webgpu": (
+        "ort-wasm-simd-threaded.asyncify.wasm",
+        "ort.webgpu.min.mjs",
+        "ort-wasm-simd-threaded.asyncify.mjs",
+    ),
+}
 AT_ROOT = ("index.html", "sw.js")  # of `site/`, beside README.md
 NOT_COPIED = ("loader.js", "frame.css", "tabs/gallery.js", "tabs/gallery.css", "tabs/tile.js")
 
@@ -49,7 +57,8 @@ def write(
         runtime: of `runtime.runtime`.
 
     Returns:
-        Bytes: "plain" of all but the examples, "sent" of them as they are fetched, "examples".
+        Bytes: "plain" of all but the examples and WebGPU's runtime, "sent" of them as they are fetched; "webgpu" of
+        that runtime, as it is fetched where there is an adapter; "examples".
 
     Raises:
         ValueError: the folder holds something else.
@@ -59,24 +68,29 @@ def write(
     with tempfile.TemporaryDirectory() as aside:
         export(explainer.model, Path(aside))
         graphs = {name: (Path(aside) / name).read_bytes() for name in (SEE, PERCEIVE)}
-    large = {"see": graphs[SEE], "perceive": graphs[PERCEIVE], "runtime": runtime["ort-wasm-simd-threaded.wasm"]}
+    large = {"see": graphs[SEE], "perceive": graphs[PERCEIVE]}
+    large |= {key: runtime[binary] for key, (binary, *_) in RUNTIMES.items()}
     packed = {key: gzip.compress(content, 9, mtime=0) for key, content in large.items()}
     files |= {f"network/{key}.gz": content for key, content in packed.items()}
-    files["runtime/ort.js"] = runtime["ort.wasm.min.mjs"]
-    files["runtime/ort-wasm.js"] = runtime["ort-wasm-simd-threaded.mjs"]
+    for key, (_, interface, loader) in RUNTIMES.items():
+        files |= {f"runtime/{key}.js": runtime[interface], f"runtime/{key}-loader.js": runtime[loader]}
     facts = facts_of(explainer, name) | {
         "files": {key: {"path": f"network/{key}.gz", "bytes": len(content)} for key, content in packed.items()},
         "examples": listed,
         "opening": opening(listed, pictures, explainer),
     }
     files["facts.json"] = json.dumps(facts, ensure_ascii=False).encode()
+    apart = {name for name in files if name.startswith(("runtime/webgpu", "network/webgpu"))}
+    usual = {name: content for name, content in files.items() if name not in apart}
+    unpacked = sum(len(content) - len(packed[key]) for key, content in large.items() if key != "webgpu")
     sizes = {
-        "plain": sum(map(len, files.values())) + sum(map(len, large.values())) - sum(map(len, packed.values())),
-        "sent": sum(map(len, files.values())),
+        "plain": sum(map(len, usual.values())) + unpacked,
+        "sent": sum(map(len, usual.values())),
+        "webgpu": sum(len(files[name]) for name in apart),
         "examples": sum(map(len, pictures.values())),
     }
     files |= {f"examples/{file}": content for file, content in pictures.items()}
-    files["files.json"] = json.dumps(sorted(files)).encode()
+    files["files.json"] = json.dumps(sorted(files.keys() - apart)).encode()  # what is kept for the next visit
     version = hashlib.sha256(b"".join(key.encode() + files[key] for key in sorted(files))).hexdigest()[:12]
     with whole_folder(out) as folder:
         for file, content in files.items():

@@ -252,6 +252,7 @@ function icon() {
   document.head.append(link);
 }
 
+// Gives the page's App.
 export async function start(element, root, base) {
   const app = new App(element, root, base);
   const [words, tables] = await Promise.all([
@@ -286,4 +287,5 @@ export async function start(element, root, base) {
   await app.restore();
   if (tab !== 'explain') app.open(tab, false);
   app.root.dataset.ready = '';
+  return app;
 }

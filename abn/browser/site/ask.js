@@ -1,11 +1,10 @@
 // The page's questions, answered in this browser: what the Space's ask.js is on the other side of a server.
 import { ABILITIES, beside, explained, knownBy, mapOf, METHODS, packed, ranked, rowsOf } from './answers.js';
+import { Frames, whereOf } from './frames.js';
 import { Loading } from './loading.js';
 import { loadWords } from './locale/words.js';
 import { Network } from './network.js';
 import { pixelsOf } from './pictures.js';
-
-const FRAME = 3; // classes of a camera's frame
 
 export class Failed extends Error {
   // words: for the visitor. status: 0 where nothing answered, as of HTTP otherwise.
@@ -28,8 +27,12 @@ export function connect(base) {
   const loading = new Loading(network, facts, wordsOf);
 
   const shownName = (known, words) => known.name || words.say('bundled_name');
-  const modelOf = (known, words) => ({ name: shownName(known, words), description: words.say('browser_described', described(known)) });
-  const described = (known) => ({ arch: known.arch, parameters: (known.parameters / 1e6).toFixed(1), threads: network.threads });
+  const modelOf = (known, words) => ({ name: shownName(known, words), description: words.say('browser_described', described(known, words)) });
+  const described = (known, words) => ({
+    arch: known.arch,
+    parameters: (known.parameters / 1e6).toFixed(1),
+    where: whereOf(network, words),
+  });
 
   // What the network makes of a picture. Raises Failed, Refused.
   async function looked(picture, view, words) {
@@ -95,16 +98,12 @@ export function connect(base) {
   }
 
   // A camera's frame: a canvas.
+  let frames = null;
   async function frame(canvas, { language }) {
     const [words, known] = await Promise.all([wordsOf(language), facts]);
     await loading.done;
-    const passed = await network.pass(canvas, 'whole');
-    return {
-      classes: ranked(known.labels, passed.logits, known.calibration.temperature).slice(0, FRAME),
-      map: { rows: rowsOf(passed.map), ...passed.place },
-      milliseconds: passed.milliseconds,
-      model: shownName(known, words),
-    };
+    frames ||= new Frames(network, known);
+    return { ...(await frames.explain(canvas)), model: shownName(known, words) };
   }
 
   // As the Space's server says it of itself.
@@ -133,8 +132,8 @@ export function connect(base) {
     };
   }
 
-  // here: the network is in this browser; it takes the page's pictures themselves.
+  // here: the network is in this browser; it takes the page's pictures themselves. loaded: a promise that it is there.
   const picture = (kind, id, small = false) => `${base}/${kind}s/${encodeURIComponent(id)}${small ? '.small' : ''}.jpg`;
-  const server = { here: true, ask, frame, picture, state, facts, network };
+  const server = { here: true, ask, frame, picture, state, facts, network, loaded: loading.done };
   return server;
 }

@@ -1,4 +1,5 @@
-// The page's large files: fetched once, kept by the browser, unpacked here, since plain servers compress nothing.
+// The page's large files: fetched once, kept by the browser, unpacked here while they come, since plain servers compress
+// nothing.
 
 const open = async (kept) => {
   try {
@@ -10,50 +11,45 @@ const open = async (kept) => {
 
 export class Missing extends Error {}
 
-// A file's bytes, unpacked. file: {url, bytes} as it lies on the server; kept: the name of the cache; report: is called
-// with the bytes that have come, again and again. Raises Missing.
+// {bytes, kept}: a file, unpacked, and a promise of its copy for the next visit. file: {url, bytes} as it lies on the
+// server; kept: the name of the cache; report: is called with the bytes that have come, again and again. Raises Missing.
 export async function unpackedFile(file, kept, report) {
   const cache = await open(kept);
   const found = await cache?.match(file.url);
-  if (found) {
-    const blob = await found.blob();
-    report(file.bytes);
-    return unzipped(blob);
-  }
-  let blob;
   try {
-    const answer = await fetch(file.url);
+    const answer = found || (await fetch(file.url));
     if (!answer.ok) throw new Missing(`${file.url}: HTTP ${answer.status}`);
-    blob = await counted(answer, report);
+    const parts = [];
+    const bytes = await unpacked(answer.body, parts, report);
+    report(file.bytes);
+    const copied = found ? null : cache?.put(file.url, new Response(new Blob(parts))).catch(() => {}); // full
+    return { bytes, kept: copied };
   } catch (error) {
     throw error instanceof Missing ? error : new Missing(`${file.url}: ${error.message}`);
   }
-  report(file.bytes);
-  const bytes = await unzipped(blob);
-  await cache?.put(file.url, new Response(blob)).catch(() => {}); // full
-  return bytes;
 }
 
-async function counted(answer, report) {
-  const reader = answer.body.getReader();
-  const parts = [];
+// parts: takes what has come, as it came. Some servers call a file encoded, and the browser has unpacked it already.
+async function unpacked(stream, parts, report) {
+  const reader = stream.getReader();
   let got = 0;
+  let unzip = null;
+  let whole = null;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return new Blob(parts);
+    if (done) break;
+    if (!got && value[0] === 0x1f && value[1] === 0x8b) {
+      const { readable, writable } = new DecompressionStream('gzip');
+      whole = new Response(readable).arrayBuffer();
+      whole.catch(() => {}); // it is waited for below
+      unzip = writable.getWriter();
+    }
     parts.push(value);
     got += value.length;
     report(got);
+    unzip?.write(value).catch(() => {});
   }
-}
-
-// Some servers call it encoded, and the browser has unpacked it already.
-async function unzipped(blob) {
-  const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
-  if (start[0] !== 0x1f || start[1] !== 0x8b) return blob.arrayBuffer();
-  try {
-    return await new Response(blob.stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
-  } catch (error) {
-    throw new Missing(`it came damaged: ${error.message}`);
-  }
+  if (!unzip) return new Blob(parts).arrayBuffer();
+  unzip.close().catch(() => {});
+  return whole;
 }

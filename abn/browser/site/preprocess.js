@@ -51,6 +51,9 @@ function wholeSize(picture, wanted) {
   return picture.map((side) => Math.max(MULTIPLE, round(Math.min(side * scale, LONGEST * short) / MULTIPLE) * MULTIPLE));
 }
 
+/** A processor under which "whole" has a shorter side of so many pixels. */
+export const smaller = (processor, side) => ({ ...processor, crop: { height: side, width: side } });
+
 /** {box, span, size}: where a map lies in the picture, as the stage takes it. */
 export function placeOf({ picture, resized, offset, crop }) {
   const span = picture.map((p, axis) => {

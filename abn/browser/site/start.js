@@ -5,7 +5,7 @@ const base = new URL('.', import.meta.url).href.replace(/\/$/, '');
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const theme = () => document.documentElement.classList.toggle('dark', dark.matches);
 
-// Kept once there is an answer: what is asked for first comes first.
+// Kept once the network is there: what is asked for first comes first.
 function keep() {
   if (!navigator.serviceWorker) return;
   const home = new URL('..', `${base}/`);
@@ -19,9 +19,9 @@ async function begin(told) {
   const curves = page.querySelector('[data-curves]'); // they take hundreds of forward passes
   curves.checked = false;
   curves.closest('label').hidden = true;
-  await start(page, base, base);
+  const { server } = await start(page, base, base);
   told.remove();
-  keep();
+  server.loaded.then(keep);
 }
 
 theme();

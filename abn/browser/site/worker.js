@@ -1,12 +1,12 @@
 // The network, in a worker of its own: the page scrolls while it thinks.
-import { Missing, unpackedFile } from './files.js';
-import { pixelValues, placeOf, planOf } from './preprocess.js';
 import { means } from './answers.js';
-import * as ort from './runtime/ort.js';
+import { Missing, unpackedFile } from './files.js';
+import { pixelValues, placeOf, planOf, smaller } from './preprocess.js';
 
 const HELD = 8; // pictures whose features are kept for their edits
 const NEAR = 0.05; // of a logit: what half precision may change
 
+let ort = null; // the runtime's module
 let facts = null;
 let see = null;
 let perceive = null;
@@ -15,25 +15,42 @@ const held = new Map(); // key -> {features, logits}
 const tensor = (values, shape) => new ort.Tensor('float32', values, shape);
 const plain = ({ data, dims }) => ({ values: Float32Array.from(data), shape: [...dims] });
 
-// All files at once; then the graphs, and a picture whose answer is known. Raises Missing, or what the runtime raises.
-async function load({ base, threads, ...given }, report) {
+// Files, graphs, and a picture whose answer is known. The second graph's comes while the first is made ready.
+// execution: {name, runtime: "webgpu" or "wasm", threads}. Raises Missing, or what the runtime raises.
+async function load({ base, execution: { runtime, threads }, ...given }, report) {
   facts = given.facts;
   const got = {};
-  const files = Object.entries(facts.files).map(async ([name, { path, bytes }]) => {
-    const told = (many) => {
+  const copies = [];
+  const file = async (name) => {
+    const { path, bytes } = facts.files[name];
+    const found = await unpackedFile({ url: `${base}/${path}`, bytes }, given.kept, (many) => {
       got[name] = Math.min(many, bytes);
       report({ got: Object.values(got).reduce((sum, each) => sum + each, 0) });
-    };
-    return [name, await unpackedFile({ url: `${base}/${path}`, bytes }, given.kept, told)];
-  });
-  const bytes = Object.fromEntries(await Promise.all(files));
-  Object.assign(ort.env.wasm, { numThreads: threads, wasmBinary: bytes.runtime, wasmPaths: { mjs: `${base}/runtime/ort-wasm.js` } });
+    });
+    copies.push(found.kept);
+    return found.bytes;
+  };
+  const binary = file(runtime);
+  const first = file('see');
+  const second = binary.then(() => file('perceive'));
+  for (const one of [first, second]) one.catch(() => {}); // each is waited for below
+  ort = await module(`${base}/runtime/${runtime}.js`);
+  const loader = `${base}/runtime/${runtime}-loader.js`;
+  Object.assign(ort.env.wasm, { numThreads: threads, wasmBinary: await binary, wasmPaths: { mjs: loader } });
   ort.env.logLevel = 'error';
-  const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all' };
-  see = await ort.InferenceSession.create(bytes.see, options);
-  perceive = await ort.InferenceSession.create(bytes.perceive, options);
+  const options = { executionProviders: [runtime], graphOptimizationLevel: 'all' };
+  see = await ort.InferenceSession.create(await first, options);
+  perceive = await ort.InferenceSession.create(await second, options);
   await prove(facts.proof);
-  return { threads };
+  await Promise.all(copies);
+}
+
+async function module(url) {
+  try {
+    return await import(url);
+  } catch (error) {
+    throw new Missing(error.message);
+  }
 }
 
 // proof: {side, logits}: what the network said of a picture of waves where it was exported.
@@ -44,10 +61,11 @@ async function prove({ side, logits }) {
   if (!logits.every((logit, place) => Math.abs(said[place] - logit) < NEAR)) throw new Error('the network computes wrongly here');
 }
 
-// A picture's pixels -> all that the network makes of them. key: null for a camera's frame, which is not kept.
-async function look({ key, rgba, size, view }) {
+// A picture's pixels -> all that the network makes of them. key: null for a camera's frame, which is not kept; side:
+// pixels that the network is given of its shorter side, its own number if left out.
+async function look({ key, rgba, size, view, side }) {
   const began = performance.now();
-  const plan = planOf(size, view, facts.processor);
+  const plan = planOf(size, view, side ? smaller(facts.processor, side) : facts.processor);
   const pixels = tensor(pixelValues(new Uint8ClampedArray(rgba), plan, facts.processor), [1, 3, ...plan.crop]);
   const { features, attention_map: map, attention_cams: attentionCams } = await see.run({ pixel_values: pixels });
   const { logits, cams } = await perceive.run({ features, attention_map: map });
