@@ -123,7 +123,7 @@ def corrections_folder(folder: str | None) -> Path | None:
     return Path(folder).resolve()
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
     print_anything()
     give_back_freed()
     try:
@@ -147,7 +147,8 @@ def main(argv: list[str] | None = None) -> None:
     gc.freeze()  # what the page is made of lives as long as the server
     gc.enable()
     serve_until_told(demo)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

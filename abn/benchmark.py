@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ from .model.configuration_abn import AbnConfig
 from .model.image_processing_abn import VIEWS, AbnImageProcessor
 from .model.modeling_abn import AbnForImageClassification
 from .model.pictures import load_rgb
+from .names import print_anything, program
 from .overlay import overlay
 from .tuning import has_bfloat16, tuned
 
@@ -245,8 +247,10 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog=program("abn.benchmark"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--repeats", type=int, default=40)
     parser.add_argument("--network", nargs="+", choices=("compact", "resnet152"), default=["compact", "resnet152"])
@@ -260,18 +264,24 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pictures", type=int, default=1000, help="how many of them, spread evenly")
     parser.add_argument("--json", type=_path, help="write the figures here")
     args = parser.parse_args(argv)
+    print_anything()
     if args.threads:
         torch.set_num_threads(args.threads)
-    found = measure(args.batch, args.repeats, args.network, args.large)
-    if args.imagenette_root:
-        data = imagenette.load(args.imagenette_root, "val").report()
-        samples = spread(data.samples, args.pictures)
-        explainer = Explainer.from_pretrained("compact")
-        found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + "\n")
+    try:
+        data = imagenette.load(args.imagenette_root, "val").report() if args.imagenette_root else None
+        found = measure(args.batch, args.repeats, args.network, args.large)
+        if data is not None:
+            samples = spread(data.samples, args.pictures)
+            explainer = Explainer.from_pretrained("compact")
+            found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
+        if args.json:
+            args.json.write_text(json.dumps(found, indent=2) + "\n")
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
     print(table(found))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -88,6 +88,12 @@ def file_name(name: str, ending: str = "", most: int = 255) -> str:
     return kept + mark
 
 
+def program(module: str) -> str:
+    """What a command calls itself in its usage line: as it was started, an installed script or `python -m`."""
+    script = Path(sys.argv[0]).stem
+    return script if script.startswith("abn-") else f"python -m {module}"
+
+
 def print_anything() -> None:
     """From here on `print` writes what the terminal's encoding lacks as "\\u3042" and never fails: a name must not end
     a run of hours."""

@@ -32,12 +32,12 @@ from .files import whole
 from .folders import HIDDEN, LeftOut, class_folders, pictures_in
 from .grids import grid, task_rows
 from .methods import method_named
-from .names import cell, file_name, print_anything, same, shown
+from .names import cell, file_name, print_anything, program, same, shown
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m abn.visualize", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("abn.visualize"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "-c",

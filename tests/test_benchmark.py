@@ -12,7 +12,7 @@ from abn.benchmark import LARGE, main, photograph
 
 def test_the_benchmark_measures_every_stage(tiny_imagenette, tmp_path, capsys):
     arguments = ["--network", "compact", "--batch", "1", "2", "--repeats", "2", "--json", str(tmp_path / "found.json")]
-    main([*arguments, "--imagenette-root", str(tiny_imagenette), "--pictures", "5"])
+    assert main([*arguments, "--imagenette-root", str(tiny_imagenette), "--pictures", "5"]) == 0
     found = json.loads((tmp_path / "found.json").read_text())
     for batch in (1, 2):
         part = found[f"compact, batch {batch}"]
@@ -30,6 +30,12 @@ def test_the_benchmark_measures_every_stage(tiny_imagenette, tmp_path, capsys):
     assert "neither network nor coding" in words
     assert "(1.00x)" in words
     assert "of the labels are the same" in words
+
+
+def test_without_the_pictures_it_measures_nothing(tmp_path, capsys):
+    assert main(["--imagenette-root", str(tmp_path / "none"), "--json", str(tmp_path / "found.json")]) == 2
+    assert capsys.readouterr().err.startswith(f"error: no Imagenette under {tmp_path / 'none'}")
+    assert not (tmp_path / "found.json").exists()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,22 @@ def test_requirements_are_the_projects():
 
 def test_the_version_is_said_alike():
     assert PROJECT["version"] == abn.__version__
+
+
+@pytest.mark.parametrize("name", PROJECT["scripts"])
+def test_a_script_goes_by_its_own_name(name, monkeypatch, capsys):
+    """The wheel's abn_space.py is app.py."""
+    module, _, function = PROJECT["scripts"][name].replace("abn_space", "app").partition(":")
+    monkeypatch.setattr("sys.argv", [f"/somewhere/bin/{name}", "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        getattr(import_module(module), function)()
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: {name} ")
+
+
+def test_readme_names_every_script():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {name for name in PROJECT["scripts"] if f"`{name}`" in text} == set(PROJECT["scripts"])
 
 
 def run(*command, **options) -> str:
@@ -86,6 +104,7 @@ def test_the_wheel_holds_all_that_the_packages_do(wheel):
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {name for name in deploy.pushed() if re.match("(abn|train)/", name) and "train/results/" not in name}
     assert inside == wanted | {"abn_space.py"}
+    assert "abn/py.typed" in inside
 
 
 @pytest.mark.slow
@@ -100,9 +119,27 @@ def test_the_wheel_explains_a_picture_from_any_folder(installed, tmp_path):
     command = [installed / "abn-visualize", "--pictures", "picture.png", "--no-display"]
     run(*command, cwd=tmp_path, env=surroundings())
     assert list((tmp_path / "outputs").glob("*_overlays/*.png"))
-    run(installed / "abn-train", "--help", cwd=tmp_path, env=surroundings())
-    run(installed / "abn-convert", "convert", "compact", "copy", cwd=tmp_path, env=surroundings())
+    run(installed / "abn-convert", "compact", "copy", cwd=tmp_path, env=surroundings())
     assert (tmp_path / "copy" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROJECT["scripts"])
+def test_the_wheels_scripts_start(name, installed, tmp_path):
+    said = run(installed / name, "--help", cwd=tmp_path, env=surroundings())
+    assert said.startswith(f"usage: {name} ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_wheel_brings_its_types(installed, tmp_path):
+    """What a user's type checker makes of the installed package, elsewhere; `ty check` in CI reads the sources."""
+    (tmp_path / "typed_api.py").write_bytes((ROOT / "tests" / "typed_api.py").read_bytes())
+    ty = shutil.which("ty", path=os.pathsep.join((sysconfig.get_path("scripts"), os.environ["PATH"])))
+    if ty is None:
+        pytest.skip("no ty")
+    command = [ty, "check", "--python", installed / "python", "--error", "unused-ignore-comment", "typed_api.py"]
+    assert "All checks passed" in run(*command, cwd=tmp_path, env=surroundings())
 
 
 @pytest.mark.slow

@@ -9,14 +9,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..names import print_anything, shown
+from ..names import print_anything, program, shown
 from .facts import MOST
 from .making import make
 
 
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m abn.browser", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("abn.browser"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--checkpoint", default="compact", help="a Hub id, a folder, a file, or compact (the default)")
     parser.add_argument(

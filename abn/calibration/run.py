@@ -17,13 +17,13 @@ import torch
 from ..checkpoints import BUNDLED
 from ..explanation import BATCH, Explainer
 from ..folders import class_folders
-from ..names import print_anything, shown
+from ..names import print_anything, program, shown
 from . import CALIBRATION_NAME, PERCENTILE, Calibration
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m abn.calibration", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("abn.calibration"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--checkpoint", type=os.path.expanduser, required=True, help="folder, .safetensors file, Hub id, or 'compact'"

@@ -1,6 +1,7 @@
 """Convert a checkpoint into a folder as the Hub has them.
 
 python -m abn.checkpoints convert model_best.pth.tar resnet110-cifar100
+abn-convert model_best.pth.tar resnet110-cifar100                        # the same, installed
 """
 
 import argparse
@@ -10,11 +11,26 @@ from ..names import print_anything
 from . import convert
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> int:
+    """`python -m abn.checkpoints`: its first word says what to do."""
     parser = argparse.ArgumentParser(
         prog="python -m abn.checkpoints", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command = parser.add_subparsers(dest="command", required=True).add_parser("convert", help="write a Hub folder")
+    _add_options(command)
+    return _convert(parser.parse_args(argv))
+
+
+def converting(argv: list[str] | None = None) -> int:
+    """`abn-convert`."""
+    parser = argparse.ArgumentParser(
+        prog="abn-convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    _add_options(parser)
+    return _convert(parser.parse_args(argv))
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("source", help="a .pth.tar of ABN's authors, a .safetensors file, a folder or a Hub id")
     command.add_argument("folder", help="where to write; must not exist, or be empty")
     command.add_argument(
@@ -22,14 +38,17 @@ def main(argv: list[str] | None = None) -> None:
         action="store_true",
         help="the perception branch sees features * map alone (a .pth.tar does not tell)",
     )
-    args = parser.parse_args(argv)
+
+
+def _convert(args: argparse.Namespace) -> int:
     print_anything()
     try:
         print(convert(args.source, args.folder, residual_attention=False if args.no_residual_attention else None))
     except (ValueError, OSError) as error:
         print(f"error: {str(error).strip().splitlines()[0]}", file=sys.stderr)
-        raise SystemExit(2) from None
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

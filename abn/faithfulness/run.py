@@ -23,7 +23,7 @@ from .. import imagenette
 from ..explanation import Explainer
 from ..folders import class_folders
 from ..methods import Method, Parts, in_menus, method_named
-from ..names import print_anything, shown
+from ..names import print_anything, program, shown
 from ..tuning import tuned
 from .boxes import read_boxes
 from .figures import BENCHMARK, MAPS
@@ -46,7 +46,7 @@ SHUFFLES = 8
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m abn.faithfulness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("abn.faithfulness"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--checkpoint",
@@ -75,14 +75,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def main(argv: list[str] | None = None) -> dict:
+def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     print_anything()
     try:
-        return run(args)
+        run(args)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
+        return 2
+    return 0
 
 
 def run(args: argparse.Namespace) -> dict:
