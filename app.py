@@ -35,6 +35,7 @@ with without_interface_files():
     from abn.space.page import build, launch_settings
     from abn.space.server import cleaning
     from abn.space.server.examples import Gallery
+    from abn.space.server.in_browser import in_browser_of
     from abn.space.server.limits import WAITING_IN_ALL
     from abn.space.server.memory import give_back_freed
     from abn.space.server.models import Models
@@ -42,7 +43,7 @@ with without_interface_files():
     from abn.space.server.serving import DEFAULT, Serving
     from abn.space.server.shares import Shares, outlives_restart
     from abn.space.server.shutdown import serve_until_told
-    from abn.space.settings import settings_of
+    from abn.space.settings import IN_BROWSER, settings_of
 
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT if Path(__file__).stem == "app" else Path.cwd()  # installed, this file is abn_space.py: see pyproject.toml
@@ -132,12 +133,13 @@ def main(argv: list[str] | None = None) -> int:
         serving = Serving(args.checkpoint)
         gallery = examples_of(args)
         corrections = corrections_folder(args.corrections)
+        in_browser = in_browser_of(WORK / IN_BROWSER)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f"error: {error}") from None
     kept = Path(args.shares or WORK / "shares").resolve()
     shares = Shares(kept / "abn-shares", until_restart=not outlives_restart(args.shares))
     gallery.start()  # before the page is built: what it says of its pictures is on it from the first
-    demo = build(Models(serving, args.models_root), gallery, shares, corrections, own.get("title", ""))
+    demo = build(Models(serving, args.models_root), gallery, shares, corrections, own.get("title", ""), in_browser)
     serving.start(at_once=bool(args.examples))  # another model's classes would stand beside those pictures
     shares.start()
     cleaning.start(demo.GRADIO_CACHE, lambda: kept_in_cache(demo))

@@ -13,6 +13,7 @@ from .faults import Fault, in_words
 from .locale import LANGUAGES, language_of, say
 from .server.examples import Example, Gallery
 from .server.explained import Explained
+from .server.in_browser import InBrowser
 from .server.lending import Left
 from .server.models import Models
 from .server.shares import Shares
@@ -27,6 +28,7 @@ class Context:
     gallery: Gallery
     shares: Shares
     corrections: Path | None = None  # where they are written to
+    in_browser: InBrowser | None = None
     explained: Explained = field(default_factory=Explained)
 
 

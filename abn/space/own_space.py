@@ -148,7 +148,7 @@ def front_matter(root: Path) -> dict:
 
 def card(own: Own, ours: dict) -> str:
     """README.md: the Space's settings, and what it is."""
-    kept = ("emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file")
+    kept = ("emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "custom_headers")
     matter = {"title": own.heading, **{key: ours[key] for key in kept}, "license": own.licence}
     matter["short_description"] = own.description or "See what an image classifier looks at"
     if own.model:

@@ -7,11 +7,13 @@ import { fit } from './room.js';
 import { query, read } from './view.js';
 import { coloursOf } from './widgets/stage/paint.js';
 
+const BUSY = [429, 503]; // of HTTP: the server has no room
 const SETTLING = 1500; // milliseconds between looks at what still changes on the server
 
 class App {
   constructor(element, root, base) {
     this.root = element.querySelector('[data-abn]');
+    this.below = `${root}/gradio_api/abn`;
     this.base = base;
     this.server = connect(root);
     this.listeners = { view: [], picture: [], state: [] };
@@ -21,6 +23,8 @@ class App {
     this.coming = ''; // a model that the address names, until it is there
     this.said = ''; // of it, meanwhile
     this.shown = {}; // what the page calls models that were chosen
+    this.elsewhere = null; // {name, where}: what answers the open tab, where that is another than the page's
+    this.offered = new Set();
   }
 
   find = (selector) => this.root.querySelector(selector);
@@ -62,13 +66,38 @@ class App {
   // Ask about a picture, by `name`; sends it first where the server has it not, or no longer. One that is in this very
   // browser (`here`) takes the picture itself.
   async askAbout(picture, name, values, options = {}) {
+    const report = options.report && ((answer) => options.report(this.heard(answer)));
     const asked = async () => {
       const source = this.server.here ? picture : await picture.sent(this.server, options.signal);
-      return this.server.ask(name, { ...this.asking, ...values, picture: source }, options);
+      return this.server.ask(name, { ...this.asking, ...values, picture: source }, { ...options, report });
     };
-    const answer = await asked();
-    return answer?.gone && picture.forgotten() ? asked() : answer;
+    try {
+      const answer = await asked();
+      return this.heard(answer?.gone && picture.forgotten() ? await asked() : answer);
+    } catch (error) {
+      if (BUSY.includes(error.status)) this.offer(this.reason(error));
+      throw error;
+    }
   }
+
+  // --- Where the server has no room, or no GPU for it, there is the page that needs none
+  heard(answer) {
+    if (answer?.unlent) this.offer(answer.unlent);
+    return answer;
+  }
+
+  // why: in words; each is said once.
+  offer(why) {
+    const link = this.find('[data-run-here]');
+    if (!this.state?.in_browser || this.offered.has(why)) return;
+    this.offered.add(why);
+    this.say(why);
+    link.href = this.beside(this.state.in_browser.page);
+    link.hidden = false;
+  }
+
+  // The address of a file of that page.
+  beside = (path) => `${this.below}/${path}`;
 
   // --- The picture
   async choose(making, push = true) {
@@ -106,9 +135,18 @@ class App {
     toast.querySelector('p').textContent = words ? `${title}: ${words}` : title;
     toast.hidden = false;
     clearTimeout(this.told);
-    this.told = setTimeout(() => {
-      toast.hidden = true;
-    }, 12000);
+    this.told = setTimeout(() => this.unsay(), 12000);
+  }
+
+  unsay() {
+    this.find('[data-toast]').hidden = true;
+    this.find('[data-run-here]').hidden = true;
+  }
+
+  // What answers the open tab: {name, where} in words; null for the page's own model.
+  answering(elsewhere) {
+    this.elsewhere = elsewhere;
+    if (this.state) this.chip();
   }
 
   // --- Tabs
@@ -144,9 +182,7 @@ class App {
       this.open(tab.dataset.tab);
     });
     this.find('[data-chip]').addEventListener('click', () => this.open('model'));
-    this.find('[data-toast] button').addEventListener('click', () => {
-      this.find('[data-toast]').hidden = true;
-    });
+    this.find('[data-toast] button').addEventListener('click', () => this.unsay());
   }
 
   // --- A picture dropped or pasted anywhere
@@ -204,7 +240,9 @@ class App {
   chip() {
     const { model } = this.state;
     const own = this.asking.model && this.view.model !== model.name;
-    this.find('[data-chip-name]').textContent = own ? this.shown[this.view.model] || this.view.model : model.shown;
+    const { name, where } = this.elsewhere || {};
+    this.find('[data-chip-name]').textContent = name || (own ? this.shown[this.view.model] || this.view.model : model.shown);
+    this.find('[data-chip-where]').textContent = where || '';
     this.find('[data-dot]').dataset.state = own ? 'ready' : model.state;
     const notice = this.find('[data-notice]');
     const words = own ? '' : this.said || model.notice;

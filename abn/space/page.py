@@ -19,11 +19,13 @@ from .server.events import IN_TURN, TOGETHER
 from .server.examples import Gallery
 from .server.fair_queue import FairBlocks
 from .server.gate import Gate
+from .server.in_browser import InBrowser, isolation
 from .server.limits import SESSIONS_IN_ALL
 from .server.models import Models
 from .server.page_files import BASE, page_routes
 from .server.serving import named
 from .server.shares import Shares
+from .settings import IN_BROWSER
 from .tabs import TABS
 from .tabs.explain import life, listed
 from .tabs.live import frame_route
@@ -72,15 +74,21 @@ class Page(FairBlocks):
 
 
 def build(
-    models: Models, gallery: Gallery, shares: Shares, corrections: Path | None = None, title: str = ""
+    models: Models,
+    gallery: Gallery,
+    shares: Shares,
+    corrections: Path | None = None,
+    title: str = "",
+    in_browser: InBrowser | None = None,
 ) -> gr.Blocks:
     """The Space as Blocks. Launch with `launch_settings`.
 
     Args:
         corrections: the folder that they are written to, if any.
         title: the owner's, in place of the catalogues'.
+        in_browser: the page that needs no server, if it lies beside this one.
     """
-    context = Context(models, gallery, shares, corrections)
+    context = Context(models, gallery, shares, corrections, in_browser)
     with Page(title=title or TITLE, fill_width=True, analytics_enabled=False) as demo:
         gr.HTML(
             frame(title),
@@ -136,8 +144,16 @@ def state_of(context: Context, language: str) -> dict:
         "opening": gallery.opening().id,
         "note": say(note, language, **values) if note else "",
         "corrections": context.corrections is not None,
+        "in_browser": beside_page(context.in_browser, served.explainer.labels),
         "share_about": say("share_about", language, life=life(context.shares, language)),
     }
+
+
+def beside_page(found: InBrowser | None, labels: list[str]) -> dict | None:
+    """Where the page that needs no server lies below this one's routes; None where its classes are others."""
+    if found is None or set(found.labels) != set(labels):
+        return None
+    return {"base": found.base, "page": f"{IN_BROWSER}/"}
 
 
 def notice_of(status, language: str) -> str:
@@ -167,8 +183,9 @@ def launch_settings(demo: gr.Blocks) -> dict:
         "mcp_server": True,
         "footer_links": ["api", "gradio", "settings"],
         "app_kwargs": {
-            "middleware": [Middleware(Gate)],
+            "middleware": [Middleware(Gate), *isolation(context.in_browser)],
             "routes": [
+                *([context.in_browser.route()] if context.in_browser else ()),
                 frame_route(context.models),
                 *(correction_routes(context.corrections) if context.corrections else ()),
                 *page_routes(context.gallery, context.shares, partial(state_of, context)),

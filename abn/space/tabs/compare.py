@@ -36,7 +36,9 @@ def compare(asked: Asked) -> Iterator[dict]:
         for place, done in enumerate(works, 1):
             told = noted(done, comparison, asked.language)
             notes += told
-            yield {**answer_of(done), "why": told[-1] if told else "", **doing(long, place, comparison, asked.language)}
+            unlent = {"unlent": told[0]} if done.unlent else {}
+            why = {"why": told[-1] if told else ""}
+            yield {**answer_of(done), **unlent, **why, **doing(long, place, comparison, asked.language)}
     yield {"done": True, "notes": list(dict.fromkeys(notes))}
 
 

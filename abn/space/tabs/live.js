@@ -1,5 +1,6 @@
-// Live: the camera, explained frame by frame. A frame and its map are drawn together; the next one is sent when the
-// answer to the last is there.
+// Live: the camera, explained frame by frame, on this device where the network can be brought here, else by the server. A
+// frame and its map are drawn together; the next one is asked about when the answer to the last is there.
+import { Device } from '../device.js';
 import { openCamera, whyNot } from '../widgets/camera/open.js';
 import { percent } from '../widgets/scores/scores.js';
 import { unpacked } from '../widgets/stage/packed.js';
@@ -9,6 +10,8 @@ const SHORT = 256; // pixels, a frame's shorter side
 const QUALITY = 0.8;
 const PATIENCE = 1000; // milliseconds before a refused frame's next
 const SPAN = 2000; // milliseconds over which frames are counted
+const MEGABYTE = 1e6;
+const megabytes = (bytes) => (bytes / MEGABYTE).toFixed(1);
 
 export function mount(section, app) {
   const { words } = app;
@@ -22,14 +25,36 @@ export function mount(section, app) {
   const video = document.createElement('video');
   video.muted = true;
   video.playsInline = true;
+  const device = new Device(app);
   let running = null; // of the camera that is on: its end
   let times = [];
   rate.dataset.frames = 0;
 
   stage.show(null);
 
-  function tell(key) {
-    find('[data-live-words]').textContent = words.say(key);
+  function tell(key, values = {}) {
+    find('[data-live-words]').textContent = words.say(key, values);
+  }
+
+  // --- Where frames are explained
+  const here = () => Boolean(app.server.here) || device.wanted;
+
+  function sayWhere() {
+    find('[data-live-about]').textContent = words.say(here() ? 'live_about_here' : 'live_about');
+    if (section.hidden || app.server.here || !app.state?.in_browser) return app.answering(null);
+    if (device.answers) app.answering({ name: device.named, where: words.say('on_this_device') });
+    else app.answering(device.wanted ? null : { where: words.say('on_the_server') });
+  }
+
+  // The network on this device, once the tab is open.
+  async function bring() {
+    sayWhere();
+    if (!device.wanted || device.engine) return;
+    await device.bring(({ got, all }) => {
+      rate.textContent = got < all ? words.say('live_loading', { got: megabytes(got), all: megabytes(all) }) : '';
+    });
+    rate.textContent = '';
+    sayWhere();
   }
 
   async function start() {
@@ -57,7 +82,8 @@ export function mount(section, app) {
     find('[data-stop]').hidden = false;
     tell('live_first');
     find('[data-start]').hidden = true;
-    film(mine.signal);
+    await bring();
+    if (!mine.signal.aborted) film(mine.signal);
   }
 
   // why: the key of what is said.
@@ -76,19 +102,29 @@ export function mount(section, app) {
     tell(why);
   }
 
-  // A frame onto a canvas and to the server: {answer}, or {error}.
+  // A frame onto a canvas and to what explains it: {answer}, or {error}.
   async function send(canvas, signal) {
     const scale = SHORT / Math.min(video.videoWidth, video.videoHeight);
     const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
-    canvas.getContext('2d').drawImage(video, 0, 0, width, height);
+    canvas.getContext('2d', { willReadFrequently: here() }).drawImage(video, 0, 0, width, height);
     try {
-      const answer = app.server.here ? await app.server.frame(canvas, app.asking) : await posted(canvas, signal);
+      const answer = await explained(canvas, signal);
       return answer.error ? { error: { words: answer.error } } : { answer };
     } catch (error) {
       return { error };
     }
+  }
+
+  async function explained(canvas, signal) {
+    if (app.server.here) return app.server.frame(canvas, app.asking);
+    if (device.answers) {
+      const answer = await device.frame(canvas);
+      if (answer) return answer;
+      sayWhere();
+    }
+    return posted(canvas, signal);
   }
 
   async function posted(canvas, signal) {
@@ -129,7 +165,7 @@ export function mount(section, app) {
     const now = performance.now();
     times = [...times.filter((time) => now - time < SPAN), now];
     const seconds = (now - times[0]) / 1000;
-    const values = { rate: seconds ? Math.round((times.length - 1) / seconds) : 0, ms: Math.round(answer.milliseconds), model: answer.model };
+    const values = { rate: seconds ? Math.round((times.length - 1) / seconds) : 0, ms: Math.round(answer.milliseconds), model: app.elsewhere ? `${answer.model}, ${app.elsewhere.where}` : answer.model };
     rate.textContent = words.say('live_rate', values);
     rate.dataset.frames = Number(rate.dataset.frames) + 1;
   }
@@ -143,6 +179,17 @@ export function mount(section, app) {
   document.addEventListener('visibilitychange', () => document.hidden && leave());
   window.addEventListener('pagehide', leave);
   tell('live_ready');
+  app.onState(sayWhere);
+  app.follow((now) => 'model' in now && sayWhere());
 
-  return { shown: () => stage.place(), hidden: leave };
+  return {
+    shown() {
+      stage.place();
+      bring();
+    },
+    hidden() {
+      leave();
+      app.answering(null);
+    },
+  };
 }
