@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 from transformers.trainer_utils import IntervalStrategy
 
-from abn import AbnImageProcessor, imagenette
-from train import stream
+from abn import AbnImageProcessor, decoding, imagenette
+from abn.decoding import Samples, that_fit
 from train.data import preprocessed, squashed
 from train.dataset import Reading, collate
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Training
-from train.stream import Samples, StreamedPictures, UnreadableError, that_fit
+from train.stream import StreamedPictures, UnreadableError
 
 CPU = torch.device("cpu")
 STREAM = Reading(workers=2, stream=True)
@@ -123,19 +123,19 @@ def test_a_workers_error_is_one_line(samples):
 
 def test_as_many_workers_as_the_shared_memory_holds(monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(stream.shutil, "disk_usage", lambda folder: usage(0, 0, 64_000_000))
+    monkeypatch.setattr(decoding.shutil, "disk_usage", lambda folder: usage(0, 0, 64_000_000))
     assert that_fit(16, 15_000_000) == 2
     assert that_fit(16, 1_000_000) == 16
     assert that_fit(16, 90_000_000) == 1
-    monkeypatch.setattr(stream, "SHARED_MEMORY", "/nowhere")
+    monkeypatch.setattr(decoding, "SHARED_MEMORY", "/nowhere")
     monkeypatch.undo()
-    monkeypatch.setattr(stream, "SHARED_MEMORY", "/nowhere")
+    monkeypatch.setattr(decoding, "SHARED_MEMORY", "/nowhere")
     assert that_fit(16, 90_000_000) == 16
 
 
 def test_a_long_temporary_folder_is_named(samples, monkeypatch):
     """Workers send their batches through sockets in it, whose names are bounded: they would hang."""
-    monkeypatch.setattr(stream.tempfile, "gettempdir", lambda: "/" + "t" * 80)
+    monkeypatch.setattr(decoding.tempfile, "gettempdir", lambda: "/" + "t" * 80)
     with pytest.raises(ValueError, match="TMPDIR must have 75 letters at most for worker processes: /ttt"):
         squashed(samples, 8, STREAM)
 

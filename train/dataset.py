@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from abn.decoding import normalised
 from abn.model.image_processing_abn import AbnImageProcessor
 from abn.names import shown
 from train.room import to_stream
@@ -73,18 +74,6 @@ class PictureDataset(Dataset):
         """All of them in order, `size` at a time."""
         for start in range(0, len(self), size):
             yield self.pixel_values(slice(start, start + size), processor, device)
-
-
-def normalised(pictures: Tensor, processor: AbnImageProcessor, device: torch.device) -> Tensor:
-    """(B, 3, S, S) uint8 -> float32: scaled and normalised as `processor` does it."""
-    return processor.rescale_and_normalize(
-        pictures.to(device).float(),
-        processor.do_rescale,
-        processor.rescale_factor,
-        processor.do_normalize,
-        tuple(processor.image_mean),
-        tuple(processor.image_std),
-    )
 
 
 def collate(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,8 +11,6 @@ What it takes, for ImageNet-1k (1,281,167 pictures of 110 kB, kept at 1.25 x 224
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,13 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from abn.decoding import Samples, check_meeting, normalised, that_fit
 from abn.model.image_processing_abn import AbnImageProcessor
 from abn.names import shown
-from train.dataset import Decode, PictureDataset, Reading, collate, most_faults, normalised, report_faults
-
-SHARED_MEMORY = "/dev/shm"  # through which PyTorch's workers hand over their batches
-LONGEST = 75  # of the temporary folder's path: with what is added a socket's may have 107, and workers hang beyond that
-AHEAD = 2  # batches that a worker has ready, as PyTorch does it
+from train.dataset import Decode, PictureDataset, Reading, collate, most_faults, report_faults
 
 
 class UnreadableError(ValueError):
@@ -35,27 +30,6 @@ class UnreadableError(ValueError):
 
     def __init__(self, message: str):
         super().__init__(message.rpartition(f"{type(self).__name__}: ")[2].strip())
-
-
-class Samples(Sequence):
-    """(path, label) pairs in two arrays: forked workers share them, where each would come to own a list of its own."""
-
-    def __init__(self, samples: Sequence[tuple[str, int]]):
-        paths = [os.fsencode(path) for path, _ in samples]
-        self.ends = np.cumsum([len(path) for path in paths], dtype=np.int64)
-        self.paths = np.frombuffer(b"".join(paths), np.uint8)
-        self.labels = torch.tensor([label for _, label in samples])
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, place: int | slice):
-        if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
-        place = range(len(self))[place]
-        path = self.paths[self.ends[place - 1] if place else 0 : self.ends[place]]
-        label = self.labels[place].tolist()
-        return os.fsdecode(path.tobytes()), tuple(label) if isinstance(label, list) else label
 
 
 class StreamedPictures(PictureDataset):
@@ -67,10 +41,7 @@ class StreamedPictures(PictureDataset):
 
     def __init__(self, samples: Sequence[tuple[str, int]], decode: Decode, how: Reading):
         """Raises: ValueError: the workers cannot meet."""
-        if len(tempfile.gettempdir()) > LONGEST:
-            raise ValueError(
-                f"TMPDIR must have {LONGEST} letters at most for worker processes: {tempfile.gettempdir()}"
-            )
+        check_meeting()
         self.samples = Samples(samples)
         self.labels, self.side = self.samples.labels, decode.side
         self.decode, self.how = decode, how
@@ -146,13 +117,3 @@ class _Faults(Dataset):
         except (ValueError, OSError) as error:
             return str(error) or type(error).__name__
         return None
-
-
-def that_fit(workers: int, batch: int) -> int:
-    """As many of them as the shared memory has room for, of batches of so many bytes: a container may have 64 MB, and
-    PyTorch's workers die of a bus error where it is full."""
-    try:
-        free = shutil.disk_usage(SHARED_MEMORY).free
-    except OSError:
-        return workers
-    return max(1, min(workers, free // (AHEAD * batch)))

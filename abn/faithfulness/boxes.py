@@ -5,6 +5,7 @@ import math
 import os
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import imagenette
@@ -15,12 +16,15 @@ CORNERS = ("x0", "y0", "x1", "y1")
 ROUNDING = 1e-6  # by which a corner may lie outside the picture
 
 
-def read_boxes(file: str | Path, root: str | Path | None = None) -> dict[str, list[Box]]:
-    """path -> boxes of a CSV file with the columns path, x0, y0, x1, y1: a picture's path below `root`, in the folder
-    of its class; left, top, right and bottom as shares of its width and height.
+def read_boxes(
+    file: str | Path, root: str | Path | None = None, *, folders: Sequence[str] | None = imagenette.WNIDS
+) -> dict[str, list[Box]]:
+    """path -> boxes of a CSV file with the columns path, x0, y0, x1, y1: a picture's path below `root`;
+    left, top, right and bottom as shares of its width and height.
 
     Args:
         root: where the pictures lie; None does not look for them.
+        folders: the names of which one is the picture's folder; None for any path.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -43,7 +47,7 @@ def read_boxes(file: str | Path, root: str | Path | None = None) -> dict[str, li
             reader.fieldnames = columns
             for row in reader:
                 try:
-                    path, box = _box(row, root)
+                    path, box = _box(row, root, folders)
                 except ValueError as error:
                     raise ValueError(f"{name}, row {reader.line_num}: {error}") from None
                 boxes[path].append(box)
@@ -56,7 +60,7 @@ def read_boxes(file: str | Path, root: str | Path | None = None) -> dict[str, li
     return dict(boxes)
 
 
-def _box(row: dict, root: str | Path | None) -> tuple[str, Box]:
+def _box(row: dict, root: str | Path | None, folders: Sequence[str] | None) -> tuple[str, Box]:
     """Raises: ValueError: what is wrong with the row."""
     if None in row:
         raise ValueError(f"{len(row[None])} more cells than the header has columns")
@@ -64,10 +68,9 @@ def _box(row: dict, root: str | Path | None) -> tuple[str, Box]:
         raise ValueError("the path is missing")
     path = row["path"]
     folder = unicodedata.normalize("NFC", Path(path).parent.name)
-    if folder not in imagenette.WNIDS:
+    if folders is not None and folder not in folders:
         raise ValueError(
-            f"{shown(path)!r} lies in no folder of a class of Imagenette, such as {imagenette.WNIDS[0]}; "
-            f"got {shown(folder)!r}"
+            f"{shown(path)!r} lies in no folder of a class of Imagenette, such as {folders[0]}; got {shown(folder)!r}"
         )
     if root is not None and not os.path.isfile(Path(root) / path):
         raise ValueError(f"there is no picture {shown(path)!r} below {shown(root)}")

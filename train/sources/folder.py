@@ -5,17 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from abn.folders import ClassFolders, LeftOut
+from abn.metadata import classes_of, labelled, metadata_of
 from abn.names import shown
-from train.sources.metadata import classes_of, labelled, metadata_of
+from abn.splits import SPLIT_OF, base_of, splits_in
 from train.sources.source import Source, check_same_classes, classes_in
-from train.sources.splits import SPLIT_OF, base_of, splits_in
 
 SHARE = 0.2  # of each class for validation, where the folder has no split for it
 
 
 def folder_source(root: str | Path, *, share: float | None = None, seed: int = 0, folds: bool = False) -> Source:
-    """A folder of class folders: flat, or in splits (see `train.sources.splits`), there or in data/; in place of class
-    folders a metadata.csv or .jsonl may name the classes (see `train.sources.metadata`).
+    """A folder of class folders: flat, or in splits (see `abn.splits`), there or in data/; in place of class
+    folders a metadata.csv or .jsonl may name the classes (see `abn.metadata`).
 
     Args:
         share: of each class's training pictures that is for validation where there is no split for it; None: a fifth.

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from abn.folders import ClassFolders, LeftOut, class_folders
+from abn.metadata import LABEL, TABLES, classes_of, labelled, metadata_of
 from abn.names import shown
+from abn.splits import folders_in
 from train.data import split_off
-from train.sources.metadata import LABEL, TABLES, classes_of, labelled, metadata_of
-from train.sources.splits import folders_in
 
 Samples = list[tuple[str, int]]
 

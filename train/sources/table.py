@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from abn.folders import HIDDEN, LeftOut, fault_of, is_litter, pictures_in
+from abn.metadata import UNLISTED, picture_named
 from abn.names import nfc, shown
-from train.sources.metadata import UNLISTED, picture_named
 from train.sources.source import Samples, TaskSource
 
 TABLE = "attributes.csv"

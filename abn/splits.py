@@ -9,9 +9,9 @@ flowers/flowers/CLASS/…                        an archive unpacked into a fold
 import os
 from pathlib import Path
 
-from abn.folders import is_litter
-from abn.names import shown
-from train.sources.metadata import metadata_of
+from .folders import is_litter
+from .metadata import metadata_of
+from .names import shown
 
 NAMES = {  # the keywords of `datasets` (github.com/huggingface/datasets, src/datasets/data_files.py, SPLIT_KEYWORDS)
     "train": ("train", "training"),

@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from abn.folders import HIDDEN, ClassFolders, LeftOut, fault_of, is_litter, pictures_in
-from abn.names import nfc, shown
+from .folders import HIDDEN, ClassFolders, LeftOut, fault_of, is_litter, pictures_in
+from .names import nfc, shown
 
 TABLES = ("metadata.csv", "metadata.jsonl")
 NAME, LABEL = "file_name", "label"
