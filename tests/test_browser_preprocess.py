@@ -12,7 +12,7 @@ from plain_server import Plain
 from abn import AbnImageProcessor
 from abn.browser.export import SITE
 from abn.browser.facts import processor_of
-from abn.space.answer import place_of
+from abn.packing import place_of
 
 pytestmark = NEEDS_CHROMIUM
 SIZES = [

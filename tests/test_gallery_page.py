@@ -10,7 +10,7 @@ import pytest
 from helpers import in_threads, made_up_picture
 
 from abn import Explainer
-from abn.space.answer import packed_map
+from abn.packing import packed_map
 from abn.space.context import Asked
 from abn.space.drawings import DRAWINGS
 from abn.space.server.examples import Example

@@ -14,9 +14,9 @@ import torch
 from helpers import ROOT, made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Explainer
+from abn.colours import colour_tables
 from abn.model.image_processing_vit import VitImageProcessor
 from abn.overlay import COLOURMAPS, coloured, overlay
-from abn.space.colours import colour_tables
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

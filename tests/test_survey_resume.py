@@ -176,7 +176,6 @@ def test_memory_is_flat_over_20_000_rows(tmp_path, bundled):
     assert process.returncode == 0, said.decode()
     early, late = flat(found)
     print(f"memory: {early:.0f} MB over rows 5,000 to 10,000, {late:.0f} MB over the last 5,000; ", end="")
-    print(
-        f"{max(mb for _, mb in found):.0f} MB at most; {sum(f.stat().st_size for f in out.rglob('*')) / 1e6:.1f} MB written"
-    )
+    written = sum(file.stat().st_size for file in out.rglob("*")) / 1e6
+    print(f"{max(mb for _, mb in found):.0f} MB at most; {written:.1f} MB written")
     assert late < 1.03 * early

@@ -14,10 +14,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ..colours import colour_tables
 from ..explanation import Explainer
 from ..files import whole_folder
 from ..names import shown
-from ..space.colours import colour_tables
 from ..space.locale import CATALOGUES, LANGUAGES
 from .facts import facts_of
 from .graphs import PERCEIVE, SEE, export

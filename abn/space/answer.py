@@ -1,47 +1,14 @@
 """An explanation as the page's scripts take it: a few kilobytes of JSON."""
 
-import base64
-
-import numpy as np
-
 from ..explanation import Explainer, Explanation
 from ..methods import in_menus
-from ..model.image_processing_abn import Geometry
+from ..packing import map_of
 from .server.serving import Served, described, named
 
 SHOWN = 5  # classes of an answer
 KNOWN = 20  # classes named as those that a model knows
 USUAL = ("attention", "attention-negative", "attention-both", "attention-cam", "grad-cam", "grad-cam++", "centre")
 USUAL += ("rollout", "last-layer", "gradient-rollout")
-
-
-def place_of(geometry: Geometry) -> dict:
-    """Where a map lies. size: (width, height) of the upright picture; box and span as `Geometry`'s, in its pixels."""
-    return {
-        "box": list(geometry.box),
-        "span": [list(pair) for pair in geometry.span],
-        "size": [geometry.picture[1], geometry.picture[0]],
-    }
-
-
-def map_of(grid: np.ndarray, geometry: Geometry) -> dict:
-    """A map on its own places, and where they lie. rows: h lists of w float32 numbers."""
-    rows = [[float(np.format_float_positional(value, unique=True)) for value in row] for row in grid]
-    return {"rows": rows, **place_of(geometry)}
-
-
-def packed_map(grid: np.ndarray, geometry: Geometry) -> dict:
-    """As `map_of` in a few hundred bytes, for cards and frames: in place of rows, the map's shares of its own peak as
-    bytes, 255 for the peak itself, in base64; what lies outside [0, 1] is cut."""
-    shown = grid.clip(0, 1)
-    peak = float(shown.max())
-    shares = np.rint(shown * (255 / peak if peak else 0)).astype(np.uint8)
-    return {
-        "shares": base64.b64encode(shares.tobytes()).decode(),
-        "shape": list(grid.shape),
-        "peak": round(peak, 4),
-        **place_of(geometry),
-    }
 
 
 def classes_of(probabilities: dict[str, float], count: int = SHOWN) -> list[list]:

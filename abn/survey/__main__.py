@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..explanation import Explainer
 from ..model.image_processing_abn import VIEWS
-from ..names import print_anything, shown
+from ..names import print_anything, program, shown
 
 SHARD = 1024  # pictures
 SPLITS = ("train", "val", "test")
@@ -26,7 +26,7 @@ SPLITS = ("train", "val", "test")
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m abn.survey", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("abn.survey"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     path = os.path.expanduser
     parser.add_argument("data", type=path, metavar="DIR", help="a folder a class, or any folder of pictures")

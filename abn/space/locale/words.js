@@ -10,7 +10,10 @@ export function chosenLanguage(languages, query = new URLSearchParams(location.s
 export async function loadWords(base, language) {
   const answer = await fetch(`${base}/locale/${language}.json`);
   if (!answer.ok) throw new Error(`no words for ${language}`);
-  const catalogue = await answer.json();
+  return wordsOf(await answer.json(), language);
+}
+
+export function wordsOf(catalogue, language) {
   // A key's words with its {fields} filled.
   const say = (key, values = {}) =>
     (catalogue[key] ?? key).replace(/\{(\w+)(?::[^}]*)?\}/g, (whole, name) => values[name] ?? whole);

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ...colours import colour_tables
 from ...model.pictures import fitted, load_rgb, resized
-from ..colours import colour_tables
 from ..locale import CATALOGUES
 from .examples import Gallery
 from .shares import Shares

@@ -7,7 +7,8 @@ from contextlib import closing
 import numpy as np
 
 from ...comparison import Compared, Comparison, Curves
-from ..answer import methods_of, place_of
+from ...packing import place_of
+from ..answer import methods_of
 from ..context import Asked
 from ..locale import say, say_or
 from ..server.long_work import CURVES, MAP, Done, Step, is_long, long_work

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...editing import under
 from ...model.image_processing_abn import Geometry
-from ..answer import map_of
+from ...packing import map_of
 from ..context import Asked
 from ..locale import say
 from ..server.explained import class_of

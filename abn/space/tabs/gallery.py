@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..answer import packed_map
+from ...packing import packed_map
 from ..context import Asked
 from ..server.examples import Example
 from ..server.explained import Entry

@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from ...model.picture_repair import is_baseline
 from ...model.pictures import load_rgb
-from ..answer import classes_of, packed_map
+from ...packing import packed_map
+from ..answer import classes_of
 from ..faults import Fault, in_words
 from ..locale import LANGUAGES, language_of, say
 from ..server import visitors

@@ -71,7 +71,7 @@ export function peakOf(heat) {
   return rangeOf(heat)[1];
 }
 
-/** The 256 RGB entries of a colour map, Uint8Array(768), of its base64 (abn/space/colours.py). */
+/** The 256 RGB entries of a colour map, Uint8Array(768), of its base64 (abn/colours.py). */
 export function coloursOf(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }

@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 
-from ..overlay import COLOURMAPS, coloured
+from .overlay import COLOURMAPS, coloured
 
 
 def colour_tables() -> dict[str, str]:
