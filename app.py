@@ -43,7 +43,9 @@ with without_interface_files():
     from abn.space.server.serving import DEFAULT, Serving
     from abn.space.server.shares import Shares, outlives_restart
     from abn.space.server.shutdown import serve_until_told
+    from abn.space.server.survey_examples import SurveyGallery
     from abn.space.settings import IN_BROWSER, settings_of
+    from abn.survey.folder import is_survey
 
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT if Path(__file__).stem == "app" else Path.cwd()  # installed, this file is abn_space.py: see pyproject.toml
@@ -71,7 +73,7 @@ def parse(argv: list[str] | None = None, own: dict[str, str] | None = None) -> a
         type=os.path.expanduser,
         default=os.environ.get("ABN_EXAMPLES") or own.get("examples"),
         help="a folder with a folder of pictures a class, or with train/ and val/ of such: the page's examples, in "
-        "place of Imagenette's (also ABN_EXAMPLES)",
+        "place of Imagenette's; or what abn.survey wrote: the pictures to look at first (also ABN_EXAMPLES)",
     )
     parser.add_argument(
         "--corrections",
@@ -108,7 +110,7 @@ def examples_of(args: argparse.Namespace) -> Gallery:
     if not args.examples:
         return Gallery(args.imagenette_root)
     try:
-        return OwnGallery(args.examples)
+        return (SurveyGallery if is_survey(args.examples) else OwnGallery)(args.examples)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"--examples: {error}") from None
 

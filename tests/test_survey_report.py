@@ -17,9 +17,10 @@ from abn import Explainer
 from abn.overlay import overlay
 from abn.space.drawings import DRAWINGS
 from abn.survey.__main__ import main
+from abn.survey.folder import GROUPS
 from abn.survey.measures import border_area
 from abn.survey.report import PAGE, modules_of
-from abn.survey.summary import BINS, GROUPS, KEPT, ranks_of, summary_of
+from abn.survey.summary import BINS, KEPT, ranks_of, summary_of
 
 pq = pytest.importorskip("pyarrow.parquet", reason="no pyarrow")
 

@@ -140,6 +140,7 @@ def state_of(context: Context, language: str) -> dict:
         "abilities": abilities_of(served),
         "examples": listed(gallery.of_class(None)),
         "classes": list(gallery.classes),
+        "groups": gallery.groups,
         "more": {name: len(gallery.of_class(name)) for name in gallery.classes},
         "opening": gallery.opening().id,
         "note": say(note, language, **values) if note else "",

@@ -21,8 +21,9 @@ from ..model.pictures import fitted, load_rgb, resized
 from ..names import shown
 from ..packing import packed_map
 from ..splits import SPLIT_OF
+from .folder import GROUPS, GROUPS_FILE
 from .measures import border_area
-from .summary import GROUPS, OfClass, Summary, summary_of
+from .summary import OfClass, Summary, summary_of
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent
@@ -43,7 +44,7 @@ def write(out: Path, job) -> str:
     with whole(out / "report.html") as aside:
         aside.write_text(page, encoding="utf-8")
     groups = {name: [_told(row) for row in found.first[name]] for name in GROUPS}
-    with whole(out / "groups.json") as aside:
+    with whole(out / GROUPS_FILE) as aside:
         aside.write_text(json.dumps(groups, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     unread = f", {found.count - found.read:,} not read" if found.count > found.read else ""
     right = f"{found.right / found.known:.1%} of {found.known:,} right, " if found.known else ""

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from ..files import whole
 from ..names import shown
+from .folder import GROUPS_FILE, SETTINGS, settings_of
 
-SETTINGS = "settings.json"
 ROWS = "rows"
-ALONE = (SETTINGS, ROWS, "report.html", "groups.json")  # what an earlier survey has left
+ALONE = (SETTINGS, ROWS, "report.html", GROUPS_FILE)  # what an earlier survey has left
 
 
 class Shards:
@@ -79,17 +79,6 @@ class Shards:
                     f"{shown(self.out)} was begun with another {name.replace('_', ' ')} ({was[:80]}; now {now[:80]}); "
                     f"give another --out, or remove that folder"
                 )
-
-
-def settings_of(out: str | Path) -> dict:
-    """Raises: ValueError: it is no survey."""
-    try:
-        found = json.loads((Path(out) / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f"{shown(out)} is no survey: its {SETTINGS} is missing or cannot be read")
-    return found
 
 
 def tables(out: str | Path, columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from .folder import GROUPS
 from .measures import border_area
 from .shards import tables
 
-GROUPS = ("sure_wrong", "disagree", "border", "unfamiliar")
 KEPT = 24  # pictures of a group
 UNREAD = 200  # files that are named
 BINS = 20  # of confidence

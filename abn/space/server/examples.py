@@ -22,6 +22,7 @@ from ... import imagenette
 from ...model.pictures import load_rgb
 from ...names import shown
 from ...scratch import scratch
+from ...survey.folder import GROUPS
 from ..drawings import DRAWINGS
 
 PER_CLASS = 30
@@ -35,11 +36,13 @@ OPENING = "chain saw"  # the class of the example that the page opens with
 
 @dataclass(frozen=True)
 class Example:
-    """A picture of a known class. `path` lies in a folder that the app made and may serve."""
+    """A picture of a known class. `path` lies in a folder that the app made and may serve. groups: of a survey, and the
+    picture's rank in each."""
 
     path: str
     label: str
     drawn: bool
+    groups: tuple[tuple[str, int], ...] = ()
 
     @property
     def id(self) -> str:
@@ -74,6 +77,12 @@ class Gallery:
         """The id of the example that a file is a copy of; None where it is none."""
         example = self.by_id(Path(path).stem)
         return example.id if example is not None and filecmp.cmp(path, example.path, shallow=False) else None
+
+    @property
+    def groups(self) -> list[str]:
+        """Of a survey, those that have a picture here."""
+        there = {name for example in self.examples for name, _ in example.groups}
+        return [name for name in GROUPS if name in there]
 
     @property
     def real(self) -> bool:

@@ -121,6 +121,7 @@ export function mount(section, app) {
   app.onState((state) => {
     if (filters.label.options.length === 1) {
       filters.label.append(...state.classes.map((name) => new Option(words.named(name), name)));
+      filters.order.append(...state.groups.map((name) => new Option(words.say(`gallery_${name}`), name)));
     }
     refresh();
   });

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ...packing import packed_map
+from ...survey.folder import GROUPS
 from ..context import Asked
 from ..server.examples import Example
 from ..server.explained import Entry
 
-ORDERS = ("as_is", "wrong", "most", "least")
+ORDERS = ("as_is", "wrong", "most", "least", *GROUPS)
 PAGE = 24  # pictures of an answer
 
 
@@ -51,10 +52,13 @@ def mixed(examples: Sequence[Example]) -> list[Example]:
 
 
 def chosen(entries: Sequence[Entry], label: str, order: str) -> list[Entry]:
-    """Those of a class ("" for all), all or the wrong ones, in the order asked for."""
+    """Those of a class ("" for all), all, the wrong ones or a survey's group, in the order asked for."""
     kept = [one for one in entries if not label or one.example.label == label]
     if order == "wrong":
         kept = [one for one in kept if one.wrong]
+    if order in GROUPS:
+        ranks = [dict(one.example.groups).get(order) for one in kept]
+        return [one for _, _, one in sorted((rank, at, kept[at]) for at, rank in enumerate(ranks) if rank is not None)]
     if order in ("most", "least"):
         kept = sorted(kept, key=lambda one: one.confidence, reverse=order == "most")
     return kept
