@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 from functools import lru_cache
 
 import numpy as np
@@ -228,6 +229,18 @@ def test_the_page_is_made_of_the_spaces_own_modules():
     assert 'data-tab="gallery"' not in page
     for tab in exporting.TABS:
         assert f'id="abn-{tab}"' in page
+
+
+def test_modules_of_the_first_answer_are_named_in_the_page():
+    page = index("0123")
+    named = re.findall('<link rel="modulepreload" href="0123/([^"]+)">', page)
+    assert {"start.js", "page.js", "ask.js", "network.js", "widgets/stage/stage.js", "widgets/stage/paint.js"} <= set(
+        named
+    )
+    assert len(named) == len(set(named)) > 15
+    assert set(named) <= set(page_files())
+    assert "worker.js" not in named  # another world than the page's
+    assert "tabs/edit.js" not in named
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

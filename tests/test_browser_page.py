@@ -203,6 +203,7 @@ def test_a_picture_is_dropped_explained_edited_and_nothing_leaves(browser, serve
         page.mouse.move(
             canvas_box["x"] + canvas_box["width"] * 0.7, canvas_box["y"] + canvas_box["height"] * 0.5, steps=5
         )
+        says(page, "[data-change]", "→")  # the stroke is not over
         page.mouse.up()
         says(page, "[data-change]", "→")
         page.click("[data-do=undo]")

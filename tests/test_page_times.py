@@ -6,10 +6,9 @@ Bytes are the same everywhere and must keep their limits. Times are this machine
 table marks those that miss their limit; only far beyond it, or where nothing else runs (ABN_QUIET=1), do they fail.
 """
 
-import os
-
 import pytest
 from page import CAMERA, CHROMIUM, TABS, Traffic, chromium, explained, opened, photo
+from times import PATIENCE, rows_printed
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,7 +17,6 @@ pytestmark = [
 ]
 
 KILOBITS, MILLISECONDS = 1500, 150  # of the slow line
-PATIENCE = 1 if os.environ.get("ABN_QUIET") else 5  # times a limit of seconds
 # When the chosen picture and its answer are painted, in milliseconds after the choice
 TIMED = """() => {
   const find = (selector) => document.querySelector(selector);
@@ -46,18 +44,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def table():
-    """Rows of (what, measured, limit, unit, at most?), printed at the end."""
-    rows = []
-    yield rows
-    print(f"\n\n{'':44}{'measured':>12}{'limit':>12}")
-    for what, value, limit, unit, most in rows:
-        kept = value <= limit if most else value >= limit
-        mark = "" if kept else "  missed"
-        print(
-            f"{what:44}{value:9.2f} {unit:3}{limit:9.2f} {unit:3}{mark}"
-            if unit == "s"
-            else f"{what:44}{value:9.0f} {unit:3}{limit:9.0f} {unit:3}{mark}"
-        )
+    yield from rows_printed()
 
 
 def test_a_photo_of_12_megapixels_on_a_slow_line(browser, url, table, tmp_path):

@@ -10,6 +10,8 @@ network in the browser in place of a server) or is added.
 import gzip
 import hashlib
 import json
+import posixpath
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -37,6 +39,8 @@ RUNTIMES = {  # what the page calls it -> binary, interface and loader of the pa
         "ort-wasm-simd-threaded.asyncify.mjs",
     ),
 }
+FIRST = ("start.js", "tabs/explain.js")  # modules that the first answer needs, with all that they import
+IMPORT = re.compile(r"""^(?:import|export)\b[^;'"]*["'](\.[^'"]+)["']""", re.MULTILINE)
 AT_ROOT = ("index.html", "sw.js")  # of `site/`, beside README.md
 NOT_COPIED = ("loader.js", "frame.css", "tabs/gallery.js", "tabs/gallery.css", "tabs/tile.js")
 
@@ -132,9 +136,24 @@ def index(version: str) -> str:
     lines = [line for line in frame.splitlines() if not any(f'data-tab="{tab}"' in line for tab in LEFT_OUT)]
     sections = "".join(_html(f"tabs/{tab}.html") for tab in TABS)
     frame = "\n".join(lines).replace("<main data-tabs>", f"{_html('loading.html')}<main data-tabs>{sections}")
-    styles = "\n".join(f'<link rel="stylesheet" href="{version}/{name}">' for name in STYLES)
+    styles = "".join(f'<link rel="modulepreload" href="{version}/{name}">\n' for name in first_modules(page_files()))
+    styles += "\n".join(f'<link rel="stylesheet" href="{version}/{name}">' for name in STYLES)
     page = (SITE / "index.html").read_text(encoding="utf-8").replace("VERSION", version)
     return page.replace("STYLES", styles).replace("FRAME", frame)
+
+
+def first_modules(files: dict[str, bytes]) -> list[str]:
+    """FIRST and what they import: named in the page, they are fetched together and not one after the other."""
+    found: list[str] = []
+    coming = [*FIRST]
+    while coming:
+        name = coming.pop(0)
+        if name in found:
+            continue
+        found.append(name)
+        for other in IMPORT.findall(files[name].decode()):
+            coming.append(posixpath.normpath(posixpath.join(posixpath.dirname(name), other)))
+    return found
 
 
 def _html(name: str) -> str:

@@ -19,10 +19,11 @@ export function mount(section, app) {
   let control = null; // of the questions about this picture
   let next = null; // the newest map that waits until the last one is answered
   let under = false; // whether one is under way
+  let painted = 0; // a frame of the screen in which a stroke's map will be drawn
   const marks = new Marks(stage, words.say('edit_canvas'), {
     reach: () => (Number(brush.value) - 1) / 2,
     value: () => VALUES[find('[data-tool] input:checked').value],
-    moved: redraw,
+    moved: painting,
     done: changed,
   });
 
@@ -97,6 +98,17 @@ export function mount(section, app) {
   function redraw() {
     stage.lay({ rows: edits.rows.map((row) => row.map((value) => Math.max(0, value))), ...frame });
     marks.draw();
+  }
+
+  // During a stroke. Where the network is in this browser, it is asked meanwhile.
+  function painting() {
+    painted ||= requestAnimationFrame(() => {
+      painted = 0;
+      if (edits) redraw();
+    });
+    if (!app.server.here) return;
+    next = edits.rows;
+    if (!under) ask();
   }
 
   function changed() {

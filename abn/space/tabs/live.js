@@ -165,7 +165,7 @@ export function mount(section, app) {
     const now = performance.now();
     times = [...times.filter((time) => now - time < SPAN), now];
     const seconds = (now - times[0]) / 1000;
-    const values = { rate: seconds ? Math.round((times.length - 1) / seconds) : 0, ms: Math.round(answer.milliseconds), model: app.elsewhere ? `${answer.model}, ${app.elsewhere.where}` : answer.model };
+    const values = { rate: seconds ? Math.round((times.length - 1) / seconds) : 0, ms: Math.round(answer.milliseconds), model: app.elsewhere ? words.say('live_where', { model: answer.model, where: app.elsewhere.where }) : answer.model };
     rate.textContent = words.say('live_rate', values);
     rate.dataset.frames = Number(rate.dataset.frames) + 1;
   }
