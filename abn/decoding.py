@@ -67,6 +67,6 @@ def normalised(pictures: Tensor, processor: AbnImageProcessor, device: torch.dev
         processor.do_rescale,
         processor.rescale_factor,
         processor.do_normalize,
-        tuple(processor.image_mean),
-        tuple(processor.image_std),
+        tuple(processor.image_mean),  # ty: ignore[invalid-argument-type]  # hashable, though annotated as a list
+        tuple(processor.image_std),  # ty: ignore[invalid-argument-type]
     )
