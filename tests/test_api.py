@@ -186,6 +186,7 @@ def test_programs_that_know_fewer_parameters_go_on_working(url, tmp_path):
         assert found == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_hundred_validation_pictures(client, validation_pictures):
     right = 0
     for picture, label in validation_pictures:

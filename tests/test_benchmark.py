@@ -10,6 +10,7 @@ from PIL import Image
 from abn.benchmark import LARGE, main, photograph
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_every_stage(tiny_imagenette, tmp_path, capsys):
     arguments = ["--network", "compact", "--batch", "1", "2", "--repeats", "2", "--json", str(tmp_path / "found.json")]
     assert main([*arguments, "--imagenette-root", str(tiny_imagenette), "--pictures", "5"]) == 0

@@ -143,6 +143,7 @@ def test_the_page_gives_the_explainers_answer(visit, explainer):
                 assert found["attention"][name] == pytest.approx(wanted.attention_probabilities[name], abs=0.01)
             assert found["attention_label"] == next(iter(wanted.attention_probabilities))
             assert found["unfamiliar"] == wanted.unfamiliar
+            assert found["familiarity"] == pytest.approx(wanted.familiarity, abs=0.01)
             assert np.abs(np.float32(found["map"]["rows"]) - wanted.attention_map).max() < 0.01
             assert found["map"]["box"] == list(wanted.geometry.box)
     strange, known = (explainer(PICTURES[name](), view="whole").unfamiliar for name in ("noise", "drawing"))
@@ -299,7 +300,10 @@ def test_live_explains_the_camera_on_this_device(browser, served):
 def test_a_network_of_ones_own_classes_in_japanese(browser, tmp_path, web_runtime):
     model = tiny_model(id2label={0: "cat", 1: "dog", 2: "bird"})
     processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
-    explainer = Explainer(model, processor, calibration=Calibration(energy_threshold=1e6), device="cpu")
+    energy = Explainer(model, processor, device="cpu")(made_up_picture(120, 90), view="whole").energy
+    energies = tuple(energy + place - 3 for place in range(101))  # a random network's scores are all alike
+    calibration = Calibration(energy_threshold=1e6, energies=energies)
+    explainer = Explainer(model, processor, calibration=calibration, device="cpu")
     for name in ("cat", "dog", "bird"):
         (tmp_path / "pictures" / name).mkdir(parents=True)
         made_up_picture(120, 90, seed=len(name)).save(tmp_path / "pictures" / name / "one.png")
@@ -314,6 +318,7 @@ def test_a_network_of_ones_own_classes_in_japanese(browser, tmp_path, web_runtim
             assert page.locator("#abn-explain [data-open]").count() == 3
             assert page.inner_text("[data-chip-name]") == "pets"
             assert page.locator("[data-warning]").is_visible()  # its threshold is above every score
+            assert "100枚のうち97枚" in page.inner_text("[data-warning]")
             page.click("#abn-explain [data-share]")
             says(page, "[data-shared]", "リンク")
             assert "example=" in page.input_value("[data-link]")

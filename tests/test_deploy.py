@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -339,6 +340,7 @@ def test_options_that_can_be_nothing_are_refused_before_anything_is_sent(argumen
 def test_a_hub_that_cannot_be_reached(monkeypatch, capsys):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between the attempts of huggingface_hub
     with pytest.raises(SystemExit) as stopped:
         deploy.main(["you/abn"])
     assert stopped.value.code == 2

@@ -97,6 +97,7 @@ def test_one_device_without_a_word(machine, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_the_processes_it_starts_share_the_batch(tiny_imagenette, tmp_path, monkeypatch):
     """The real launcher; the processes find no CUDA and meet by Gloo on the CPU."""
     monkeypatch.setattr(devices, "cuda_devices", lambda: 2)

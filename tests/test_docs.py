@@ -54,6 +54,15 @@ def test_readme_is_short():
     assert len(text.split()) <= 1500
 
 
+def test_the_recording_is_light():
+    file = ROOT / "docs" / "space.webp"
+    assert file.stat().st_size <= 1.5e6
+    with Image.open(file) as recording:
+        assert recording.n_frames > 20
+        assert recording.width >= 800
+    assert "(docs/space.webp)" in (ROOT / "README.md").read_text()
+
+
 def test_contributing_is_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 60
 

@@ -152,6 +152,7 @@ def test_similarity_is_spearmans():
     assert similarity(one, torch.full((2, 8, 8), 0.5)).tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_shuffled_weights_turn_the_bundled_networks_maps_to_noise(imagenette_root):
     samples = imagenette.load(imagenette_root, "val").samples[::60]
     methods = [method_named(name) for name in ("attention", "attention-cam", "grad-cam", "centre")]
@@ -162,6 +163,7 @@ def test_shuffled_weights_turn_the_bundled_networks_maps_to_noise(imagenette_roo
     assert found["centre"] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_benchmark_writes_the_same_table_twice(tiny_imagenette, tmp_path, capsys):
     boxes = tmp_path / "boxes.csv"
     lines = ["path,x0,y0,x1,y1"]

@@ -178,7 +178,9 @@ def test_short():
     assert short("x" * 40) == "x" * 40
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "shift_jis"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cp1252", "shift_jis"))]
+)
 def test_a_run_ends_on_any_terminal_with_any_names(encoding, tmp_path, monkeypatch):
     """From odd names of folders and files to metrics, card and plots; then its evaluation."""
     data, out = tmp_path / os.fsdecode(b"data \xe9"), tmp_path / "out 金魚 `x` |"

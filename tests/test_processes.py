@@ -9,10 +9,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import torch
 from helpers import ROOT, TINY
 from safetensors.torch import load_file
-from server import free_port
 
 COUNTING = f"""
 import os, sys
@@ -28,6 +28,7 @@ sys.exit(run.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_hold_one_decoded_copy(tiny_imagenette, tmp_path):
     """And end in the same weights as where each decodes what it looks at; nothing is left in the temporary folder."""
     script = tmp_path / "run.py"
@@ -36,8 +37,7 @@ def test_two_processes_hold_one_decoded_copy(tiny_imagenette, tmp_path):
     for name, more in (("held", []), ("streamed", ["--in-memory", "0", "--workers", "2"])):
         temporary, out = Path(tempfile.mkdtemp()), tmp_path / f"out-{name}"
         surroundings = {**os.environ, "DECODED": str(tmp_path / name), "TMPDIR": str(temporary)}
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-        launcher += ["--master-port", str(free_port()), str(script)]
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
         arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), "--holdout", "0", *TINY]
         arguments += ["--explain", "0", "--epochs", "1", "--train-batch", "20", *more]
         command = {"env": surroundings, "capture_output": True, "text": True, "timeout": 200, "check": False}

@@ -205,6 +205,7 @@ def test_without_class_training_it_needs_a_network(tiny_imagenette, tmp_path, ca
     assert "a recipe without class training needs --initial" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
     run_here(tiny_imagenette, tmp_path / "plain")
     more = ["--initial", str(tmp_path / "plain"), "--attention-weight", "5", *ALONE]
@@ -256,6 +257,7 @@ def test_a_picture_too_small_for_the_teacher(tiny_imagenette, tmp_path, capsys):
     assert not (out / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_distilling_keeps_to_the_answers_of_before(tiny_imagenette, tmp_path):
     """From one start, by labels alone and by the start's own answers alone: the second stays nearer to the start."""
     run_here(tiny_imagenette, tmp_path / "start")

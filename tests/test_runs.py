@@ -12,7 +12,6 @@ import pytest
 import torch
 from helpers import ROOT, TINY, made_up_picture
 from safetensors.torch import load_file
-from server import free_port
 
 from abn import Explainer, imagenette
 from abn.checkpoints.convert import convert
@@ -57,6 +56,7 @@ def test_a_run_that_diverges_stops_with_what_to_try(tiny_imagenette, tmp_path):
     assert not (out / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together(tiny_imagenette, tmp_path):
     """One of two has the loss that is not finite; both end, and one line is printed."""
     script = tmp_path / "run.py"
@@ -72,8 +72,7 @@ def test_two_processes_stop_together(tiny_imagenette, tmp_path):
         "sys.exit(run.main(sys.argv[1:]))\n"
     )
     out = tmp_path / "out"
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    launcher += ["--master-port", str(free_port()), str(script)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
     run = subprocess.run(
         [*launcher, *arguments_for(tiny_imagenette, out)], capture_output=True, text=True, timeout=200, check=False
     )
@@ -294,6 +293,7 @@ def compiled_run(root, out):
     assert Explainer.from_pretrained(out / "checkpoint-1", device="cpu").labels[0] == "tench"
 
 
+@pytest.mark.slow
 def test_a_compiled_runs_weights_load(tiny_imagenette, tmp_path, monkeypatch):
     """By a compiler that runs the graphs as they are, without C++."""
     compiled, seen = arguments.TrainingArguments, []
@@ -338,7 +338,7 @@ def modes(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("mask", [0o022, 0o027])
+@pytest.mark.parametrize("mask", [pytest.param(0o022, marks=pytest.mark.slow), 0o027])
 def test_what_a_run_writes_has_the_umasks_permissions(mask, umask, tiny_imagenette, tmp_path):
     umask(mask)
     out = tmp_path / "out"

@@ -195,6 +195,7 @@ def test_an_answer_is_the_explanation_in_a_few_kilobytes(served):
     assert answer["map"]["box"] == list(explanation.geometry.box)
     assert answer["model"]["description"] == "ResNet-18 of width 32, 4.9 M parameters, on the CPU"
     assert answer["unfamiliar"] == explanation.unfamiliar
+    assert answer["familiarity"] == explanation.familiarity
     assert len(json.dumps(answer)) < 8000
 
 
@@ -224,6 +225,7 @@ def test_the_warning_appears_below_the_threshold_alone(served):
     assert sum(warned) == 5
 
 
+@pytest.mark.slow
 def test_about_one_real_picture_in_twenty_falls_below_the_threshold(served, imagenette_root):
     files = sorted((imagenette_root / "imagenette2" / "val").glob("*/*"))[::10]
     explanations = served.explainer(files)

@@ -145,6 +145,7 @@ def test_a_long_temporary_folder_is_named(samples, monkeypatch):
 ROUNDS = ["--tune-epochs", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
 
 
+@pytest.mark.slow
 def test_a_run_that_streams_ends_in_the_same_weights(tiny_imagenette, tmp_path):
     """Bit for bit, with held-out pictures, CutMix and a round whose teacher looks at all pictures."""
     more = ["--cutmix", "0.5", "--holdout", "0.25", *ROUNDS, "--workers", "2", "--eval-every", "1"]

@@ -17,7 +17,6 @@ import torch
 from helpers import ROOT, TINY, run_here, wait_for
 from PIL import Image
 from safetensors.torch import load_file
-from server import free_port
 
 from abn import Calibration, Explainer, imagenette
 from train import fit
@@ -132,6 +131,7 @@ def test_without_the_attention_branch(tiny_imagenette, tmp_path, capsys):
     assert f"top-1 {metrics['top1']:.2f} %" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_folds(tiny_imagenette, tmp_path, capsys):
     out = tmp_path / "folds"
     arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), *TINY, "--holdout", "0"]
@@ -156,6 +156,7 @@ def test_folds(tiny_imagenette, tmp_path, capsys):
     assert json.loads((out / "folds.json").read_text())["mean"] == summary["mean"]
 
 
+@pytest.mark.slow
 def test_the_loss_falls(tiny_imagenette, tmp_path):
     out = tmp_path / "out"
     arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), "--holdout", "0", *TINY]
@@ -195,6 +196,7 @@ def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypa
 ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_path):
     """SIGKILL at moments that differ: while a checkpoint is written, in a round of the remedy, at the start of one."""
     arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, *ROUNDS, "--explain", "0"]
@@ -223,7 +225,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_p
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("fails", ["model.safetensors", "ema.safetensors"])
+@pytest.mark.parametrize("fails", ["model.safetensors", pytest.param("ema.safetensors", marks=pytest.mark.slow)])
 def test_a_full_disk_is_one_line_and_harms_nothing(fails, tiny_imagenette, tmp_path):
     """No file may grow beyond a limit: what a full disk does to a checkpoint, at two of its files."""
     arguments = ["--imagenette-root", str(tiny_imagenette), "--holdout", "0", *TINY, "--epochs", "1"]
@@ -301,14 +303,14 @@ def test_a_failing_optimizer_file_is_one_line(tiny_imagenette, tmp_path, monkeyp
     assert "PytorchStreamWriter failed writing file" in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tiny_imagenette, tmp_path):
     """Gloo on the CPU; the same global batch. Batch norm sees halves of it, so the figures are near, not equal."""
     arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, "--epochs", "6", "--explain", "0"]
     arguments += ["--train-batch", "20", "--eval-every", "3"]
     one = command(*arguments, "--checkpoint", tmp_path / "one")
     assert one.returncode == 0, one.stderr[-3000:]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    launcher += ["--master-port", str(free_port())]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     two = command(*arguments, "--checkpoint", tmp_path / "two", launcher=launcher)
     assert two.returncode == 0, two.stderr[-3000:]
     found = [json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")]

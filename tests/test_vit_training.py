@@ -65,6 +65,7 @@ def test_digits_that_are_cut_short(digits):
 TINY = ["--width", "32", "--mlp", "48", "--heads", "4", "--layers", "2", "--train-batch", "10", "--lr", "0.003"]
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_end(digits, tmp_path):
     root, _ = digits
     out = tmp_path / "out"

@@ -31,9 +31,7 @@ def check(explainer: Explainer, most: float = MOST) -> None:
 def facts_of(explainer: Explainer, name: str) -> dict:
     """name: the checkpoint's, "" for the bundled one."""
     config = explainer.model.config
-    calibration = {
-        key: value for key, value in asdict(explainer.calibration).items() if key not in ("energies", "pictures")
-    }
+    calibration = {key: value for key, value in asdict(explainer.calibration).items() if key != "pictures"}
     return {
         "name": name,
         "arch": ABN.shape(config).arch.replace("resnet", "ResNet-"),

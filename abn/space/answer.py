@@ -29,6 +29,7 @@ def answer_of(
         "attention": {name: round(own[name], 6) for name, _ in shown if name in own},
         "attention_label": next(iter(own), None),
         "unfamiliar": explanation.unfamiliar,
+        "familiarity": explanation.familiarity,
         "map": map_of(explanation.grid, explanation.geometry),
         "milliseconds": round(milliseconds, 1),
         "model": {"name": named(served.name, language), "description": described(served, language, by)},

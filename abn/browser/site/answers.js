@@ -24,10 +24,25 @@ function energy(logits) {
   return most + Math.log(Array.from(logits, (logit) => Math.exp(logit - most)).reduce((sum, power) => sum + power, 0));
 }
 
+function score({ branches }, logits, attentionLogits) {
+  return energy(logits) + (branches === 'both' ? energy(attentionLogits) : 0);
+}
+
 /** Whether the picture looks like none of the classes; see `abn.calibration`. */
-export function unfamiliar({ branches, energy_threshold: threshold }, logits, attentionLogits) {
-  if (threshold === null) return false;
-  return energy(logits) + (branches === 'both' ? energy(attentionLogits) : 0) < threshold;
+export function unfamiliar(calibration, logits, attentionLogits) {
+  const { energy_threshold: threshold } = calibration;
+  return threshold !== null && score(calibration, logits, attentionLogits) < threshold;
+}
+
+/** The share of the pictures that calibrated which look less familiar, 0 to 1; null where that is not known. */
+export function familiarity(calibration, logits, attentionLogits) {
+  const { energies } = calibration;
+  if (!energies) return null;
+  const own = score(calibration, logits, attentionLogits);
+  const place = energies.findIndex((energy) => energy >= own);
+  if (place <= 0) return place === 0 ? 0 : 1;
+  const [low, high] = energies.slice(place - 1, place + 1);
+  return (place - 1 + (own - low) / (high - low)) / (energies.length - 1);
 }
 
 /** The means over places of (K, h, w) numbers, of each of K. */
@@ -89,6 +104,7 @@ export function explained(facts, passed, model) {
     attention: Object.fromEntries(classes.map(([name]) => [name, shares[name]])),
     attention_label: own[0][0],
     unfamiliar: unfamiliar(calibration, passed.logits, passed.attentionLogits),
+    familiarity: familiarity(calibration, passed.logits, passed.attentionLogits),
     map: { rows: rowsOf(passed.map), ...passed.place },
     milliseconds: passed.milliseconds,
     model,

@@ -102,10 +102,12 @@ export function mount(section, app) {
 
   // During a stroke. Where the network is in this browser, it is asked meanwhile.
   function painting() {
-    painted ||= requestAnimationFrame(() => {
-      painted = 0;
-      if (edits) redraw();
-    });
+    if (!painted) {
+      painted = requestAnimationFrame(() => {
+        painted = 0;
+        if (edits) redraw();
+      });
+    }
     if (!app.server.here) return;
     next = edits.rows;
     if (!under) ask();

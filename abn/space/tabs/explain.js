@@ -40,7 +40,7 @@ export function mount(section, app) {
       const doubt = document.createElement('strong');
       doubt.textContent = words.say('unfamiliar');
       said.prepend(doubt, ' ');
-      warning.textContent = words.say('unfamiliar_why');
+      warning.textContent = [words.say('unfamiliar_why'), ...likeness(answer.familiarity)].join(' ');
     }
     const rows = answer.classes.map(([name, share]) => [name, share, answer.attention[name]]);
     showScores(find('[data-scores]'), rows, app);
@@ -59,6 +59,13 @@ export function mount(section, app) {
     panels.forEach((panel) => {
       panel.show(answer);
     });
+  }
+
+  /** How sure the notice is, where that was measured. */
+  function likeness(familiarity) {
+    if (typeof familiarity !== 'number') return [];
+    const count = Math.round(100 * (1 - familiarity));
+    return [words.say(count < 100 ? 'unfamiliar_share' : 'unfamiliar_all', { count })];
   }
 
   function sentence(answer) {
