@@ -37,16 +37,19 @@ def examples(folder: str | Path | None, labels: list[str]) -> tuple[list[dict], 
         chosen = [(file, label) for label, file in DRAWINGS.items()]
     else:
         chosen = spread(class_folders(validation_folder(Path(folder))))
-    if not chosen:
-        raise ValueError(f"{shown(folder)} holds no pictures")
     listed, files = [], {}
-    for place, (file, label) in enumerate(chosen):
-        name = f"{place + 1:02d}"
-        picture = load_rgb(str(file), lambda size: fitted(size, LONGEST))
+    for file, label in chosen:
+        try:
+            picture = load_rgb(str(file), lambda size: fitted(size, LONGEST))
+        except Exception:  # Pillow's decoders raise what they like; the others go
+            continue
+        name = f"{len(listed) + 1:02d}"
         size = (picture.width, picture.height)
         files[f"{name}.jpg"] = jpeg(resized(picture, fitted(size, LONGEST), Image.Resampling.LANCZOS), 88)
         files[f"{name}.small.jpg"] = jpeg(resized(picture, fitted(size, SMALL), Image.Resampling.LANCZOS), 80)
         listed.append({"id": name, "label": label, "drawn": folder is None})
+    if not listed:
+        raise ValueError(f"{shown(folder)} holds no picture that can be read")
     return listed, files
 
 
