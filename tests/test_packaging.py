@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from documents import blocks
+from documents import FILES, blocks
 from gradio_client import Client, handle_file
 from helpers import ROOT, wait_for
 from packaging.requirements import Requirement
@@ -57,9 +57,10 @@ def test_a_script_goes_by_its_own_name(name, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith(f"usage: {name} ")
 
 
-def test_readme_names_every_script():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert {name for name in PROJECT["scripts"] if f"`{name}`" in text} == set(PROJECT["scripts"])
+def test_the_scripts_that_the_pages_name_are_there():
+    named = {name for file in FILES for name in re.findall(r"`(abn-[a-z]+)`", file.read_text(encoding="utf-8"))}
+    assert "abn-space" in named
+    assert named <= set(PROJECT["scripts"])
 
 
 def run(*command, **options) -> str:
