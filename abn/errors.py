@@ -23,7 +23,7 @@ ENGLISH = {
     "hub_weights": "its weights have {size:.1f} GB; at most {limit:g} GB are allowed",
     "hub_file": "one of its files is larger than the {most:g} GB that are allowed",
     "hub_config": "its config.json is not JSON",
-    "hub_kind": "it holds a model of type {kind!r}; expected model_type {known}",
+    "hub_kind": "it holds a model of type {kind!r}; expected one of {known}",
     "checkpoint_missing": "there is no checkpoint at {source}",
     "checkpoint_ending": "{name} is not a checkpoint this reads; expected a file in {endings}, or a folder",
     "checkpoint_lacks": "{name} is not a whole checkpoint: it lacks {tensor!r}",

@@ -195,7 +195,7 @@ def _check_config(file: Path) -> None:
         raise HubError("hub_config") from None
     kind = found.get("model_type") if isinstance(found, dict) else None
     if kind not in KINDS:
-        raise HubError("hub_kind", kind=kind, known=" or ".join(map(repr, sorted(KINDS))))
+        raise HubError("hub_kind", kind=kind, known=", ".join(map(repr, sorted(KINDS))))
 
 
 def with_fit_token(load: Callable[..., Loaded], source: str | Path, **where) -> Loaded:
