@@ -31,12 +31,12 @@ def test_three_classes_of_ones_own(tmp_path, web_runtime):
             for number in range(count):
                 picture = made_up_picture(240, 190, seed=number).point(lambda value, at=level: value // 3 + 85 * at)
                 picture.save(tmp_path / "flowers" / split / name / f"{number}.png")
-    (tmp_path / "flowers" / "val" / "rose" / "broken.png").write_bytes(b"no picture")
     (tmp_path / "runtime").mkdir()
     for name, content in web_runtime.items():
         (tmp_path / "runtime" / name).write_bytes(content)
     training = ("--data", "flowers", "--initial", "compact", "--checkpoint", "out")
     run(tmp_path, str(ROOT / "train" / "run.py"), *training, "--max-steps", "2", "--explain", "0", "--gpu-id", "cpu")
+    (tmp_path / "flowers" / "val" / "rose" / "broken.png").write_bytes(b"no picture")  # left out
     export = ("--checkpoint", "out", "--examples", "flowers", "--out", "site", "--runtime", "runtime")
     assert run(tmp_path, "-m", "abn.browser", *export).startswith("site: 24.")
     explainer = Explainer.from_pretrained(tmp_path / "out", device="cpu")

@@ -239,7 +239,7 @@ def _bytes(picture) -> bytes:
     return out.getvalue()
 
 
-KEPT = "async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated'"
+KEPT = "navigator.serviceWorker.ready.then(() => true)"  # once all is kept
 
 
 def test_the_second_visit_needs_no_network(browser, served):
@@ -249,7 +249,7 @@ def test_the_second_visit_needs_no_network(browser, served):
     first = page.inner_text("#abn-explain [data-label]")
     network = [path for path in served.asked if "/network/" in path]
     assert len(network) == 3  # each once, the copy that is kept included
-    page.wait_for_function(KEPT, timeout=60000)
+    assert page.evaluate(KEPT)
     assert [path for path in served.asked if "/network/" in path] == network
     served.close()
     page.goto(f"{served.url}/?alpha=0.3")

@@ -76,3 +76,34 @@ def test_the_networks_input_is_the_processors(module_page, how):
             assert where["box"] == geometry["box"]
             assert where["size"] == geometry["size"]
             assert np.array_equal(where["span"], geometry["span"])
+
+
+SIDES = """async (milliseconds) => {
+  const { Frames } = await import('/frames.js');
+  const sides = [];
+  const passed = { logits: [1, 0], map: { values: new Float32Array(1), shape: [1, 1, 1, 1] }, place: {} };
+  const network = { pass: async (canvas, view, { side }) => {
+    sides.push(side ?? 'own');
+    return { ...passed, milliseconds: milliseconds[sides.length - 1] };
+  } };
+  const processor = { crop: { height: 208, width: 208 } };
+  const facts = { labels: ['a', 'b'], calibration: { temperature: 1 }, processor };
+  const frames = new Frames(network, facts);
+  for (const _ of milliseconds) await frames.explain(null);
+  return sides;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "wanted"),
+    [
+        ([400] * 5 + [40] * 30, ["own"] * 35),  # the first ones do not count
+        ([60] * 5 + [60] * 7 + [30] * 20, ["own"] * 12 + [160] * 20),
+        ([90] * 40, ["own"] * 12 + [160] * 7 + [128] * 21),
+        ([60] * 12 + [40, 40, 40, 900, 40, 40, 900] * 3, ["own"] * 12 + [160] * 21),  # a pause now and then
+        ([60] * 12 + [10] * 14, ["own"] * 12 + [160] * 7 + ["own"] * 7),
+    ],
+    ids=["fast", "slow", "slower", "pauses", "recovered"],
+)
+def test_frames_are_as_large_as_the_device_explains_in_time(module_page, milliseconds, wanted):
+    assert module_page.evaluate(SIDES, milliseconds) == wanted

@@ -1,5 +1,5 @@
-// The page's large files: fetched once, kept by the browser, unpacked here while they come, since plain servers compress
-// nothing.
+// The page's large files: fetched once, unpacked here while they come, since plain servers compress nothing, and kept by
+// the browser as they are needed the next time.
 
 const open = async (kept) => {
   try {
@@ -19,19 +19,19 @@ export async function unpackedFile(file, kept, report) {
   try {
     const answer = found || (await fetch(file.url));
     if (!answer.ok) throw new Missing(`${file.url}: HTTP ${answer.status}`);
-    const parts = [];
-    const bytes = await unpacked(answer.body, parts, report);
+    const bytes = await unpacked(answer.body, report);
     report(file.bytes);
-    const copied = found ? null : cache?.put(file.url, new Response(new Blob(parts))).catch(() => {}); // full
+    const copied = found ? null : cache?.put(file.url, new Response(bytes)).catch(() => {}); // full
     return { bytes, kept: copied };
   } catch (error) {
     throw error instanceof Missing ? error : new Missing(`${file.url}: ${error.message}`);
   }
 }
 
-// parts: takes what has come, as it came. Some servers call a file encoded, and the browser has unpacked it already.
-async function unpacked(stream, parts, report) {
+// Some servers call a file encoded, and the browser has unpacked it already; what it kept is unpacked, too.
+async function unpacked(stream, report) {
   const reader = stream.getReader();
+  const parts = [];
   let got = 0;
   let unzip = null;
   let whole = null;
@@ -44,10 +44,10 @@ async function unpacked(stream, parts, report) {
       whole.catch(() => {}); // it is waited for below
       unzip = writable.getWriter();
     }
-    parts.push(value);
     got += value.length;
     report(got);
-    unzip?.write(value).catch(() => {});
+    if (unzip) unzip.write(value).catch(() => {});
+    else parts.push(value);
   }
   if (!unzip) return new Blob(parts).arrayBuffer();
   unzip.close().catch(() => {});

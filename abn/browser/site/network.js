@@ -21,9 +21,9 @@ async function adapter() {
 }
 
 // What can be tried here, the best first: {name, runtime, threads}.
-async function executions(facts) {
+async function executions(has) {
   const found = [];
-  if (facts.files.webgpu && (await adapter())) found.push({ name: 'webgpu', runtime: 'webgpu', threads: 1 });
+  if (await has) found.push({ name: 'webgpu', runtime: 'webgpu', threads: 1 });
   const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
   if (threads > 1) found.push({ name: 'threads', runtime: 'wasm', threads });
   return [...found, { name: 'single', runtime: 'wasm', threads: 1 }];
@@ -37,6 +37,8 @@ export class Network {
     this.seen = new WeakMap(); // picture -> {view: its promise}
     this.execution = null; // the one that is used
     this.others = []; // those that are left to take over
+    this.adapter = adapter(); // asked for while the facts come, and the worker begins
+    this.open();
   }
 
   // Bytes of what an execution needs, as they are fetched.
@@ -47,7 +49,7 @@ export class Network {
   // report: is called with {got, all}, bytes. Raises Broken.
   async start(facts, report) {
     this.facts = facts;
-    this.others = await executions(facts);
+    this.others = await executions(this.adapter);
     await this.next(report);
   }
 
@@ -67,7 +69,7 @@ export class Network {
   }
 
   async bring(execution, report) {
-    this.open();
+    if (!this.worker) this.open();
     this.seen = new WeakMap(); // what the worker before held is gone
     const all = this.bytes(execution);
     let alive = performance.now();
@@ -122,9 +124,10 @@ export class Network {
     try {
       return await work();
     } catch (error) {
-      if (this.execution === execution && this.others.length) {
+      if (this.execution === execution && this.others.length && !this.successor) {
         console.info(`${execution.name}: ${error.message}`);
-        this.successor ||= this.next().finally(() => {
+        this.close();
+        this.successor = this.next().finally(() => {
           this.successor = null;
         });
       }

@@ -4,6 +4,7 @@ import { Missing, unpackedFile } from './files.js';
 import { pixelValues, placeOf, planOf, smaller } from './preprocess.js';
 
 const HELD = 8; // pictures whose features are kept for their edits
+const PATIENT = { session: { intra_op: { allow_spinning: '0' } } }; // a thread without work leaves its core to others
 const NEAR = 0.05; // of a logit: what half precision may change
 
 let ort = null; // the runtime's module
@@ -38,7 +39,7 @@ async function load({ base, execution: { runtime, threads }, ...given }, report)
   const loader = `${base}/runtime/${runtime}-loader.js`;
   Object.assign(ort.env.wasm, { numThreads: threads, wasmBinary: await binary, wasmPaths: { mjs: loader } });
   ort.env.logLevel = 'error';
-  const options = { executionProviders: [runtime], graphOptimizationLevel: 'all' };
+  const options = { executionProviders: [runtime], graphOptimizationLevel: 'all', extra: PATIENT };
   see = await ort.InferenceSession.create(await first, options);
   perceive = await ort.InferenceSession.create(await second, options);
   await prove(facts.proof);
