@@ -159,10 +159,16 @@ class App {
     }
     const before = this.view.tab;
     this.set({ tab: name }, push && before !== name);
-    if (before !== name) (await this.tabs[before])?.hidden?.();
+    if (before !== name) (await this.tabs[before]?.catch(() => null))?.hidden?.();
     this.tabs[name] ||= import(`./tabs/${name}.js`).then((module) => module.mount(this.find(`#abn-${name}`), this));
-    const tab = await this.tabs[name];
-    if (this.view.tab === name) tab.shown?.();
+    try {
+      const tab = await this.tabs[name];
+      if (this.view.tab === name) tab.shown?.();
+    } catch (error) {
+      delete this.tabs[name]; // the next press tries again
+      console.error(error);
+      this.say(this.reason(error));
+    }
   }
 
   wireTabs() {
