@@ -32,7 +32,7 @@ async function file(request) {
 }
 
 self.addEventListener('install', (event) => event.waitUntil(keep().then(() => self.skipWaiting())));
-self.addEventListener('activate', (event) => event.waitUntil(leaveOld().then(() => self.clients.claim())));
+self.addEventListener('activate', (event) => event.waitUntil(leaveOld())); // from the next visit on: no claim on this one
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   if (request.method !== 'GET' || !request.url.startsWith(HOME)) return;
