@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -92,7 +91,7 @@ def test_a_shard_that_is_cut_short_is_written_again(tmp_path, tiny_folder):
     assert main(arguments) == 0
     whole, before = pq.read_table(out / "rows").to_pylist(), shards(out)
     (out / "rows" / "00001.parquet").write_bytes((out / "rows" / "00001.parquet").read_bytes()[:1000])
-    (out / "rows" / "00002.parquet").unlink()
+    pq.write_table(pq.read_table(out / "rows" / "00002.parquet").slice(0, 9), out / "rows" / "00002.parquet")
     assert main(arguments) == 0
     assert shards(out)["00000.parquet"] == before["00000.parquet"]
     same(whole, pq.read_table(out / "rows").to_pylist(), 0)
@@ -151,9 +150,10 @@ def memory_over(process: subprocess.Popen, out: Path) -> list[tuple[int, float]]
 
 
 def flat(found: list[tuple[int, float]]) -> tuple[float, float]:
-    """MB in the median of the second quarter of the shards, and of the last."""
+    """The least MB over the second quarter of the shards, and over the last: what is held whatever is just in work. The
+    last three shards are left out, at which workers have ended and the report is written."""
     quarter = len(found) // 4
-    return tuple(statistics.median(mb for _, mb in part) for part in (found[quarter : 2 * quarter], found[-quarter:]))
+    return tuple(min(mb for _, mb in part) for part in (found[quarter : 2 * quarter], found[-quarter - 3 : -3]))
 
 
 def test_memory_is_flat(tmp_path, tiny_folder):
@@ -170,7 +170,7 @@ def test_memory_is_flat(tmp_path, tiny_folder):
 def test_memory_is_flat_over_20_000_rows(tmp_path, bundled):
     """Of the bundled network, pictures of 224 px repeated."""
     data, out = several(tmp_path / "pictures", 20_000, ((224, 224), (300, 224))), tmp_path / "out"
-    process = begun(data, bundled, out)
+    process = begun(data, bundled, out, "--shard", "256")
     found = memory_over(process, out)
     said, _ = process.communicate()
     assert process.returncode == 0, said.decode()
@@ -178,4 +178,4 @@ def test_memory_is_flat_over_20_000_rows(tmp_path, bundled):
     print(f"memory: {early:.0f} MB over rows 5,000 to 10,000, {late:.0f} MB over the last 5,000; ", end="")
     written = sum(file.stat().st_size for file in out.rglob("*")) / 1e6
     print(f"{max(mb for _, mb in found):.0f} MB at most; {written:.1f} MB written")
-    assert late < 1.03 * early
+    assert late < 1.02 * early

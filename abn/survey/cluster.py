@@ -1,6 +1,6 @@
 """A survey over a Ray cluster: the same function as Ray Data's actors.
 
-Each row of the Ray data set is a group of pictures, each block a shard. On CPUs an actor a core decodes and explains;
+Each row of the Ray data set is a group of pictures. On CPUs an actor a core decodes and explains;
 on GPUs tasks on the cluster's CPUs decode, and an actor a GPU explains. Every machine must see the pictures and the
 checkpoint under the same paths, and have this package; the table is written where the command runs.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+BLOCK = 4  # groups that an actor is sent at once
 DEADLINE = 10.0  # seconds in which a cluster must answer
 PLACES = pa.schema({"shard": pa.int64(), "start": pa.int64(), "stop": pa.int64()})
 
@@ -89,8 +90,9 @@ def run_on_ray(
         blocks = []
         for shard in missing:
             groups = groups_of(shards.places(shard))
-            columns = [[shard] * len(groups), [group.start for group in groups], [group.stop for group in groups]]
-            blocks.append(pa.table(columns, schema=PLACES))
+            for some in (groups[start : start + BLOCK] for start in range(0, len(groups), BLOCK)):
+                columns = [[shard] * len(some), [group.start for group in some], [group.stop for group in some]]
+                blocks.append(pa.table(columns, schema=PLACES))
         found = _stages(ray, ray.data.from_arrow(blocks), args, held, job.settings["network"])
         yield from _whole_shards(found, shards, report)
     except ray.exceptions.RayError as error:
