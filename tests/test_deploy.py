@@ -342,6 +342,6 @@ def test_a_hub_that_cannot_be_reached(monkeypatch, capsys):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between the attempts of huggingface_hub
     with pytest.raises(SystemExit) as stopped:
-        deploy.main(["you/abn"])
+        deploy.main(["you/abn", "--server-only"])
     assert stopped.value.code == 2
     assert "error: the Hub cannot be reached: " in capsys.readouterr().err

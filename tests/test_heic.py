@@ -116,6 +116,7 @@ def test_avif_is_no_heic(tmp_path):
     assert not heic.is_heic(b"\xff\xd8\xff\xe0")
 
 
+@pytest.mark.slow
 def test_nothing_asks_for_pillow_heif(tmp_path):
     """Neither the library nor what a saved checkpoint brings along: both are imported where it is missing."""
     from transformers.dynamic_module_utils import get_imports

@@ -283,7 +283,8 @@ def test_names_without_the_prefix_and_a_bare_state_dict(tmp_path):
     assert load_checkpoint(tmp_path / "bare.pth")[0].config.arch == "resnet20-cifar"
 
 
-@pytest.mark.parametrize("kind", ["cifar", pytest.param("multitask", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["cifar", "multitask"])
 def test_convert_and_load_again_is_exact(kind, tmp_path):
     torch.manual_seed(0)
     if kind == "cifar":

@@ -225,7 +225,8 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_p
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("fails", ["model.safetensors", pytest.param("ema.safetensors", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fails", ["model.safetensors", "ema.safetensors"])
 def test_a_full_disk_is_one_line_and_harms_nothing(fails, tiny_imagenette, tmp_path):
     """No file may grow beyond a limit: what a full disk does to a checkpoint, at two of its files."""
     arguments = ["--imagenette-root", str(tiny_imagenette), "--holdout", "0", *TINY, "--epochs", "1"]
