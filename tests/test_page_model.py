@@ -22,6 +22,7 @@ def browser():
 
 def use(page, name: str) -> None:
     page.get_by_role("tab", name="Model").click()
+    page.wait_for_function("() => document.querySelector('#abn-model [data-model-name]').textContent.trim()")
     page.locator("#abn-model [data-model-field]").fill(name)
     page.keyboard.press("Enter")
 
