@@ -23,8 +23,12 @@ def map_of(grid: np.ndarray, geometry: Geometry) -> dict:
 
 
 def packed_map(grid: np.ndarray, geometry: Geometry) -> dict:
-    """As `map_of` in a few hundred bytes, for cards and frames: in place of rows, the map's shares of its own peak as
-    bytes, 255 for the peak itself, in base64; what lies outside [0, 1] is cut."""
+    """As `map_of` in a few hundred bytes, for cards and frames: `packed` in place of rows."""
+    return {**packed(grid), **place_of(geometry)}
+
+
+def packed(grid: np.ndarray) -> dict:
+    """A map's shares of its own peak as bytes, 255 for the peak itself, in base64; what lies outside [0, 1] is cut."""
     shown = grid.clip(0, 1)
     peak = float(shown.max())
     shares = np.rint(shown * (255 / peak if peak else 0)).astype(np.uint8)
@@ -32,5 +36,4 @@ def packed_map(grid: np.ndarray, geometry: Geometry) -> dict:
         "shares": base64.b64encode(shares.tobytes()).decode(),
         "shape": list(grid.shape),
         "peak": round(peak, 4),
-        **place_of(geometry),
     }

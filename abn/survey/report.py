@@ -19,7 +19,7 @@ from ..explanation import Explainer
 from ..files import whole
 from ..model.pictures import fitted, load_rgb, resized
 from ..names import shown
-from ..packing import packed_map
+from ..packing import packed, packed_map
 from ..splits import SPLIT_OF
 from .folder import GROUPS, GROUPS_FILE
 from .measures import border_area
@@ -111,12 +111,7 @@ def _packed(one: OfClass) -> dict | None:
     """A mean map, laid on a square."""
     if not one.pictures:
         return None
-    grid = one.mean_map()
-    shown_map = grid.clip(0, 1)
-    peak = float(shown_map.max())
-    shares = (shown_map * (255 / peak if peak else 0)).round().astype("uint8")
-    place = {"box": [0, 0, 1, 1], "span": [[0, 1], [0, 1]], "size": [1, 1]}
-    return {"shares": base64.b64encode(shares.tobytes()).decode(), "shape": list(grid.shape), "peak": peak, **place}
+    return {**packed(one.mean_map()), "box": [0, 0, 1, 1], "span": [[0, 1], [0, 1]], "size": [1, 1]}
 
 
 def _matrix(found: Summary) -> dict | None:
