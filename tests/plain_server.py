@@ -13,11 +13,15 @@ class Plain(http.server.ThreadingHTTPServer):
     second of the whole line, None for no limit."""
 
     def __init__(self, folder):
-        self.headers, self.missing, self.asked, self.rate = {}, [], [], None
+        self.renew()
         self.turn, self.free = threading.Lock(), 0.0  # when the line is free again
         super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def renew(self):
+        """As it was at the start."""
+        self.headers, self.missing, self.asked, self.rate = {}, [], [], None
 
     def wait(self, count: int) -> None:
         """For as long as the line takes for so many bytes."""

@@ -43,11 +43,17 @@ def browser():
         yield opened_browser
 
 
-@pytest.fixture
-def served(site):
+@pytest.fixture(scope="module")
+def server(site):
     server = Plain(site)
     yield server
     server.close()
+
+
+@pytest.fixture
+def served(server):
+    server.renew()
+    return server
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +248,8 @@ def _bytes(picture) -> bytes:
 KEPT = "navigator.serviceWorker.ready.then(() => true)"  # once all is kept
 
 
-def test_the_second_visit_needs_no_network(browser, served):
+def test_the_second_visit_needs_no_network(browser, site):
+    served = Plain(site)
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     opened(page, served.url)
@@ -256,6 +263,7 @@ def test_the_second_visit_needs_no_network(browser, served):
     page.wait_for_selector(READY)
     explained(page, first)
     assert page.input_value("#abn-explain [data-alpha]") == "0.3"
+    context.close()
 
 
 def test_loading_is_told_in_bytes_and_a_missing_file_in_a_sentence(browser, served):
@@ -272,6 +280,7 @@ def test_loading_is_told_in_bytes_and_a_missing_file_in_a_sentence(browser, serv
     explained(page)
     assert any(re.search(r"of 1\d\.\d MB", words) for words in page.evaluate("window.told"))
     assert page.locator("[data-loading]").is_hidden()
+    page.close()
 
 
 def test_a_tab_whose_script_does_not_come_is_said(browser, served):
@@ -288,6 +297,7 @@ def test_an_old_browser_is_told(browser, served):
     page.add_init_script("delete window.DecompressionStream")
     page.goto(served.url)
     says(page, "[data-plain-old]", "newer browser")
+    page.close()
 
 
 def test_live_explains_the_camera_on_this_device(browser, served):

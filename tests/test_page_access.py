@@ -68,19 +68,20 @@ def browser():
         yield browser
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visit(browser, url):
-    """Open the page at a width in a colour scheme; it is closed at the end."""
-    pages = []
+    """The page at a width in a colour scheme, opened once for all tests."""
+    pages = {}
 
     def visit(width: int, scheme: str = "light"):
-        pages.append(browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme))
-        opened(pages[-1], url)
-        return pages[-1]
+        if (width, scheme) not in pages:
+            page = pages[width, scheme] = browser.new_page(
+                viewport={"width": width, "height": 1000}, color_scheme=scheme
+            )
+            opened(page, url)
+        return pages[width, scheme]
 
-    yield visit
-    for page in pages:
-        page.close()
+    return visit
 
 
 def folded_out(page) -> None:

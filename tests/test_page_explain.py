@@ -270,7 +270,7 @@ def test_a_large_photo_takes_few_bytes(page, tmp_path):
 
 
 def test_opening_the_page_takes_few_bytes(browser, url):
-    with watched(browser, url) as page:
+    with watched(browser, url, fresh=True) as page:
         traffic = Traffic(page)
         opened(page, url)
         page.wait_for_load_state("networkidle")

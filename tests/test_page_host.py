@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import made_up_picture
-from page import CAMERA, CHROMIUM, JUMPS, READY, TABS, canvas, choose, chromium, explained, open_tab
+from page import CAMERA, CHROMIUM, JUMPS, READY, TABS, canvas, choose, chromium, explained, open_tab, tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
@@ -66,7 +66,7 @@ def framed(browser, host):
     pages = []
 
     def open_host(width=1280, height=800, script=JUMPS, screen=None, ready=True):
-        page = browser.new_page(viewport={"width": width, "height": height}, screen=screen)
+        page = tab(browser, host, {"width": width, "height": height}, **({"screen": screen} if screen else {}))
         pages.append(page)
         page.faults = []
         page.on("pageerror", lambda error: page.faults.append(str(error)))
@@ -126,33 +126,33 @@ def test_a_window_smaller_than_the_screen_moves_nothing(framed):
 SETTLED = """(still) => { const last = window.heights.at(-1); return performance.now() - last[0] >= still; }"""
 
 
-def watch(page, frame, tab: str, milliseconds: int) -> None:
+def watch(page, frame, name: str, milliseconds: int) -> None:
     """The frame's height settles within 3 s after the tab has all it shows, and does not grow for so long."""
-    open_tab(frame, tab)
+    open_tab(frame, name)
     began = page.evaluate("performance.now()")
     page.wait_for_function(SETTLED, arg=1000, timeout=30000)
     settled, height = page.evaluate("window.heights.at(-1)")
-    assert settled - began < 3000, tab
+    assert settled - began < 3000, name
     seen = frame.evaluate("document.querySelector('[data-abn]').getBoundingClientRect().bottom")
-    assert height >= seen - 1, tab  # nothing is cut off
+    assert height >= seen - 1, name  # nothing is cut off
     page.wait_for_function("(until) => performance.now() >= until", arg=settled + milliseconds, timeout=60000)
     later = page.evaluate("(since) => window.heights.filter(([at]) => at > since)", settled)
-    assert [tall for _, tall in later if tall > height] == [], tab
+    assert [tall for _, tall in later if tall > height] == [], name
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_the_frames_height_settles_on_every_tab(width, height, framed):
     page, frame = framed(width, height)
-    for tab in TABS:
-        watch(page, frame, tab, 2000)
+    for name in TABS:
+        watch(page, frame, name, 1000)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_frame_does_not_grow_in_20_seconds_on_any_tab(width, height, framed):
     page, frame = framed(width, height)
-    for tab in TABS:
-        watch(page, frame, tab, 20000)
+    for name in TABS:
+        watch(page, frame, name, 20000)
 
 
 def test_it_works_where_storage_is_denied(framed, tmp_path):
