@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 import torch
-from helpers import made_up_picture
+from helpers import made_up_picture, wait_for
 from page import ARGUMENTS, CHROMIUM, Traffic, blend, canvas, choose, explained, opened, photo, set_alpha, watched
 from PIL import Image
 from server import app
@@ -317,15 +317,36 @@ def test_on_a_slow_line_the_picture_is_there_at_once_and_the_old_answer_is_gone(
     explained(page)
 
 
-def test_on_a_slow_line_an_example_is_seen_small_until_it_has_come(page):
-    traffic = Traffic(page)
-    traffic.slow(300, 200)
-    page.locator("[data-examples] [data-open]", has_text="church").click()
-    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 144")
-    assert page.get_attribute("#abn-explain .abn-stage", "data-state") == "busy"
-    assert label(page).strip() == ""
-    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 480")
+def test_on_a_slow_line_an_example_is_seen_small_until_it_has_come(browser, url):
+    with watched(browser, url, fresh=True) as page:  # whose browser has not the example yet
+        opened(page, url)
+        traffic = Traffic(page)
+        traffic.slow(300, 200)
+        page.locator("[data-examples] [data-open]", has_text="church").click()
+        page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 144")
+        assert page.get_attribute("#abn-explain .abn-stage", "data-state") == "busy"
+        assert label(page).strip() == ""
+        page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 480")
+        explained(page, "church")
+
+
+GO_TO = """(id) => { history.pushState(null, '', `?example=${id}`); dispatchEvent(new PopStateEvent('popstate')); }"""
+
+
+def test_of_several_steps_through_the_history_the_last_one_counts(page):
+    """Also where the picture of an earlier one comes last."""
+    held = []
+    page.route("**/example/golf-ball-drawn", lambda route: held.append(route))
+    page.evaluate(GO_TO, "golf-ball-drawn")
+    wait_for(lambda: page.evaluate("true") and held)
+    page.evaluate(GO_TO, "church-drawn")
     explained(page, "church")
+    with page.expect_response("**/example/golf-ball-drawn") as come:
+        held[0].continue_()
+    come.value.finished()
+    page.wait_for_timeout(300)  # for what would follow
+    explained(page, "church")
+    assert "example=church-drawn" in page.url
 
 
 def test_a_link_brings_back_picture_alpha_view_and_colours(page, browser, tmp_path, url):

@@ -260,6 +260,7 @@ class App {
 
   // The picture that the address asks for, else the one that opens the page.
   async restore() {
+    const mine = ++this.picking;
     const { example, share, local } = this.view;
     let picture = local ? await fromSession(local) : null;
     if (!picture && share) picture = fromServer('share', share);
@@ -268,10 +269,11 @@ class App {
       try {
         await pixelsOf(picture, this.server);
       } catch (error) {
-        this.say(this.words.say('share'), this.reason(error));
+        if (mine === this.picking) this.say(this.words.say('share'), this.reason(error));
         picture = null;
       }
     }
+    if (mine !== this.picking) return; // another was chosen meanwhile
     this.show(picture || fromServer('example', this.state.opening), false);
     if (!picture) Object.assign(this.view, { example: '' });
     this.address();

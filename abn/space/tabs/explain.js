@@ -138,7 +138,7 @@ export function mount(section, app) {
 
   const again = (chosen) => app.picture && ask(app.picture, chosen);
   const panels = [taskPanel(section, app, again), layerPanel(section, app, again), wirePad(section, (canvas) => app.choose(fromCanvas(canvas, 'digit.png')))];
-  const examples = exampleRow(section, app, (id) => app.show(fromServer('example', id)));
+  const examples = exampleRow(section, app, (id) => app.choose(fromServer('example', id)));
 
   // --- Details
   const colours = find('[data-colours]');

@@ -16,8 +16,8 @@ export function mount(section, app) {
   let asked = ''; // what the cards answer: model, examples and filters
   let shown = false;
 
-  const to = (tab) => (id) => {
-    app.show(fromServer('example', id));
+  const to = (tab) => async (id) => {
+    await app.choose(fromServer('example', id));
     app.open(tab);
   };
 
