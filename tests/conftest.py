@@ -1,5 +1,6 @@
 """Where tests find their data: ../shared where it is, small things made on the spot elsewhere."""
 
+import functools
 import hashlib
 import os
 import re
@@ -39,12 +40,36 @@ from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, ima
 from abn.checkpoints import BUNDLED  # noqa: E402
 
 SHARED = Path(os.environ.get("ABN_SHARED", ROOT.parent / "shared"))
+ARCHIVE = SHARED / "data" / "imagenette2-224px.tar"
 
 
 def pytest_collection_modifyitems(items):
+    first = {item.path for item in items if "bundled_site" in item.fixturenames}
+    second = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(key=lambda item: (item.path not in first, item.path not in second))  # what takes longest begins first
     for item in items:
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@functools.cache
+def wants_the_site(file: str) -> bool:
+    return "bundled_site" in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of several processes one has all tests of a file, and one has all files that want the exported site, which takes
+    its time."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "exported" if wants_the_site(file) else file
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,8 +96,7 @@ def reference_folder() -> Path:
 @pytest.fixture(scope="session")
 def imagenette_root(tmp_path_factory) -> Path:
     """The real Imagenette's validation pictures, and one for training a class, unpacked once a run."""
-    archive = SHARED / "data" / "imagenette2-224px.tar"
-    if not archive.is_file():
+    if not ARCHIVE.is_file():
         pytest.skip("no Imagenette at hand")
     root = tmp_path_factory.mktemp("imagenette")
     there = set()
@@ -85,18 +109,24 @@ def imagenette_root(tmp_path_factory) -> Path:
             there.add(folder)
         return tarfile.data_filter(member, to)
 
-    with tarfile.open(archive) as tar:
+    with tarfile.open(ARCHIVE) as tar:
         tar.extractall(root, filter=wanted)
     return root
 
 
 @pytest.fixture(scope="session")
-def validation_pictures(imagenette_root) -> list[tuple[Path, str]]:
+def validation_pictures(tmp_path_factory) -> list[tuple[Path, str]]:
     """100 validation pictures, 10 a class, evenly over the sorted files, with their class."""
-    chosen = []
-    for wnid, label in zip(imagenette.WNIDS, imagenette.CLASSES, strict=True):
-        files = sorted((imagenette_root / "imagenette2" / "val" / wnid).iterdir())
-        chosen += [(file, label) for file in files[:: len(files) // 10][:10]]
+    if not ARCHIVE.is_file():
+        pytest.skip("no Imagenette at hand")
+    root, chosen = tmp_path_factory.mktemp("validation"), []
+    with tarfile.open(ARCHIVE) as tar:
+        names = sorted(member.name for member in tar if member.isfile() and "/val/" in member.name)
+        for wnid, label in zip(imagenette.WNIDS, imagenette.CLASSES, strict=True):
+            files = [name for name in names if f"/{wnid}/" in name]
+            for name in files[:: len(files) // 10][:10]:
+                tar.extract(name, root, filter="data")
+                chosen.append((root / name, label))
     return chosen
 
 

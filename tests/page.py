@@ -171,7 +171,7 @@ def said(message) -> str:
 
 
 def tab(browser, url: str, viewport: dict, **how):
-    """A tab of one who was here before: the page's files are in the browser's cache, but nothing that the page keeps."""
+    """A tab of one who was here before: the files are in the browser's cache, but nothing that the page keeps."""
     contexts = VISITORS.setdefault(browser, {})
     if (key := repr(sorted(how.items()))) not in contexts:
         contexts[key] = browser.new_context(**how)
@@ -192,6 +192,7 @@ def watched(browser, url: str, fresh: bool = False, viewport: dict = WIDE, **how
         fresh: a visitor's first page, of whom nothing is in the browser's cache.
     """
     page = browser.new_page(viewport=viewport, **how) if fresh else tab(browser, url, viewport, **how)
+    page.set_default_timeout(60000)  # other tests may run beside
     faults, elsewhere = [], []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(said(message)) if message.type == "error" else None)

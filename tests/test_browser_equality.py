@@ -85,20 +85,22 @@ def compared(looked, explainer, files, view) -> tuple[int, float, float]:
     return same, map_apart, share_apart
 
 
-def chosen(root, each: int) -> list:
-    """So many validation pictures a class, evenly over the sorted files."""
-    files = []
+@pytest.fixture
+def files(request) -> list:
+    """Validation pictures: one a class, or thirty."""
+    if request.param == 10:
+        return [file for file, _ in request.getfixturevalue("validation_pictures")[::10]]
+    found = []
     for wnid in imagenette.WNIDS:
-        folder = sorted((root / "imagenette2" / "val" / wnid).iterdir())
-        files += folder[:: len(folder) // each][:each]
-    return files
+        folder = sorted((request.getfixturevalue("imagenette_root") / "imagenette2" / "val" / wnid).iterdir())
+        found += folder[:: len(folder) // 30][:30]
+    return found
 
 
 @pytest.mark.parametrize("view", ["whole", "model"])
-@pytest.mark.parametrize("each", [1, pytest.param(30, marks=pytest.mark.slow)], ids=["10", "300"])
-def test_validation_pictures(looked, explainer, imagenette_root, view, each):
-    files = chosen(imagenette_root, each)
-    assert len(files) == 10 * each
+@pytest.mark.parametrize("files", [10, pytest.param(300, marks=pytest.mark.slow)], indirect=True)
+def test_validation_pictures(looked, explainer, request, files, view):
+    assert len(files) == request.node.callspec.params["files"]
     same, map_apart, share_apart = compared(looked, explainer, files, view)
     assert same >= 0.995 * len(files)
     assert map_apart <= 0.02

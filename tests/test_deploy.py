@@ -126,7 +126,7 @@ def test_pip_resolves_the_requirements_to_what_zero_gpu_takes(space, card, tmp_p
     assert chosen["gradio"] == card["sdk_version"]
 
 
-@pytest.mark.parametrize("present", [False, True])
+@pytest.mark.parametrize("present", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_app_imports_with_spaces_and_without(present, space):
     """`spaces` is on ZeroGPU machines alone, and wants to come before PyTorch."""
     code = (

@@ -84,6 +84,7 @@ def test_a_local_model_above_the_limit(serving, root, monkeypatch):
         Models(serving, root).of("tiny-0")
 
 
+@pytest.mark.slow
 def test_a_hub_id_is_fetched_aside_and_leaves_memory_and_later_the_disk(serving, root, tiny_folder, cache, monkeypatch):
     models, shares = Models(serving, root), []
     with hub(tiny_folder, REPO) as url:

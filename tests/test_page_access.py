@@ -89,8 +89,11 @@ def folded_out(page) -> None:
     page.evaluate("document.querySelectorAll('#abn-page details').forEach((each) => { each.open = true; })")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+AT = [("light", 1280), ("dark", 390)]
+AT += [pytest.param("light", 390, marks=pytest.mark.slow), pytest.param("dark", 1280, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(("scheme", "width"), AT)
 def test_axe_finds_no_serious_violation_on_any_tab(visit, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(width, scheme)

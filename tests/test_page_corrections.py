@@ -191,6 +191,7 @@ def test_corrections_outlive_a_reload_and_a_picture_has_the_latest(browser, tree
         page.wait_for_selector("#abn-edit [data-kept-panel]", state="hidden")
 
 
+@pytest.mark.slow
 def test_what_is_downloaded_is_taught(browser, trees, tmp_path):
     url, _, data, folder = trees
     with visited(browser, url) as page:

@@ -41,6 +41,7 @@ def test_below_a_proxys_path_everything_works(browser, tmp_path):
             assert canvas(other).shape == (120, 160, 3)
 
 
+@pytest.mark.slow
 def test_a_page_kept_open_over_a_restart_goes_on(browser, tmp_path):
     port = free_port()
     arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp_path / "none")]

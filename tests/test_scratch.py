@@ -125,6 +125,7 @@ def test_a_forked_child_leaves_its_parents_folders(temporary):
     assert names(temporary) == []
 
 
+@pytest.mark.slow
 def test_a_killed_servers_leftovers_are_gone_after_the_next_start(temporary, tmp_path):
     arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp_path / "none")]
     surroundings = {"TMPDIR": str(temporary), "GRADIO_TEMP_DIR": ""}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import huggingface_hub.constants
 import pytest
@@ -10,12 +11,15 @@ from helpers import made_up_picture, tiny_model
 from space_hub_stand_in import OID, Account, space_hub
 
 from abn import AbnImageProcessor
+from abn.browser import export as exporting
+from abn.browser import graphs
 from abn.browser import runtime as fetching
 from abn.browser.export import SITE
 from abn.space import deploy, space_repo
 
 CLASSES = ("cat", "dog", "bird")
 NAME = "you/abn-in-the-browser"
+GRAPHS = {}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,21 @@ def runtime_folder(web_runtime, tmp_path_factory):
     for name, content in web_runtime.items():
         (folder / name).write_bytes(content)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def exported_once(monkeypatch, tmp_path_factory):
+    """A network's graphs take seconds: each network's are made once for all tests."""
+
+    def export(model, folder):
+        key = hash(tuple(weight.double().sum().item() for weight in model.parameters()))
+        if key not in GRAPHS:
+            made = tmp_path_factory.mktemp("graphs")
+            graphs.export(model, made)
+            GRAPHS[key] = made
+        shutil.copytree(GRAPHS[key], folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(exporting, "export", export)
 
 
 @pytest.fixture

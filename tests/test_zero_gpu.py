@@ -239,6 +239,7 @@ torch._C._cuda_getDeviceCount() if hasattr(torch._C, "_cuda_getDeviceCount") els
 """
 
 
+@pytest.mark.slow
 def test_nothing_in_the_patched_process_looks_for_the_driver(tmp_path):
     """Whoever touches CUDA's runtime before a fork spoils every worker that is forked later. The loader says what a
     process looks for (LD_DEBUG of ld.so)."""
