@@ -1,6 +1,7 @@
 """Where tests find their data: ../shared where it is, small things made on the spot elsewhere."""
 
 import functools
+import gc
 import hashlib
 import os
 import re
@@ -43,10 +44,15 @@ SHARED = Path(os.environ.get("ABN_SHARED", ROOT.parent / "shared"))
 ARCHIVE = SHARED / "data" / "imagenette2-224px.tar"
 
 
+def pytest_collection_finish():
+    gc.freeze()  # what is imported and collected is here to stay
+
+
 def pytest_collection_modifyitems(items):
+    """What forks comes first, in a process that has computed no gradient yet; then what takes longest."""
     first = {item.path for item in items if "bundled_site" in item.fixturenames}
     second = {item.path for item in items if item.get_closest_marker("browser")}
-    items.sort(key=lambda item: (item.path not in first, item.path not in second))  # what takes longest begins first
+    items.sort(key=lambda item: (item.path.name != "test_aside.py", item.path not in first, item.path not in second))
     for item in items:
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))

@@ -113,7 +113,13 @@ def test_an_edited_map_reaches_the_perception_branch(tiny):
     assert np.abs(after - found["logits"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("changes", [{"attention_head": "A"}, {"attention_head": "B", "residual_attention": False}])
+OTHERS = [
+    pytest.param({"attention_head": "A"}, marks=pytest.mark.slow),
+    {"attention_head": "B", "residual_attention": False},
+]
+
+
+@pytest.mark.parametrize("changes", OTHERS)
 def test_other_heads_and_a_map_alone(tmp_path, changes):
     model = network(1, **changes)
     graphs, pixels = exported(model, tmp_path), pixels_of((64, 96))
@@ -138,6 +144,7 @@ def test_cams_in_the_graphs_are_the_methods(tiny, method, cams):
         assert np.abs(own / max(own.max(), 1e-30) - wanted).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_bundled_network_in_half_precision(tmp_path, bundled):
     """Its files, and what half precision does to its answers: measured on drawings, 0.003 of a probability at most."""
     from abn.space.drawings import DRAWINGS

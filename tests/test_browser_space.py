@@ -212,7 +212,7 @@ def offered(page) -> str:
 
 
 @needs_chromium
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [429, pytest.param(503, marks=pytest.mark.slow)])
 def test_a_full_queue_offers_the_page_that_needs_no_server(browser, url, status):
     context = browser.new_context(locale="en-GB")
     page = context.new_page()

@@ -17,24 +17,11 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from helpers import ROOT, in_threads, made_up_picture
 from PIL import Image
-from server import app
 
 from abn import Explainer, imagenette
 from abn.data_urls import decoded
 
 META = {"_type": "gradio.FileData"}
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("app")
-    with app(tmp, "--checkpoint", "compact", "--imagenette-root", str(tmp / "none")) as (url, log):
-        yield url, log
-
-
-@pytest.fixture(scope="module")
-def url(served):
-    return served[0]
 
 
 @pytest.fixture(scope="module")
@@ -291,8 +278,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", REFUSED)
-def test_other_pictures_are_refused_in_a_sentence(served, name, way):
-    url, log = served
+def test_other_pictures_are_refused_in_a_sentence(running_app, name, way):
+    url, log = running_app
     so_far = len(log.read_text())
     sent, words = REFUSED[name]
     cache = Path(load.upload(url, b"x")).parents[1]

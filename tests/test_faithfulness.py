@@ -110,6 +110,7 @@ def test_energy_in_boxes():
     assert energy_in_boxes(torch.full((10, 10), 0.3), [(0.0, 0.0, 0.5, 0.4)]) == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_the_benchmark_asks_a_quicker_copy_of_the_same_network(bundled, validation_pictures):
     """Its areas are those of the network itself to 0.01 on the whole."""
     explainer = Explainer.from_pretrained(bundled, device="cpu")

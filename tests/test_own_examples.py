@@ -190,7 +190,7 @@ def heard(url: str, path: str):
         return answer.read().decode()
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "ja"])
 @chromium_alone
 def test_no_word_of_imagenette(browser, trees, language):
     url = trees[0]

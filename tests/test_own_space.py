@@ -125,6 +125,7 @@ def fetched(url: str) -> str:
         return answer.read().decode()
 
 
+@pytest.mark.slow
 def test_weights_go_to_a_repository_of_their_own(deployed, trained, tmp_path):
     account, status, _, err = deployed("--licence", "mit", "--model", "you/flowers-abn", "--private")
     assert status == 0, err

@@ -139,7 +139,7 @@ def test_the_colours_of_edges_and_words_keep_their_distance(scheme):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_edges_of_controls_are_seen(visit, scheme):
-    page = visit(1280, scheme)
+    page = visit(1280 if scheme == "light" else 390, scheme)
     faint = []
     for tab in TABS:
         open_tab(page, tab)
@@ -149,7 +149,7 @@ def test_the_edges_of_controls_are_seen(visit, scheme):
 
 
 def test_a_finger_finds_every_control(visit):
-    page = visit(390)
+    page = visit(390, "dark")
     small = []
     for tab in TABS:
         open_tab(page, tab)

@@ -104,7 +104,9 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and np.array_equal(one, other, equal_nan=True)
 
 
-@pytest.mark.parametrize(("view", "number"), [("whole", 0), ("model", 0), ("whole", 1)])
+@pytest.mark.parametrize(
+    ("view", "number"), [("whole", 0), ("model", 0), pytest.param("whole", 1, marks=pytest.mark.slow)]
+)
 def test_a_correction_is_painted_kept_downloaded_and_written(browser, trees, tmp_path, view, number):
     url, explainer, data, folder = trees
     file = data / "oak" / f"{number}.png"

@@ -8,7 +8,6 @@ import torch
 from helpers import made_up_picture, wait_for
 from page import ARGUMENTS, CHROMIUM, Traffic, blend, canvas, choose, explained, opened, photo, set_alpha, watched
 from PIL import Image
-from server import app
 
 from abn import Explainer, imagenette
 from abn.overlay import COLOURMAPS, overlay
@@ -434,19 +433,6 @@ def test_drop_and_paste_work_anywhere(page, tmp_path):
     )
     page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 180")
     explained(page)
-
-
-def test_more_of_a_class(tiny_imagenette, browser, tmp_path):
-    arguments = ["--checkpoint", "compact", "--imagenette-root", str(tiny_imagenette)]
-    with app(tmp_path, *arguments) as (url, _), watched(browser, url) as page:
-        opened(page, url)
-        page.locator(".abn-example", has_text="church").locator("[data-more]").focus()
-        page.keyboard.press("Enter")
-        page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 2")
-        assert page.locator("[data-examples] span").all_inner_texts() == ["church", "church"]
-        page.locator("[data-more]").first.focus()
-        page.keyboard.press("Enter")
-        page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 10")
 
 
 def test_the_camera_takes_a_picture(filmed, url):

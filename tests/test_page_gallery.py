@@ -223,3 +223,14 @@ def test_the_gallery_speaks_japanese(browser, url):
         for english in ("tench", "church", "drawn", "Class", "right"):
             assert english not in text, english
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_under_explain_there_is_more_of_a_class(browser, thirty):
+    with visited(browser, thirty) as page:
+        page.locator(".abn-example", has_text="church").locator("[data-more]").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 3")
+        assert page.locator("[data-examples] span").all_inner_texts() == ["church"] * 3
+        page.locator("[data-more]").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("() => document.querySelectorAll('[data-examples] [data-open]').length === 10")

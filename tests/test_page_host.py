@@ -140,7 +140,7 @@ def watch(page, frame, name: str, milliseconds: int) -> None:
     assert [tall for _, tall in later if tall > height] == [], name
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [pytest.param(1280, 800, marks=pytest.mark.slow), (390, 844)])
 def test_the_frames_height_settles_on_every_tab(width, height, framed):
     page, frame = framed(width, height)
     for name in TABS:

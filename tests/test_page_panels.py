@@ -137,6 +137,7 @@ def test_the_page_says_why_the_wanted_model_is_not_there(visit):
     )
 
 
+@pytest.mark.slow
 def test_the_page_changes_to_the_wanted_model(visit):
     with visit("ok") as page:
         page.wait_for_selector("[data-chip-name] >> text=someone/abn", timeout=30000)

@@ -16,6 +16,7 @@ def browser():
         yield browser
 
 
+@pytest.mark.slow
 def test_below_a_proxys_path_everything_works(browser, tmp_path):
     arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp_path / "none")]
     with (

@@ -229,6 +229,7 @@ def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
     assert distances[1] < 0.9 * distances[0]
 
 
+@pytest.mark.slow
 def test_a_run_of_rounds_ends_in_their_mean(tiny_imagenette, tmp_path):
     """All that the recipe has: its own earlier answers, mixed pictures, pictures of no class."""
     out = tmp_path / "out"

@@ -132,9 +132,11 @@ def test_a_round_that_diverges_names_its_own_rate(tiny_imagenette, tmp_path, cap
 # Lengths
 
 
-@pytest.mark.parametrize(
-    ("steps", "rounds"), [(1, []), (7, []), (35, []), (1, ROUNDS), (2, ROUNDS), (3, ROUNDS), (7, ROUNDS)]
-)
+LENGTHS = [(1, []), (7, []), (1, ROUNDS), (7, ROUNDS)]
+LENGTHS += [pytest.param(*one, marks=pytest.mark.slow) for one in [(35, []), (2, ROUNDS), (3, ROUNDS)]]
+
+
+@pytest.mark.parametrize(("steps", "rounds"), LENGTHS)
 def test_any_number_of_steps_ends_in_weights(steps, rounds, tiny_imagenette, tmp_path):
     """Five steps an epoch, three epochs, and three more with rounds: fewer steps than rounds, more than planned."""
     out = tmp_path / "out"

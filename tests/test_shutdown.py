@@ -13,6 +13,7 @@ from helpers import made_up_picture, wait_for
 from server import ROOT, started
 
 
+@pytest.mark.slow
 def test_sigterm_answers_what_is_under_way(tmp_path):
     made_up_picture(300, 200).save(tmp_path / "picture.png")
     arguments = ["--checkpoint", "compact", "--imagenette-root", str(tmp_path / "none")]
@@ -66,7 +67,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("signals", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_node_process_of_server_side_rendering_ends_too(signals):
     arguments = [sys.executable, "-c", SERVER, *(["busy"] if signals == 2 else [])]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:

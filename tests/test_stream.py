@@ -187,6 +187,7 @@ def streaming(samples, folder, stop_at=None, resume=None):
     return trainer.model.state_dict()
 
 
+@pytest.mark.slow
 def test_a_run_that_streams_resumes_in_mid_epoch(samples, tmp_path):
     whole = streaming(samples, tmp_path / "whole")
     with pytest.raises(Stopped):

@@ -156,6 +156,7 @@ def flat(found: list[tuple[int, float]]) -> tuple[float, float]:
     return tuple(min(mb for _, mb in part) for part in (found[quarter : 2 * quarter], found[-quarter - 3 : -3]))
 
 
+@pytest.mark.slow
 def test_memory_is_flat(tmp_path, tiny_folder):
     data, out = several(tmp_path / "pictures", 1600), tmp_path / "out"
     process = begun(data, tiny_folder, out, "--shard", "64", "--workers", "1")

@@ -10,9 +10,8 @@ import cv2
 import load
 import numpy as np
 import pytest
-from helpers import made_up_picture, tiny_model
+from helpers import made_up_picture
 from PIL import Image
-from server import app
 
 from abn import Explainer, imagenette
 from abn.comparison import Comparison
@@ -25,15 +24,6 @@ mcp = pytest.importorskip("mcp")
 from mcp.client.streamable_http import streamablehttp_client  # noqa: E402
 
 FOLLOWED = {"progress followed": True, "progress not followed": False}
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("app")
-    tiny_model(3).save_pretrained(tmp / "models" / "tiny-three")
-    arguments = ["--imagenette-root", str(tmp / "none"), "--models-root", str(tmp / "models")]
-    with app(tmp, "--checkpoint", "compact", *arguments) as (url, _):
-        yield url
 
 
 @pytest.fixture(scope="module")
