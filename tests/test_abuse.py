@@ -6,8 +6,15 @@ import pytest
 from abuse import run
 from abuse_attacks import ATTACKS
 
-FEW = ["json_of_empty_lists", "jpeg_of_1000_scans", "url_in_another_argument"]
-MORE = ["closed_run", "model_bare", "shares_without_end", "texts_of_no_language", "frames_of_nonsense"]
+FEW = ["json_of_empty_lists", "jpeg_of_1000_scans"]
+MORE = [
+    "url_in_another_argument",
+    "closed_run",
+    "model_bare",
+    "shares_without_end",
+    "texts_of_no_language",
+    "frames_of_nonsense",
+]
 
 
 @pytest.mark.parametrize("names", [FEW, pytest.param(MORE, marks=pytest.mark.slow)], ids=["few", "more"])

@@ -140,6 +140,14 @@ def page(browser, url):
         yield page
 
 
+@pytest.fixture(scope="module")
+def looked_at(browser, url):
+    """A page for tests that leave it as it is."""
+    with visited(browser, url) as page:
+        open_comparison(page)
+        yield page
+
+
 def open_comparison(page, cards: int = 5) -> None:
     page.get_by_role("tab", name="Compare").click()
     measured(page, cards)
@@ -187,7 +195,8 @@ def comparison(bundled, url, tmp_path_factory):
     return Comparison(Explainer.from_pretrained(bundled, device="cpu"), file)
 
 
-def test_each_card_says_what_the_library_measures_and_the_best_comes_first(page, comparison):
+def test_each_card_says_what_the_library_measures_and_the_best_comes_first(looked_at, comparison):
+    page = looked_at
     worth = {}
     for name in FIVE:
         found = comparison(name)
@@ -248,7 +257,8 @@ def test_each_map_is_over_its_own_peak_until_one_scale_is_asked_for(page):
     assert page.posts == []
 
 
-def test_curves_are_large_on_click(page, comparison):
+def test_curves_are_large_on_click(looked_at, comparison):
+    page = looked_at
     page.locator(f"{card('grad-cam')} [data-enlarge]").click()
     words = page.inner_text("#abn-compare [data-large]")
     inserted, deleted = comparison.curves(comparison("grad-cam")).areas

@@ -150,12 +150,12 @@ def test_compare(url, explainer, picture, sent, follow):
 
 
 @pytest.mark.parametrize("follow", FOLLOWED.values(), ids=FOLLOWED)
-def test_models_and_model(url, follow):
+def test_models_and_model(url, models_root, follow):
     sentence, found = call(url, "models", {"model": "tiny-three"}, follow)
     assert sentence.text.startswith("tiny-three (ResNet-18 of width 8")
     found = json.loads(found.text)
     assert found["classes"] == [f"class {i}" for i in range(10)]
-    assert found["models"] == ["bundled compact network", "tiny-three"]
+    assert found["models"] == ["bundled compact network", *sorted(folder.name for folder in models_root.iterdir())]
     sentence, found = call(url, "model", {}, follow)
     assert sentence.text.startswith("bundled compact network (ResNet-18 of width 32")
     assert json.loads(found.text)["state"] == "ready"
