@@ -158,8 +158,9 @@ def test_a_finger_finds_every_control(visit):
     assert small == []
 
 
-def test_upload_lies_within_eight_tabs_and_each_group_is_one_stop(visit):
+def test_upload_lies_within_eight_tabs_and_each_group_is_one_stop(visit, url):
     page = visit(1280, "dark")
+    opened(page, url)  # anew: other tests fold everything out
     for tab in TABS:
         open_tab(page, tab)
         page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")

@@ -144,7 +144,7 @@ def watch(page, frame, name: str, milliseconds: int) -> None:
 def test_the_frames_height_settles_on_every_tab(width, height, framed):
     page, frame = framed(width, height)
     for name in TABS:
-        watch(page, frame, name, 1000)
+        watch(page, frame, name, 2000)
 
 
 @pytest.mark.slow
