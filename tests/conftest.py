@@ -48,19 +48,20 @@ def pytest_collection_finish():
     gc.freeze()  # what is imported and collected is here to stay
 
 
+@functools.cache
+def wants_the_site(file: Path) -> bool:
+    return "bundled_site" in file.read_text(encoding="utf-8")
+
+
 def pytest_collection_modifyitems(items):
     """What forks comes first, in a process that has computed no gradient yet; then what takes longest."""
-    first = {item.path for item in items if "bundled_site" in item.fixturenames}
-    second = {item.path for item in items if item.get_closest_marker("browser")}
-    items.sort(key=lambda item: (item.path.name != "test_aside.py", item.path not in first, item.path not in second))
+    shown = {item.path for item in items if item.get_closest_marker("browser")}
+    items.sort(
+        key=lambda item: (item.path.name != "test_aside.py", not wants_the_site(item.path), item.path not in shown)
+    )
     for item in items:
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
-
-
-@functools.cache
-def wants_the_site(file: str) -> bool:
-    return "bundled_site" in (ROOT / file).read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,7 +73,7 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "exported" if wants_the_site(file) else file
+            return "exported" if wants_the_site(ROOT / file) else file
 
     config.option.loadscopereorder = False
     return ByFile(config, log)

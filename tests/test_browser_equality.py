@@ -85,22 +85,22 @@ def compared(looked, explainer, files, view) -> tuple[int, float, float]:
     return same, map_apart, share_apart
 
 
-@pytest.fixture
-def files(request) -> list:
-    """Validation pictures: one a class, or thirty."""
-    if request.param == 10:
+def chosen(request, each: int) -> list:
+    """So many validation pictures a class, evenly over the sorted files; for one of each not all are unpacked."""
+    if each == 1:
         return [file for file, _ in request.getfixturevalue("validation_pictures")[::10]]
-    found = []
+    files = []
     for wnid in imagenette.WNIDS:
         folder = sorted((request.getfixturevalue("imagenette_root") / "imagenette2" / "val" / wnid).iterdir())
-        found += folder[:: len(folder) // 30][:30]
-    return found
+        files += folder[:: len(folder) // each][:each]
+    return files
 
 
 @pytest.mark.parametrize("view", ["whole", "model"])
-@pytest.mark.parametrize("files", [10, pytest.param(300, marks=pytest.mark.slow)], indirect=True)
-def test_validation_pictures(looked, explainer, request, files, view):
-    assert len(files) == request.node.callspec.params["files"]
+@pytest.mark.parametrize("each", [1, pytest.param(30, marks=pytest.mark.slow)], ids=["10", "300"])
+def test_validation_pictures(looked, explainer, request, view, each):
+    files = chosen(request, each)
+    assert len(files) == 10 * each
     same, map_apart, share_apart = compared(looked, explainer, files, view)
     assert same >= 0.995 * len(files)
     assert map_apart <= 0.02
