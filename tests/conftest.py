@@ -44,6 +44,11 @@ SHARED = Path(os.environ.get("ABN_SHARED", ROOT.parent / "shared"))
 ARCHIVE = SHARED / "data" / "imagenette2-224px.tar"
 
 
+def pytest_configure(config):
+    if config.option.markexpr != "cuda":  # what the tests say is of the CPU, also where there is a GPU
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_finish():
     gc.freeze()  # what is imported and collected is here to stay
 
