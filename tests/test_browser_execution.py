@@ -75,7 +75,7 @@ def shown_rightly(page, expected, place: int, label: str) -> None:
     assert abs(float(page.inner_text("#abn-explain [data-share-of-it]").rstrip(" %")) - float(percent)) <= 1
 
 
-@pytest.mark.parametrize("headers", [{}, ISOLATED], ids=["plain", "isolated"])
+@pytest.mark.parametrize("headers", [{}, pytest.param(ISOLATED, marks=pytest.mark.slow)], ids=["plain", "isolated"])
 def test_without_an_adapter_webassembly_computes(browser, served, headers):
     served.headers = headers
     with watched(browser, served.url, locale="en-GB") as page:
@@ -85,6 +85,7 @@ def test_without_an_adapter_webassembly_computes(browser, served, headers):
     assert webgpu_files(served) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("served", [TRUE], indirect=True)
 def test_where_there_is_an_adapter_webgpus_runtime_is_fetched(browser, served, expected):
     with watched(browser, served.url, locale="en-GB") as page:
@@ -120,6 +121,7 @@ def test_an_adapter_that_fails_later_is_taken_over_from(browser, served, expecte
         assert where(page) == "WebAssembly, threads: 1"
 
 
+@pytest.mark.slow
 def test_an_adapter_that_only_the_page_believes_in(browser, served, expected):
     """Its worker has none: the real runtime does not start on it."""
     with watched(browser, served.url, locale="en-GB") as page:
@@ -130,6 +132,7 @@ def test_an_adapter_that_only_the_page_believes_in(browser, served, expected):
     assert webgpu_files(served)
 
 
+@pytest.mark.slow
 def test_a_runtime_of_webgpu_that_does_not_come(browser, served, expected):
     served.missing = ["webgpu"]
     page = browser.new_page(locale="en-GB")

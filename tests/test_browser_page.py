@@ -283,6 +283,7 @@ def test_loading_is_told_in_bytes_and_a_missing_file_in_a_sentence(browser, serv
     page.close()
 
 
+@pytest.mark.slow
 def test_a_tab_whose_script_does_not_come_is_said(browser, served):
     served.missing = ["tabs/edit.js"]  # from the first request on: what was once fetched is in the browser's own cache
     page = browser.new_page(locale="en-GB")
@@ -316,6 +317,7 @@ def test_live_explains_the_camera_on_this_device(browser, served):
         assert posts == []
 
 
+@pytest.mark.slow
 def test_a_network_of_ones_own_classes_in_japanese(browser, tmp_path, web_runtime):
     model = tiny_model(id2label={0: "cat", 1: "dog", 2: "bird"})
     processor = AbnImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})

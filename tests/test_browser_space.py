@@ -109,6 +109,7 @@ def chip(page) -> str:
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_live_runs_on_the_visitors_device(browser, url):
     with visited(browser, url) as page:
         asked = []
@@ -163,7 +164,7 @@ def test_the_devices_answer_is_the_servers(browser, url):
 
 
 @needs_chromium
-@pytest.mark.parametrize("missing", ["**/network/see.gz", "**/frames.js"])
+@pytest.mark.parametrize("missing", ["**/network/see.gz", pytest.param("**/frames.js", marks=pytest.mark.slow)])
 def test_where_the_start_fails_the_server_answers(browser, url, missing):
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
@@ -197,6 +198,7 @@ def test_where_the_device_fails_later_the_server_goes_on(browser, url):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_another_model_that_was_chosen_answers_on_the_server(browser, url):
     with visited(browser, url, "?tab=live") as page:
         says(page, "[data-chip]", "on this device")
@@ -258,6 +260,7 @@ def test_where_no_gpu_is_lent_it_is_offered_once(browser, url):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_the_page_works_under_the_headers_that_threads_want(browser, url, beside):
     """Those of the card: every tab, with nothing in the console."""
     with visited(browser, url) as page:

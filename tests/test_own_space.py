@@ -93,6 +93,7 @@ def page_of(url: str) -> dict:
         return json.loads(answer.read().decode().strip().split("\n")[-1].removeprefix("data: "))[0]
 
 
+@pytest.mark.slow
 def test_the_space_serves_ones_own_model(deployed, tmp_path):
     account, status, _, err = deployed("--licence", "cc-by-4.0", "--title", "My flowers", "--private")
     assert status == 0, err

@@ -89,8 +89,10 @@ def folded_out(page) -> None:
     page.evaluate("document.querySelectorAll('#abn-page details').forEach((each) => { each.open = true; })")
 
 
-AT = [("dark", 1280), ("light", 390)]
-AT += [pytest.param("light", 1280, marks=pytest.mark.slow), pytest.param("dark", 390, marks=pytest.mark.slow)]
+AT = [
+    ("light", 390),
+    *(pytest.param(*one, marks=pytest.mark.slow) for one in [("dark", 1280), ("light", 1280), ("dark", 390)]),
+]
 
 
 @pytest.mark.parametrize(("scheme", "width"), AT)
@@ -158,6 +160,7 @@ def test_a_finger_finds_every_control(visit):
     assert small == []
 
 
+@pytest.mark.slow
 def test_upload_lies_within_eight_tabs_and_each_group_is_one_stop(visit, url):
     page = visit(1280, "dark")
     opened(page, url)  # anew: other tests fold everything out

@@ -111,6 +111,7 @@ def test_what_takes_long_is_said_before_it_begins(served, file):
     assert answers.index(next(one for one in answers if "doing" in one)) == 2  # after the start and the quick map
 
 
+@pytest.mark.slow
 def test_five_methods_of_a_photograph_are_few_bytes(bundled, tmp_path):
     made_up_picture(1024, 768).save(tmp_path / "photo.png")
     served = Served("compact", Explainer.from_pretrained(bundled, device="cpu"))
@@ -244,6 +245,7 @@ def test_two_maps_lie_on_each_side_of_a_line_that_needs_no_request(page, compari
     assert requests == []
 
 
+@pytest.mark.slow
 def test_each_map_is_over_its_own_peak_until_one_scale_is_asked_for(page):
     weak, full = (f"{card(name)} canvas" for name in ("attention", "grad-cam"))  # peaks of 0.4 and of 1
     before = [canvas(page, one) for one in (weak, full)]
@@ -273,6 +275,7 @@ def test_curves_are_large_on_click(looked_at, comparison):
     assert not page.locator("#abn-compare [data-large]").is_visible()
 
 
+@pytest.mark.slow
 def test_another_method_costs_no_more_than_itself(page):
     asking = []
     page.on("request", lambda request: asking.append(request) if "page_compare" in request.url else None)
@@ -303,6 +306,7 @@ def test_five_methods_are_60_kB_and_the_picture_is_sent_once(browser, url, tmp_p
         assert page.posts.count("upload") == 1
 
 
+@pytest.mark.slow
 def test_another_picture_stops_the_comparison_and_begins_it_anew(page, bundled, url, tmp_path):
     tick(page, "Score-CAM")
     says(page, "Score-CAM …", 30)
@@ -334,6 +338,7 @@ def test_a_long_comparison_can_be_stopped_and_gone_on_with(page):
     measured(page, 6)
 
 
+@pytest.mark.slow
 def test_what_one_question_has_no_time_for_is_asked_for_in_another(browser, url, bundled, tmp_path):
     """The first question's answers are the server's own, but for two that its limit cuts off."""
     served = Served("compact", Explainer.from_pretrained(bundled, device="cpu"))
@@ -364,6 +369,7 @@ def test_what_one_question_has_no_time_for_is_asked_for_in_another(browser, url,
         assert "too long" not in page.inner_text("#abn-compare")
 
 
+@pytest.mark.slow
 def test_cards_do_not_move_under_the_pointer(browser, url):
     with visited(browser, url) as page:
         page.get_by_role("tab", name="Compare").click()
@@ -420,6 +426,7 @@ def test_a_multi_task_network_is_asked_for_a_task(browser, url):
         assert "for large" in page.inner_text(card("attention-negative"))
 
 
+@pytest.mark.slow
 def test_it_speaks_japanese(browser, url):
     with visited(browser, url, locale="ja-JP") as page:
         page.locator("#abn-tab-compare").click()

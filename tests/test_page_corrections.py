@@ -105,7 +105,8 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("view", "number"), [("whole", 0), ("model", 0), pytest.param("whole", 1, marks=pytest.mark.slow)]
+    ("view", "number"),
+    [("whole", 0), pytest.param("model", 0, marks=pytest.mark.slow), pytest.param("whole", 1, marks=pytest.mark.slow)],
 )
 def test_a_correction_is_painted_kept_downloaded_and_written(browser, trees, tmp_path, view, number):
     url, explainer, data, folder = trees
@@ -265,6 +266,7 @@ def test_by_keyboard_alone(browser, trees):
         assert page.evaluate("document.activeElement.matches('[data-right]')")
 
 
+@pytest.mark.slow
 def test_where_the_browser_keeps_nothing_it_is_said(browser, trees, tmp_path):
     before = "Object.defineProperty(window, 'indexedDB', {value: {open() { throw new Error('no'); }}})"
     with visited(browser, trees[0], "?example=ash-0", before=before) as page:
@@ -288,6 +290,7 @@ def test_what_the_server_does_not_write_is_kept_all_the_same(browser, trees, tmp
         page.faults.clear()  # the browser's own line about the answer
 
 
+@pytest.mark.slow
 def test_without_a_folder_nothing_is_sent_and_there_is_no_such_way(browser, url, tmp_path):
     with visited(browser, url, locale="ja-JP", viewport={"width": 390, "height": 844}) as page:
         traffic = Traffic(page)

@@ -321,6 +321,7 @@ def test_a_network_without_one_map_says_why(browser, url, model, words):
         assert words in page.inner_text("#abn-edit [data-note]")
 
 
+@pytest.mark.slow
 def test_it_speaks_japanese(browser, url):
     with visited(browser, url, locale="ja-JP") as page:
         page.locator("#abn-tab-edit").click()

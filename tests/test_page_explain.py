@@ -18,7 +18,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
-SIZES = [(1440, 900), (1280, 800), (820, 1180), (390, 844)]
+SIZES = [(1280, 800), (390, 844)]
+SIZES += [pytest.param(1440, 900, marks=pytest.mark.slow), pytest.param(820, 1180, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,10 @@ def laid(answer, shape, explainer) -> np.ndarray:
 
 
 @pytest.mark.parametrize("view", ["whole", "model"])
-@pytest.mark.parametrize("size", [(320, 240), (97, 311), (1600, 900)])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param((320, 240), marks=pytest.mark.slow), (97, 311), pytest.param((1600, 900), marks=pytest.mark.slow)],
+)
 def test_papers_pixels_are_the_librarys_overlay(size, view, browser, url, tmp_path, bundled_explainer):
     file = tmp_path / "made-up.jpg"
     made_up_picture(*size).save(file, quality=95)
@@ -208,7 +212,9 @@ def test_what_the_browser_cannot_decode_comes_back_once_reduced(page, tmp_path):
     assert len(traffic.posts("/upload")) == 1
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(
+    "orientation", [pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow), 6, 8]
+)
 def test_a_phones_picture_stands_upright(orientation, page, tmp_path):
     picture, exif = made_up_picture(300, 200), Image.Exif()
     exif[0x0112] = orientation
@@ -316,6 +322,7 @@ def test_on_a_slow_line_the_picture_is_there_at_once_and_the_old_answer_is_gone(
     explained(page)
 
 
+@pytest.mark.slow
 def test_on_a_slow_line_an_example_is_seen_small_until_it_has_come(browser, url):
     with watched(browser, url, fresh=True) as page:  # whose browser has not the example yet
         opened(page, url)
@@ -435,6 +442,7 @@ def test_drop_and_paste_work_anywhere(page, tmp_path):
     explained(page)
 
 
+@pytest.mark.slow
 def test_the_camera_takes_a_picture(filmed, url):
     page = filmed.new_page()
     opened(page, url)

@@ -140,6 +140,7 @@ def test_a_wrong_one_is_corrected_under_edit_where_its_class_is_chosen(browser, 
         assert page.get_by_role("tab", name="Edit").get_attribute("aria-selected") == "true"
 
 
+@pytest.mark.slow
 def test_24_pictures_and_more_in_two_columns_under_filters_that_stay(browser, thirty):
     with visited(browser, thirty, "?tab=gallery", viewport={"width": 390, "height": 844}) as page:
         count(page, PAGE)
@@ -213,6 +214,7 @@ def test_cards_wait_in_their_places_until_the_answer_is_there(browser, url):
         page.faults.clear()  # the browser's own line about the refused connection
 
 
+@pytest.mark.slow
 def test_the_gallery_speaks_japanese(browser, url):
     with visited(browser, url, "?tab=gallery", locale="ja-JP", viewport={"width": 390, "height": 844}) as page:
         count(page, 10)

@@ -15,7 +15,8 @@ from page import CAMERA, CHROMIUM, JUMPS, READY, TABS, canvas, choose, chromium,
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
-SIZES = [(1440, 900), (1280, 800), (820, 1180), (390, 844)]
+SIZES = [(1280, 800), (390, 844)]
+SIZES += [pytest.param(1440, 900, marks=pytest.mark.slow), pytest.param(820, 1180, marks=pytest.mark.slow)]
 HEADER = 112
 DENIED = """for (const name of ['sessionStorage', 'localStorage'])
     Object.defineProperty(window, name, {get() { throw new DOMException('denied', 'SecurityError'); }});"""
@@ -113,6 +114,7 @@ def test_picture_and_answer_are_in_the_hosts_first_screen_and_nothing_jumps(widt
         assert bar.locator("button").is_visible()
 
 
+@pytest.mark.slow
 def test_a_window_smaller_than_the_screen_moves_nothing(framed):
     """The first screen is the window's, not the screen's, before anything is painted."""
     page, frame = framed(1280, 700, screen={"width": 1920, "height": 1080})
@@ -140,7 +142,8 @@ def watch(page, frame, name: str, milliseconds: int) -> None:
     assert [tall for _, tall in later if tall > height] == [], name
 
 
-@pytest.mark.parametrize(("width", "height"), [pytest.param(1280, 800, marks=pytest.mark.slow), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.slow
 def test_the_frames_height_settles_on_every_tab(width, height, framed):
     page, frame = framed(width, height)
     for name in TABS:
@@ -185,6 +188,7 @@ def scrolled(page, pixels: int) -> None:
     page.wait_for_function("(to) => Math.abs(window.scrollY - to) < 2", arg=pixels)
 
 
+@pytest.mark.slow
 def test_what_is_said_and_asked_is_where_the_visitor_looks(framed, tmp_path):
     """In a frame of 3,000 pixels its middle is out of sight; the host says what is seen."""
     page, frame = framed(390, 844)
@@ -212,6 +216,7 @@ def test_what_is_said_and_asked_is_where_the_visitor_looks(framed, tmp_path):
         frame.wait_for_selector("[data-toast]", state="hidden")
 
 
+@pytest.mark.slow
 def test_paper_in_the_frame_is_what_it_is_alone(framed, browser, url):
     _, frame = framed()
     frame.locator("#abn-explain [data-blend] input[value=paper]").check(force=True)

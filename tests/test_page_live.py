@@ -135,6 +135,7 @@ def test_without_https_and_in_japanese(filmed, url):
         assert "camera" not in text.lower()
 
 
+@pytest.mark.slow
 def test_a_refused_frame_is_said_and_the_next_one_is_sent(filmed, url):
     refusal = """const send = window.fetch;
         window.sent = 0;

@@ -99,6 +99,7 @@ def test_a_link_brings_its_model(browser, url, models_root):
         assert "model=tiny-three" in page.url
 
 
+@pytest.mark.slow
 def test_while_a_links_model_is_on_its_way_the_page_says_so_and_answers(browser, url):
     """The events are Gradio's, as its `routes.py` writes them in `simple_predict_get`."""
     line = f"event: generating\ndata: {json.dumps([{'share': 0.25}])}\n\n"
@@ -121,6 +122,7 @@ def test_while_a_links_model_is_on_its_way_the_page_says_so_and_answers(browser,
     context.close()
 
 
+@pytest.mark.slow
 def test_a_link_to_a_model_that_cannot_be_had_says_why(browser, url):
     with visited(browser, url, "?model=nonsense", locale="ja-JP") as page:
         says(page, "[data-toast]", "nonsense は使えません: 一覧にも Hub の ID")
@@ -128,6 +130,7 @@ def test_a_link_to_a_model_that_cannot_be_had_says_why(browser, url):
         assert "model=" not in page.url
 
 
+@pytest.mark.slow
 def test_what_metrics_say_is_text_and_the_tab_speaks_japanese(browser, url, models_root):
     folder = models_root / "measured"
     tiny_model(5).save_pretrained(folder)

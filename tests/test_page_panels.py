@@ -49,6 +49,7 @@ def shows(page, expected) -> None:
     assert (difference > 6).mean() < 0.001
 
 
+@pytest.mark.slow
 def test_a_multitask_network_lists_its_tasks_and_a_click_shows_a_tasks_map(browser, url, models_root, drawing):
     explainer = Explainer.from_pretrained(models_root / "three-tasks", device="cpu")
     with visiting(browser, url, "three-tasks") as (page, _):
@@ -125,6 +126,7 @@ def visit(browser, tiny_folder, tiny_imagenette, tmp_path):
     return visit
 
 
+@pytest.mark.slow
 def test_the_page_says_why_the_wanted_model_is_not_there(visit):
     with visit("missing") as page:
         page.wait_for_selector("[data-dot][data-state=refused]", timeout=30000)

@@ -47,7 +47,11 @@ def token(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("asked", "repo"), [("", "someone/my-net.1"), ("team/abn", "team/abn"), ("abn", "someone/abn")]
+    ("asked", "repo"),
+    [
+        ("", "someone/my-net.1"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [("team/abn", "team/abn"), ("abn", "someone/abn")]),
+    ],
 )
 def test_push_to_hub_with_and_without_a_name(asked, repo, tiny_imagenette, tmp_path, monkeypatch, token, capsys):
     """Without one: the account's repository of the output folder's name, as transformers' Trainer has it

@@ -105,6 +105,7 @@ def test_a_static_space_of_the_bundled_network(deployed, bundled_site):
     assert matter["custom_headers"]["cross-origin-opener-policy"] == "same-origin"
 
 
+@pytest.mark.slow
 def test_a_static_space_of_ones_own_network(deployed, trained):
     checkpoint, pictures = trained
     more = ("--checkpoint", checkpoint, "--examples", pictures, "--licence", "cc-by-4.0", "--title", "My <pets>")
@@ -121,6 +122,7 @@ def test_a_static_space_of_ones_own_network(deployed, trained):
     assert '<span class="abn-claim" >My &lt;pets&gt;</span>' in page
 
 
+@pytest.mark.slow
 def test_a_later_push_takes_the_place_of_the_one_before(deployed, trained):
     account = Account(name=NAME, exists=True, sdk="static", stages=["RUNNING"])
     account.files = {"0123456789ab/network/see.gz": b"old", "index.html": b"old", "mine.txt": b"mine"}
@@ -135,6 +137,7 @@ def test_a_later_push_takes_the_place_of_the_one_before(deployed, trained):
     assert "license" not in front(account.files)  # nobody said one
 
 
+@pytest.mark.slow
 def test_a_space_with_a_server_is_not_made_a_static_one(deployed, trained):
     account = Account(name=NAME, exists=True)
     account, status, _, err = deployed(
@@ -161,6 +164,7 @@ def test_options_that_a_static_space_has_not(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_space_with_a_server_takes_the_folder_along(deployed, trained):
     account = Account(name=NAME, exists=True, hardware="zero-a10g", stages=["RUNNING"])
     old = "in-browser/0123456789ab/network/see.gz"

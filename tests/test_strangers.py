@@ -129,9 +129,12 @@ def test_a_picture_is_made_small(fields, key):
     assert wrong.value.key == key
 
 
-def test_a_trial_ends_well(tiny_folder, transformer, bundled):
-    for folder in (tiny_folder, bundled):
-        trial.tried(folder)
+@pytest.mark.parametrize("folder", ["bundled", pytest.param("tiny_folder", marks=pytest.mark.slow)])
+def test_a_trial_ends_well(folder, request):
+    trial.tried(request.getfixturevalue(folder))
+
+
+def test_a_transformers_trial_ends_well(transformer):
     assert trial_process.main(str(transformer))["seconds"] < 5
 
 

@@ -133,6 +133,7 @@ def test_a_killed_run_on_ray_goes_on(tmp_path, tiny_folder, place):
 
 
 @NEEDS_RAY
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path, tiny_folder, place):
     data = several(tmp_path / "pictures", 3)
     arguments = command(data, tiny_folder, tmp_path / "out", "--ray", "127.0.0.1:1")

@@ -59,7 +59,8 @@ def same(one: list[dict], other: list[dict], most: float = 1e-3) -> None:
                 assert value == twin[name], (row["path"], name)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [1, 3])
 def test_kills_at_random_moments_end_in_the_same_table(tmp_path, tiny_folder, kills):
     data, moments = several(tmp_path / "pictures", 400), random.Random()
     how = ("--shard", str(SHARD), "--workers", "2")
