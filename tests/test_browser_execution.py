@@ -75,7 +75,8 @@ def shown_rightly(page, expected, place: int, label: str) -> None:
     assert abs(float(page.inner_text("#abn-explain [data-share-of-it]").rstrip(" %")) - float(percent)) <= 1
 
 
-@pytest.mark.parametrize("headers", [{}, pytest.param(ISOLATED, marks=pytest.mark.slow)], ids=["plain", "isolated"])
+@pytest.mark.slow
+@pytest.mark.parametrize("headers", [{}, ISOLATED], ids=["plain", "isolated"])
 def test_without_an_adapter_webassembly_computes(browser, served, headers):
     served.headers = headers
     with watched(browser, served.url, locale="en-GB") as page:

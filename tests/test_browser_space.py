@@ -183,6 +183,7 @@ def test_where_the_start_fails_the_server_answers(browser, url, missing):
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_where_the_device_fails_later_the_server_goes_on(browser, url):
     with visited(browser, url) as page:
         page.click("[data-tab=live]")

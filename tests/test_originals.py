@@ -99,9 +99,9 @@ def original_names(model: AbnForImageClassification) -> dict[str, torch.Tensor]:
     [
         ("resnet34", "A"),
         ("resnet50", "A"),
-        ("resnet101", "A"),
+        pytest.param("resnet101", "A", marks=pytest.mark.slow),
         ("se-resnet18", "E"),
-        ("se-resnet50", "E"),
+        pytest.param("se-resnet50", "E", marks=pytest.mark.slow),
         ("resnet32-cifar", "A"),
         ("resnet44-cifar", "A"),
         ("resnet110-cifar", "A"),
@@ -111,7 +111,7 @@ def original_names(model: AbnForImageClassification) -> dict[str, torch.Tensor]:
         ("wrn28-3-cifar", "A"),
         ("wrn76-1-cifar", "A"),
         ("resnext20-2x64-cifar", "D"),
-        ("resnext29-8x64-cifar", "D"),
+        pytest.param("resnext29-8x64-cifar", "D", marks=pytest.mark.slow),
     ],
 )
 def test_other_depths_and_widths(arch, head, tmp_path):

@@ -142,8 +142,8 @@ def watch(page, frame, name: str, milliseconds: int) -> None:
     assert [tall for _, tall in later if tall > height] == [], name
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 @pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_the_frames_height_settles_on_every_tab(width, height, framed):
     page, frame = framed(width, height)
     for name in TABS:

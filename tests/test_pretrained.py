@@ -22,7 +22,7 @@ from abn.checkpoints.heads import with_new_heads
 from train.plain import PlainConfig, PlainForImageClassification
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-DEPTHS = tuple(BLOCKS)
+DEPTHS = [18, 34, 50, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (101, 152))]
 
 
 def random_network(build):
@@ -127,7 +127,7 @@ def timm_folder(folder, architecture, **cfg):
     return model
 
 
-@pytest.mark.parametrize("architecture", [f"resnet{depth}" for depth in DEPTHS] + ["resnet18d", "resnet50d"])
+@pytest.mark.parametrize("architecture", [f"resnet{depth}" for depth in BLOCKS] + ["resnet18d", "resnet50d"])
 def test_timms_answers(architecture, tmp_path):
     model = timm_folder(tmp_path / "timm", architecture)
     found = load_pretrained(tmp_path / "timm")

@@ -144,8 +144,8 @@ def test_the_state_names_the_groups(served):
         assert json.load(answer)["groups"] == ["disagree", "border"]
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "survey: branches disagree"), ("ja", "調査: ブランチの不一致")])
 @pytest.mark.slow
+@pytest.mark.parametrize(("language", "words"), [("en", "survey: branches disagree"), ("ja", "調査: ブランチの不一致")])
 def test_groups_are_choices_of_the_gallery(served, language, words):
     with chromium() as browser, visited(browser, served, f"?lang={language}") as page:
         open_tab(page, "gallery")
