@@ -52,7 +52,7 @@ def test_a_batch_gives_what_its_pictures_give_alone():
         assert np.abs(one.attention_map - other.attention_map).max() < 0.01
 
 
-def test_a_picture_that_does_not_fit_with_the_others_is_explained_alone(monkeypatch):
+def test_a_batch_that_does_not_fit_is_explained_in_halves(monkeypatch):
     explainer = Explainer.from_pretrained("compact", device="cuda")
     forward, sizes = explainer.forward, []
 
