@@ -163,6 +163,7 @@ def test_the_bundled_network_in_half_precision(tmp_path, bundled):
         assert np.abs(found["map"] - expected.attention_map.detach().numpy()).max() < 5e-3
 
 
+@pytest.mark.slow
 def test_a_graph_names_nothing_of_the_machine_that_made_it(tiny, tmp_path):
     exported(tiny[0], tmp_path)
     for name in (SEE, PERCEIVE):

@@ -266,6 +266,7 @@ def test_the_second_visit_needs_no_network(browser, site):
     context.close()
 
 
+@pytest.mark.slow
 def test_loading_is_told_in_bytes_and_a_missing_file_in_a_sentence(browser, served):
     served.missing = ["/network/perceive"]
     page = browser.new_page(locale="en-GB")

@@ -326,6 +326,7 @@ def test_another_picture_stops_the_comparison_and_begins_it_anew(page, bundled, 
     assert len(order(page)) == 6
 
 
+@pytest.mark.slow
 def test_a_long_comparison_can_be_stopped_and_gone_on_with(page):
     tick(page, "Score-CAM")
     says(page, "Score-CAM …", 30)

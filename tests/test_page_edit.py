@@ -309,6 +309,7 @@ def test_the_stage_is_never_empty_and_another_picture_brings_its_own_map(browser
         assert page.is_enabled("#abn-edit [data-do=undo]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "words"),
     [("three-tasks", "this one has a map for every task"), ("transformer", "a Vision Transformer has none to edit")],

@@ -43,7 +43,8 @@ VARIABLES += (
 )
 
 
-@pytest.mark.parametrize("value", [pytest.param("", marks=pytest.mark.slow), "  "])
+@pytest.mark.slow
+@pytest.mark.parametrize("value", ["", "  "])
 def test_an_empty_variable_counts_as_unset(value):
     code = (
         "import json, app, os, huggingface_hub.constants as hub; from gradio import http_server\n"
