@@ -189,5 +189,6 @@ def test_readmes_start_works_as_written(command, tmp_path):
         label, _, _ = Client(url, verbose=False).predict(handle_file(DRAWN / "golf-ball.png"), api_name="/explain")
         assert label["label"] == "golf ball"
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
