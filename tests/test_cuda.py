@@ -17,9 +17,14 @@ pytestmark = pytest.mark.cuda
 
 @pytest.fixture(autouse=True)
 def whole_float32(monkeypatch):
-    """Without TensorFloat-32, whose products have ten bits: so the device's results are the CPU's."""
+    """Convolutions without TensorFloat-32, whose products have ten bits: so the device's results are the CPU's."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+
+
+@pytest.fixture(scope="module")
+def explainers():
+    """The bundled network's, on the CPU and on the device."""
+    return [Explainer.from_pretrained("compact", device=device) for device in ("cpu", "cuda")]
 
 
 def test_a_network_gives_what_it_gives_on_the_cpu():
@@ -33,8 +38,8 @@ def test_a_network_gives_what_it_gives_on_the_cpu():
 
 @pytest.mark.parametrize("view", ["model", "whole"])
 @pytest.mark.parametrize("method", list(METHODS))
-def test_an_explanation_is_the_cpus(method, view):
-    here, there = (Explainer.from_pretrained("compact", device=device) for device in ("cpu", "cuda"))
+def test_an_explanation_is_the_cpus(explainers, method, view):
+    here, there = explainers
     picture = made_up_picture(300, 200)
     ours, theirs = here(picture, method=method, view=view), there(picture, method=method, view=view)
     assert theirs.label == ours.label
@@ -43,28 +48,13 @@ def test_an_explanation_is_the_cpus(method, view):
     assert np.abs(theirs.heatmap - ours.heatmap).max() < 0.02
 
 
-def test_a_batch_gives_what_its_pictures_give_alone():
-    explainer = Explainer.from_pretrained("compact", device="cuda")
+def test_a_batch_gives_what_its_pictures_give_alone(explainers):
+    _, explainer = explainers
     pictures = [made_up_picture(300, 200, seed) for seed in range(40)]  # more than a forward takes
     alone = [explainer(picture) for picture in pictures]
     for one, other in zip(explainer(pictures), alone, strict=True):
         assert one.label == other.label
         assert np.abs(one.attention_map - other.attention_map).max() < 0.01
-
-
-def test_a_batch_that_does_not_fit_is_explained_in_halves(monkeypatch):
-    explainer = Explainer.from_pretrained("compact", device="cuda")
-    forward, sizes = explainer.forward, []
-
-    def full(pictures, *how):
-        sizes.append(len(pictures))
-        if len(pictures) > 2:
-            raise torch.OutOfMemoryError
-        return forward(pictures, *how)
-
-    monkeypatch.setattr(explainer, "forward", full)
-    assert len(explainer([made_up_picture(seed=seed) for seed in range(4)])) == 4
-    assert sizes == [4, 2, 2]
 
 
 def test_a_run_with_rounds_ends_in_weights_that_are_right(tmp_path, capsys):
