@@ -70,8 +70,8 @@ def test_a_run_with_rounds_ends_in_weights_that_are_right(tmp_path, capsys):
     command = ["--data", str(tmp_path / "data"), "--checkpoint", str(tmp_path / "out"), "--epochs", "6"]
     command += ["--train-batch", "16", "--sizes", "64", "--tune-epochs", "2", "2", "--tune-size", "64"]
     command += ["--test-size", "64", "--resize", "64", "--teacher-size", "64", "--teacher-gradient-size", "64"]
-    command += ["--lr", "0.05", "--explain", "4"]
-    train([*command, "--max-steps", "20"])
+    command += ["--lr", "0.05", "--ema-decay", "0.8", "--cutmix", "0", "--explain", "4"]
+    train(command)
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["top1"] == 100
     assert metrics["hardware"] == torch.cuda.get_device_name()
