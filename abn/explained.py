@@ -24,8 +24,8 @@ class Explanation:
     geometry: where `view` and the grid lie in the picture.
     method: the name of the method the heatmap comes from, see `abn.methods`.
     target: the class it explains; None for methods that are the same for every class.
-    energy: log sum exp of the logits, summed over both branches where the calibration says so; low where the network
-        has seen nothing alike.
+    energy: log sum exp of the logits; summed over both branches, and with the attention map's strength added, where the
+        calibration says so; low where the network has seen nothing alike.
     unfamiliar: whether `energy` lies below the calibration's threshold: probably none of the classes.
     familiarity: the share of held-out pictures of the classes whose energy is lower, 0 to 1: at 0.05, 19 of 20 of them
         score higher; None where the calibration does not say.

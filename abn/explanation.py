@@ -316,7 +316,7 @@ class Explainer:
         maps = method.compute(self.model, passed.pixels, parts, targets)[:, None].cpu()
         logits, own = parts.logits.float().cpu(), parts.attention_logits
         own = None if own is None else own.float().cpu()
-        energies = self.calibration.score(logits, own).tolist()
+        energies = self.calibration.score(logits, own, parts.attention_map.float().cpu()).tolist()
         own = None if own is None else own / self.calibration.attention_temperature
         attention_maps = self.family.shown_maps(parts, targets).float().cpu()
         sizes = [(picture.height, picture.width) for picture in pictures]

@@ -8,7 +8,7 @@ import torch
 from helpers import made_up_picture, tiny_model
 
 from abn import AbnImageProcessor, Explainer
-from abn.calibration import CALIBRATION_NAME, Calibration, energy_score, fit_temperature
+from abn.calibration import CALIBRATION_NAME, Calibration, energy_score, fit_temperature, map_strength
 from abn.calibration.run import calibrated, main
 from abn.errors import AbnError
 
@@ -56,6 +56,43 @@ def test_the_score_is_of_the_branches_that_the_file_names():
     assert Calibration(branches="both").score(logits, None).item() == pytest.approx(one)
 
 
+def test_a_maps_strength_is_the_logarithm_of_its_root_mean_square():
+    maps = torch.tensor([[[[0.3, 0.4], [0.0, 0.0]]], [[[0.5, 0.5], [0.5, 0.5]]], [[[0.0, 0.0], [0.0, 0.0]]]])
+    assert map_strength(maps).tolist() == pytest.approx([math.log(0.25), math.log(0.5), math.log(1e-4)])
+    wider = maps.repeat(1, 1, 2, 3)  # of more places
+    assert map_strength(wider).tolist() == pytest.approx(map_strength(maps).tolist())
+
+
+def test_the_maps_strength_is_added_by_its_weight():
+    logits, own = torch.tensor([[1.0, 2.0]]), torch.tensor([[-1.0, 3.0]])
+    plain = Calibration(branches="both").score(logits, own).item()
+    faint, strong = torch.full((1, 1, 3, 5), 0.1), torch.full((1, 1, 4, 4), 0.5)
+    weighed = Calibration(branches="both", map_weight=2.5)
+    assert weighed.score(logits, own, faint).item() == pytest.approx(plain + 2.5 * math.log(0.1))
+    assert weighed.score(logits, own, strong).item() == pytest.approx(plain + 2.5 * math.log(0.5))
+    assert Calibration(branches="both").score(logits, own, faint).item() == pytest.approx(plain)
+    assert weighed.score(logits, None, faint).item() == pytest.approx(energy_score(logits).item())  # no branches
+
+
+def test_energies_and_maps_are_weighed_alike():
+    """By their standard deviations: here 20 for the energies, to a hundredth, and 1 for the maps."""
+    sure, strong = torch.tensor([10.0, 50.0, 10.0, 50.0]), torch.tensor([-1.0, -1.0, -3.0, -3.0])
+    logits = torch.stack([sure, torch.zeros(4)], 1)
+    fitted = Calibration.fit(logits, torch.zeros(4, 2), torch.zeros(4, dtype=torch.long), 50, strong)
+    assert fitted.map_weight == pytest.approx(20, rel=1e-3)
+    assert fitted.energies[0] == pytest.approx(10 + math.log(2) - 3 * 20, abs=0.05)
+    assert fitted.energies[-1] == pytest.approx(50 + math.log(2) - 1 * 20, abs=0.05)
+    assert fitted.energy_threshold == pytest.approx((-10 + -10) / 2 + math.log(2), abs=0.05)
+
+
+def test_maps_that_are_all_alike_have_no_weight():
+    logits = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    labels = torch.zeros(8, dtype=torch.long)
+    without = Calibration.fit(logits, logits, labels)
+    assert Calibration.fit(logits, logits, labels, strengths=torch.full((8,), -2.0)) == without
+    assert without.map_weight == 0
+
+
 def test_familiarity_is_the_share_of_the_pictures_that_score_lower():
     logits = torch.zeros(201, 2)
     logits[:, 0] = torch.linspace(10, 30, 201)  # the smaller logit adds less than 1e-4
@@ -85,7 +122,7 @@ def test_the_default_changes_nothing(tmp_path):
 
 
 def test_saved_and_loaded(tmp_path):
-    calibration = Calibration(0.7, 0.6, 2.5, 5.0, 378, "both", (1.5, 2.5, 4.0))
+    calibration = Calibration(0.7, 0.6, 2.5, 5.0, 378, "both", (1.5, 2.5, 4.0), 1.75)
     calibration.save(tmp_path)
     assert Calibration.load(tmp_path) == calibration
 
@@ -110,6 +147,7 @@ def test_a_broken_file_is_named(tmp_path, content):
         ("energy_threshold", "low", "energy_threshold must be a number; got 'low'"),
         ("percentile", [5], "percentile must be a number; got [5]"),
         ("pictures", "many", "pictures must be a number; got 'many'"),
+        ("map_weight", "all", "map_weight must be a number; got 'all'"),
     ],
 )
 def test_a_field_that_is_no_number_is_named_in_one_line(tmp_path, field, value, words):
@@ -139,12 +177,15 @@ def test_the_command_calibrates_any_checkpoint(tiny_folder, class_folders, capsy
     passed = [explainer.forward([picture], "whole").parts for picture in pictures]
     logits, own = (torch.cat([getattr(p, name) for p in passed]) for name in ("logits", "attention_logits"))
     labels = torch.tensor([3, 3, 3, 7, 7, 7])
-    expected = Calibration.fit(logits, own, labels, percentile=20)
+    maps = torch.cat([map_strength(p.attention_map) for p in passed])
+    expected = Calibration.fit(logits, own, labels, 20, maps)
+    assert found.map_weight == pytest.approx(expected.map_weight, rel=1e-3) != 0
     assert found.temperature == pytest.approx(expected.temperature, rel=1e-4)
     assert found.energy_threshold == pytest.approx(expected.energy_threshold, abs=1e-5)
     assert (found.branches, found.percentile, found.pictures) == ("both", 20, 6)
     scores = [explanation.energy for explanation in explainer([*map(str, files)], view="whole")]
-    assert scores == pytest.approx(expected.score(logits, own).tolist(), abs=1e-4)
+    weighed = Calibration(branches="both").score(logits, own) + expected.map_weight * maps
+    assert scores == pytest.approx(weighed.tolist(), abs=1e-3)
     assert [e.unfamiliar for e in explainer([*map(str, files)], view="whole")].count(True) == 1  # a fifth of six
     assert f"{found.energy_threshold:.3f}" in capsys.readouterr().out
 

@@ -156,6 +156,10 @@ def test_the_energy_is_the_calibrations_score(explainer):
     assert found.energy == pytest.approx(plain.energy + own, abs=1e-4)
     assert found.unfamiliar is (own < 0)
     assert found.familiarity == pytest.approx(0.25, abs=1e-3)
+    calibration = Calibration(branches="both", map_weight=-3.0)
+    found = Explainer(explainer.model, explainer.processor, calibration=calibration, device="cpu")(made_up_picture())
+    strength = np.log(np.sqrt(np.mean(found.attention_map.astype(float) ** 2)))
+    assert found.energy == pytest.approx(plain.energy + own - 3 * strength, abs=1e-4)
 
 
 def test_threads_give_what_each_gives_alone(explainer):

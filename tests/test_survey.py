@@ -62,7 +62,7 @@ def spread_of(grid) -> float:
 
 @pytest.mark.parametrize("view", ["whole", "model"])
 def test_rows_are_the_explainers_own_numbers(pictures, tiny_folder, tmp_path, view):
-    calibration = Calibration(0.6, 1.7, branches="both")
+    calibration = Calibration(0.6, 1.7, branches="both", map_weight=2.0)
     calibration.save(tiny_folder)
     found = Explainer.from_pretrained(tiny_folder)(sorted(pictures.rglob("*.*g")), view=view)
     replace(calibration, energy_threshold=float(np.median([e.energy for e in found]))).save(tiny_folder)

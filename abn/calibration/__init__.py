@@ -1,5 +1,8 @@
 """How far to trust the scores: temperature scaling, and the energy below which a picture is probably of no known class.
 
+The energy is that of both branches' logits and, weighed alike, the strength of the attention map: where a network sees
+none of its classes it attends faintly. docs/bundled-weights.md says what each is worth.
+
 Both are fitted on pictures that were held out of training, and kept beside the weights. `python -m abn.calibration`
 fits them for any checkpoint; see `run`.
 """
@@ -23,6 +26,8 @@ CALIBRATION_NAME = "calibration.json"
 
 PERCENTILE = 5.0  # of the pictures that calibrate, this share is called unfamiliar
 BRANCHES = ("perception", "both")
+LEAST_SPREAD = 1e-6  # of the maps' strengths; below it they are all alike, and tell nothing
+FAINTEST = 1e-4  # root mean square of a map
 PERCENTS = torch.arange(101, dtype=torch.float64) / 100
 
 
@@ -33,8 +38,7 @@ class Calibration:
     The default changes nothing: plain softmax, nothing called unfamiliar.
 
     Args:
-        branches: whose energy the score is: the perception branch's, or the sum of both branches'.
-        energies: the score at the 0th, 1st, ... 100th percentile of the pictures that calibrated.
+    XX: the score at the 0th, 1st, ... 100th percentile of the pictures that calibrated.
         pictures: how many those were.
     """
 
@@ -45,6 +49,7 @@ class Calibration:
     pictures: int | None = None
     branches: str = "perception"
     energies: tuple[float, ...] | None = None
+    map_weight: float = 0.0
 
     @classmethod
     def load(cls, folder: str | Path) -> "Calibration":
@@ -65,7 +70,7 @@ class Calibration:
             raise AbnError("calibration_unreadable", file=CALIBRATION_NAME, reason=str(error)) from None
         if not all(_is_number(value) and value > 0 for value in (found.temperature, found.attention_temperature)):
             raise AbnError("calibration_temperatures", file=CALIBRATION_NAME)
-        for name in ("energy_threshold", "percentile", "pictures"):
+        for name in ("energy_threshold", "percentile", "pictures", "map_weight"):
             if (value := getattr(found, name)) is not None and not _is_number(value):
                 raise AbnError("calibration_number", file=CALIBRATION_NAME, name=name, value=value)
         if found.branches not in BRANCHES:
@@ -81,12 +86,17 @@ class Calibration:
         with whole(Path(folder) / CALIBRATION_NAME) as aside:
             aside.write_text(text + "\n")
 
-    def score(self, logits: Tensor, attention_logits: Tensor | None) -> Tensor:
-        """(N, K) logits of both branches -> (N,) energy scores, of what `branches` says; without an attention branch
-        the perception branch's."""
-        if self.branches == "perception" or attention_logits is None:
+    def score(self, logits: Tensor, attention_logits: Tensor | None, attention_map: Tensor | None = None) -> Tensor:
+        """(N, K) logits of both branches and (N, 1, h, w) attention maps -> (N,) energy scores, of what `branches` and
+        `map_weight` say; of the perception branch alone where there is no other."""
+        if attention_logits is None:
             return energy_score(logits)
-        return energy_score(logits) + energy_score(attention_logits)
+        score = energy_score(logits)
+        if self.branches == "both":
+            score = score + energy_score(attention_logits)
+        if self.map_weight and attention_map is not None:
+            score = score + self.map_weight * map_strength(attention_map).to(score)
+        return score
 
     def is_unfamiliar(self, score: float) -> bool:
         """Whether a `score` lies below the threshold."""
@@ -104,11 +114,21 @@ class Calibration:
 
     @classmethod
     def fit(
-        cls, logits: Tensor, attention_logits: Tensor | None, labels: Tensor, percentile: float = PERCENTILE
+        cls,
+        logits: Tensor,
+        attention_logits: Tensor | None,
+        labels: Tensor,
+        percentile: float = PERCENTILE,
+        strengths: Tensor | None = None,
     ) -> "Calibration":
-        """Fit on held-out pictures: (N, K) logits of both branches, where there are two, and (N,) class indices."""
+        """Fit on held-out pictures: (N, K) logits of both branches, where there are two, (N,) class indices and (N,)
+        strengths of the attention maps, which then weigh as much as the energies: each by its standard deviation."""
         branches = BRANCHES[0] if attention_logits is None else "both"
-        scores = cls(branches=branches).score(logits, attention_logits)
+        scores, weight = cls(branches=branches).score(logits, attention_logits), 0.0
+        if attention_logits is not None and strengths is not None:
+            spreads = [values.double().std(correction=0).item() for values in (scores, strengths)]
+            weight = spreads[0] / spreads[1] if spreads[1] > LEAST_SPREAD else 0.0
+            scores = scores + weight * strengths.to(scores)
         own = logits if attention_logits is None else attention_logits
         return cls(
             temperature=fit_temperature(logits, labels),
@@ -118,6 +138,7 @@ class Calibration:
             pictures=len(labels),
             branches=branches,
             energies=tuple(round(value, 4) for value in torch.quantile(scores, PERCENTS).tolist()),
+            map_weight=weight,
         )
 
 
@@ -131,6 +152,14 @@ def energy_score(logits: Tensor) -> Tensor:
     Low where the network has seen nothing alike.
     """
     return torch.logsumexp(logits.double(), dim=-1)
+
+
+def map_strength(attention_map: Tensor) -> Tensor:
+    """(N, 1, h, w) -> (N,): the logarithm of the map's root mean square, which a few strong places raise most.
+
+    It is natural beside an energy, which is a logarithm as well, and does not depend on the grid's size.
+    """
+    return attention_map.double().square().mean((1, 2, 3)).sqrt().clamp(min=FAINTEST).log()
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

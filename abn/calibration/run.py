@@ -18,7 +18,7 @@ from ..checkpoints import BUNDLED
 from ..explanation import BATCH, Explainer
 from ..folders import class_folders
 from ..names import print_anything, program, shown
-from . import CALIBRATION_NAME, PERCENTILE, Calibration
+from . import CALIBRATION_NAME, PERCENTILE, Calibration, map_strength
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -96,7 +96,7 @@ def calibrated(
         raise ValueError("a network that answers yes-or-no tasks has no calibration")
     if not samples:
         raise ValueError("there are no pictures to calibrate on")
-    logits, attention_logits, labels = [], [], []
+    logits, attention_logits, strengths, labels = [], [], [], []
     for start in range(0, len(samples), BATCH):
         chosen = samples[start : start + BATCH]
         pictures = [explainer.read(path, view) for path, _ in chosen]
@@ -105,6 +105,7 @@ def calibrated(
             logits.append(parts.logits.float().cpu())
             if parts.attention_logits is not None:
                 attention_logits.append(parts.attention_logits.float().cpu())
+                strengths.append(map_strength(parts.attention_map.float().cpu()))
             labels += [chosen[i][1] for i in members]
-    own = torch.cat(attention_logits) if attention_logits else None
-    return Calibration.fit(torch.cat(logits), own, torch.tensor(labels), percentile)
+    own, strong = (torch.cat(values) if values else None for values in (attention_logits, strengths))
+    return Calibration.fit(torch.cat(logits), own, torch.tensor(labels), percentile, strong)

@@ -131,7 +131,7 @@ class Rows:
         laid = methods["attention"].compute(*asked).float()
         maps, logits = laid.cpu(), parts.logits.float().cpu()
         own = None if parts.attention_logits is None else parts.attention_logits.float().cpu()
-        energies = explainer.calibration.score(logits, own).tolist()
+        energies = explainer.calibration.score(logits, own, parts.attention_map.float().cpu()).tolist()
         most, across, down = (values.tolist() for values in peaks(maps))
         columns = {"spread": spread(maps), "border": border(maps)}
         if AGREES in methods:

@@ -1,6 +1,7 @@
 // What the page shows, made of the network's numbers: pure functions on arrays.
 
 const SHOWN = 5; // classes of an answer
+const FAINTEST = 1e-4; // root mean square of a map
 const KNOWN = 20; // classes named as those that a model knows
 export const METHODS = ['attention', 'attention-cam', 'grad-cam'];
 
@@ -24,21 +25,28 @@ function energy(logits) {
   return most + Math.log(Array.from(logits, (logit) => Math.exp(logit - most)).reduce((sum, power) => sum + power, 0));
 }
 
-function score({ branches }, logits, attentionLogits) {
-  return energy(logits) + (branches === 'both' ? energy(attentionLogits) : 0);
+// The logarithm of a map's root mean square; see `abn.calibration.map_strength`.
+function strength({ values }) {
+  const squares = values.reduce((sum, value) => sum + value * value, 0);
+  return Math.log(Math.max(Math.sqrt(squares / values.length), FAINTEST));
+}
+
+function score({ branches, map_weight: weight }, passed) {
+  const both = branches === 'both' ? energy(passed.attentionLogits) : 0;
+  return energy(passed.logits) + both + (weight ? weight * strength(passed.map) : 0);
 }
 
 /** Whether the picture looks like none of the classes; see `abn.calibration`. */
-export function unfamiliar(calibration, logits, attentionLogits) {
+export function unfamiliar(calibration, passed) {
   const { energy_threshold: threshold } = calibration;
-  return threshold !== null && score(calibration, logits, attentionLogits) < threshold;
+  return threshold !== null && score(calibration, passed) < threshold;
 }
 
 /** The share of the pictures that calibrated which look less familiar, 0 to 1; null where that is not known. */
-export function familiarity(calibration, logits, attentionLogits) {
+export function familiarity(calibration, passed) {
   const { energies } = calibration;
   if (!energies) return null;
-  const own = score(calibration, logits, attentionLogits);
+  const own = score(calibration, passed);
   const place = energies.findIndex((energy) => energy >= own);
   if (place <= 0) return place === 0 ? 0 : 1;
   const [low, high] = energies.slice(place - 1, place + 1);
@@ -103,8 +111,8 @@ export function explained(facts, passed, model) {
     classes,
     attention: Object.fromEntries(classes.map(([name]) => [name, shares[name]])),
     attention_label: own[0][0],
-    unfamiliar: unfamiliar(calibration, passed.logits, passed.attentionLogits),
-    familiarity: familiarity(calibration, passed.logits, passed.attentionLogits),
+    unfamiliar: unfamiliar(calibration, passed),
+    familiarity: familiarity(calibration, passed),
     map: { rows: rowsOf(passed.map), ...passed.place },
     milliseconds: passed.milliseconds,
     model,
