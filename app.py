@@ -31,7 +31,8 @@ if __name__ == "__main__":
 from abn.space.server.quick_start import without_interface_files
 
 with without_interface_files():
-    from abn.names import print_anything, shown
+    from abn.commands import print_anything
+    from abn.names import shown
     from abn.space.page import build, launch_settings
     from abn.space.server import cleaning
     from abn.space.server.examples import Gallery

@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import imagenette
+from .commands import carried_out, program
 from .data_urls import png_url
 from .explanation import BATCH, Explainer
 from .faithfulness.run import spread
@@ -32,7 +32,6 @@ from .model.configuration_abn import AbnConfig
 from .model.image_processing_abn import VIEWS, AbnImageProcessor
 from .model.modeling_abn import AbnForImageClassification
 from .model.pictures import load_rgb
-from .names import print_anything, program
 from .overlay import overlay
 from .tuning import has_bfloat16, tuned
 
@@ -264,23 +263,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=1000, help="how many of them, spread evenly")
     parser.add_argument("--json", type=_path, help="write the figures here")
     args = parser.parse_args(argv)
-    print_anything()
+    return carried_out(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Raises: ValueError, OSError: a network or the pictures cannot be had, or the figures not be written; says why."""
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        data = imagenette.load(args.imagenette_root, "val").report() if args.imagenette_root else None
-        found = measure(args.batch, args.repeats, args.network, args.large)
-        if data is not None:
-            samples = spread(data.samples, args.pictures)
-            explainer = Explainer.from_pretrained("compact")
-            found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
-        if args.json:
-            args.json.write_text(json.dumps(found, indent=2) + "\n")
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    data = imagenette.load(args.imagenette_root, "val").report() if args.imagenette_root else None
+    found = measure(args.batch, args.repeats, args.network, args.large)
+    if data is not None:
+        samples = spread(data.samples, args.pictures)
+        explainer = Explainer.from_pretrained("compact")
+        found["agreement"] = agreement(explainer, tuned(explainer), [path for path, _ in samples])
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=2) + "\n")
     print(table(found))
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ as lone surrogates (PEP 383), which no file in UTF-8 can hold.
 
 import os
 import re
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -86,17 +85,3 @@ def file_name(name: str, ending: str = "", most: int = 255) -> str:
     while len(os.fsencode(kept + mark)) > most:
         kept = kept[:-1]
     return kept + mark
-
-
-def program(module: str) -> str:
-    """What a command calls itself in its usage line: as it was started, an installed script or `python -m`."""
-    script = Path(sys.argv[0]).stem
-    return script if script.startswith("abn-") else f"python -m {module}"
-
-
-def print_anything() -> None:
-    """From here on `print` writes what the terminal's encoding lacks as "\\u3042" and never fails: a name must not end
-    a run of hours."""
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")

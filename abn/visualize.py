@@ -26,13 +26,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import imagenette
+from .commands import carried_out, program
 from .explanation import BATCH, Explainer, Explanation, Upright
 from .families import check_arch
 from .files import whole
 from .folders import HIDDEN, LeftOut, class_folders, pictures_in
 from .grids import grid, task_rows
 from .methods import method_named
-from .names import cell, file_name, print_anything, program, same, shown
+from .names import cell, file_name, same, shown
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -90,17 +91,16 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    print_anything()
-    try:
-        explainer = Explainer.from_pretrained(args.checkpoint, device=device(args.gpu_id, args.cpu))
-        check_arch(args.arch, explainer.family.shape(explainer.model.config).arch, args.checkpoint)
-        args.target = target_of(explainer, args.target, args.method)
-        written = own_pictures(explainer, args) if args.pictures else one_a_class(explainer, args)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    return carried_out(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Raises: ValueError, OSError: the checkpoint, the device or a picture cannot be had; says why."""
+    explainer = Explainer.from_pretrained(args.checkpoint, device=device(args.gpu_id, args.cpu))
+    check_arch(args.arch, explainer.family.shape(explainer.model.config).arch, args.checkpoint)
+    args.target = target_of(explainer, args.target, args.method)
+    written = own_pictures(explainer, args) if args.pictures else one_a_class(explainer, args)
     print(f"wrote {' and '.join(map(str, written))}")
-    return 0
 
 
 def device(gpu_id: str | None, cpu: bool) -> str | None:

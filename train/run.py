@@ -93,7 +93,8 @@ def main(argv: list[str] | None = None) -> int:
     from accelerate import PartialState
     from safetensors import SafetensorError
 
-    from abn.names import print_anything, shown
+    from abn.commands import print_anything
+    from abn.names import shown
     from train.finite import DivergedError
 
     print_anything()

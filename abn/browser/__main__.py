@@ -6,10 +6,10 @@ python -m http.server --directory site                                     # any
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from ..names import print_anything, program, shown
+from ..commands import carried_out, program
+from ..names import shown
 from .facts import MOST
 from .making import make
 
@@ -36,18 +36,17 @@ def options() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = options().parse_args(argv)
-    print_anything()
-    try:
-        sizes = make(args.checkpoint, args.examples, Path(args.out), runtime=args.runtime, largest=args.largest)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    return carried_out(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> None:
+    """Raises: ValueError, OSError: the network, its examples or the runtime cannot be had; says why."""
+    sizes = make(args.checkpoint, args.examples, Path(args.out), runtime=args.runtime, largest=args.largest)
     plain, sent, webgpu, pictures = (sizes[key] / 1e6 for key in ("plain", "sent", "webgpu", "examples"))
     print(
         f"{shown(Path(args.out))}: {plain:.1f} MB, {sent:.1f} MB on the line; examples {pictures:.1f} MB; "
         f"{webgpu:.1f} MB more where there is WebGPU"
     )
-    return 0
 
 
 if __name__ == "__main__":

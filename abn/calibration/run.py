@@ -8,16 +8,16 @@ calibration.json is written beside the weights, or into --out.
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from ..checkpoints import BUNDLED
+from ..commands import carried_out, program
 from ..explanation import BATCH, Explainer
 from ..folders import class_folders
-from ..names import print_anything, program, shown
+from ..names import shown
 from . import CALIBRATION_NAME, PERCENTILE, Calibration, map_strength
 
 
@@ -44,13 +44,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    print_anything()
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    return carried_out(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> Calibration:

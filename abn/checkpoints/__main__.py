@@ -7,7 +7,7 @@ abn-convert model_best.pth.tar resnet110-cifar100                        # the s
 import argparse
 import sys
 
-from ..names import print_anything
+from ..commands import print_anything
 from . import convert
 
 

@@ -10,7 +10,6 @@ Writes OUT/faithfulness.json and OUT/faithfulness.png. The same arguments give t
 import argparse
 import json
 import os
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -20,10 +19,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import imagenette
+from ..commands import carried_out, program
 from ..explanation import Explainer
 from ..folders import class_folders
 from ..methods import Method, Parts, in_menus, method_named
-from ..names import print_anything, program, shown
+from ..names import shown
 from ..tuning import tuned
 from .boxes import read_boxes
 from .figures import BENCHMARK, MAPS
@@ -77,13 +77,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    print_anything()
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    return carried_out(lambda: run(args))
 
 
 def run(args: argparse.Namespace) -> dict:

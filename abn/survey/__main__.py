@@ -10,15 +10,15 @@ The same command goes on where one was ended. `python app.py --examples survey` 
 import argparse
 import importlib.util
 import os
-import sys
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
+from ..commands import carried_out, program
 from ..explanation import Explainer
 from ..model.image_processing_abn import VIEWS
-from ..names import print_anything, program, shown
+from ..names import shown
 
 SHARD = 1024  # pictures
 SPLITS = ("train", "val", "test")
@@ -66,16 +66,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    print_anything()
-    try:
-        run(args)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ended; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return carried_out(lambda: run(args), "ended; the same command goes on from here")
 
 
 def run(args: argparse.Namespace) -> None:
