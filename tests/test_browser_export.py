@@ -183,7 +183,9 @@ def explainer_of(model, calibration=None, **how) -> Explainer:
 
 
 def test_facts_are_the_checkpoints():
-    calibration = Calibration(temperature=0.5, attention_temperature=0.75, energy_threshold=3.0, branches="both")
+    calibration = Calibration(
+        temperature=0.5, attention_temperature=0.75, energy_threshold=3.0, branches="both", map_weight=1.5
+    )
     explainer = explainer_of(tiny_model(id2label={0: "cat", 1: "dog", 2: "猫"}), calibration)
     facts = json.loads(json.dumps(facts_of(explainer, "pets")))
     assert facts["labels"] == ["cat", "dog", "猫"]
@@ -191,7 +193,7 @@ def test_facts_are_the_checkpoints():
     assert facts["calibration"]["temperature"] == 0.5
     assert facts["calibration"]["attention_temperature"] == 0.75
     assert facts["calibration"]["energy_threshold"] == 3.0
-    assert facts["calibration"]["branches"] == "both"
+    assert (facts["calibration"]["branches"], facts["calibration"]["map_weight"]) == ("both", 1.5)
     assert facts["processor"]["size"] == {"shortest_edge": 72}
     assert facts["processor"]["crop"] == {"height": 64, "width": 64}
     bytes_ = np.arange(256, dtype=np.float32)[:, None]

@@ -72,6 +72,8 @@ def test_the_maps_strength_is_added_by_its_weight():
     assert weighed.score(logits, own, strong).item() == pytest.approx(plain + 2.5 * math.log(0.5))
     assert Calibration(branches="both").score(logits, own, faint).item() == pytest.approx(plain)
     assert weighed.score(logits, None, faint).item() == pytest.approx(energy_score(logits).item())  # no branches
+    with pytest.raises(ValueError, match="attention maps"):  # its threshold would be of another score
+        weighed.score(logits, own)
 
 
 def test_energies_and_maps_are_weighed_alike():
@@ -90,6 +92,7 @@ def test_maps_that_are_all_alike_have_no_weight():
     labels = torch.zeros(8, dtype=torch.long)
     without = Calibration.fit(logits, logits, labels)
     assert Calibration.fit(logits, logits, labels, strengths=torch.full((8,), -2.0)) == without
+    assert Calibration.fit(logits, logits, labels, strengths=-2 + 0.01 * labels.new_tensor([0, 1] * 4)) == without
     assert without.map_weight == 0
 
 
@@ -188,6 +191,30 @@ def test_the_command_calibrates_any_checkpoint(tiny_folder, class_folders, capsy
     assert scores == pytest.approx(weighed.tolist(), abs=1e-3)
     assert [e.unfamiliar for e in explainer([*map(str, files)], view="whole")].count(True) == 1  # a fifth of six
     assert f"{found.energy_threshold:.3f}" in capsys.readouterr().out
+
+
+def test_how_well_others_are_told_apart(tiny_folder, class_folders, tmp_path, capsys):
+    """Against every pair of a picture that calibrates and one that does not; percentiles make it a little coarser."""
+    others = tmp_path / "others" / "below"
+    others.mkdir(parents=True)
+    for seed in range(8):
+        made_up_picture(80 + 8 * seed, 60, seed=100 + seed).save(others / f"{seed}.png")
+    (others / "notes.txt").write_text("no picture")
+    asked = ["--checkpoint", str(tiny_folder), "--data", str(class_folders), "--percentile", "40"]
+    assert main([*asked, "--others", str(tmp_path / "others")]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    explainer = Explainer.from_pretrained(tiny_folder, device="cpu")
+    inside, outside = (
+        [one.energy for one in explainer(sorted(folder.rglob("*.png")), view="whole")]
+        for folder in (class_folders, tmp_path / "others")
+    )
+    below = sum(score < explainer.calibration.energy_threshold for score in outside)
+    assert 0 < below < 8
+    assert said.startswith(f"of 8 others {100 * below / 8:.1f} % do; AUROC ")
+    pairs = sum((one < two) + (one == two) / 2 for one in outside for two in inside) / 48
+    assert float(said.rsplit(" ", 1)[1]) == pytest.approx(pairs, abs=0.15)
+    assert main([*asked, "--others", str(tmp_path / "nothing")]) == 2
+    assert "--others" in capsys.readouterr().err
 
 
 def test_a_file_and_another_folder(tiny_folder, class_folders, tmp_path):

@@ -376,6 +376,25 @@ def test_a_link_brings_back_picture_alpha_view_and_colours(page, browser, tmp_pa
         assert label(other) == label(page)
 
 
+def test_the_notice_says_how_unlike_its_classes_a_picture_is(page, bundled_explainer, tmp_path):
+    """A drawing that fades into grey. "All" is said of a picture alone that scores below all that calibrated."""
+    drawn, grey = Image.open(DRAWINGS["French horn"]).convert("RGB"), Image.new("RGB", (1, 1), (128, 128, 128))
+    assert not page.locator("[data-warning]").is_visible()
+    seen = set()
+    for faded in (0.0, 0.7, 0.95, 1.0):
+        Image.blend(drawn, grey.resize(drawn.size), faded).save(tmp_path / f"{faded}.png")
+        choose(page, tmp_path / f"{faded}.png")
+        expected = bundled_explainer(tmp_path / f"{faded}.png", view="whole")
+        assert page.locator("[data-warning]").is_visible() == expected.unfamiliar
+        if expected.unfamiliar and expected.familiarity > 0:
+            count = min(99, round(100 * (1 - expected.familiarity)))
+            assert f"Of 100 pictures of these classes, {count} look more familiar" in page.inner_text("[data-warning]")
+        elif expected.unfamiliar:
+            assert "All the pictures of these classes" in page.inner_text("[data-warning]")
+        seen.add((expected.unfamiliar, expected.familiarity > 0))
+    assert seen == {(False, True), (True, True), (True, False)}
+
+
 def test_a_link_to_an_example_keeps_nothing(page, browser, url):
     page.locator("[data-examples] [data-open]", has_text="golf ball").click()
     explained(page, "golf ball")

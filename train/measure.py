@@ -16,6 +16,7 @@ from abn.faithfulness.run import measure as explanation_figures
 from abn.faithfulness.run import spread
 from abn.grids import grid
 from abn.names import shown
+from train.aspect import cost_of_aspect
 from train.data import preprocessed
 from train.dataset import PictureDataset, Reading
 from train.metrics import details, scores, task_details, task_scores
@@ -67,7 +68,7 @@ def figures(
     Args:
         loaded: what `load(folder)` gives.
         data: the validation pictures, where they are preprocessed already.
-        explain: pictures for insertion and deletion; 0: none of the explanation figures.
+        explain: pictures for insertion and deletion, and twice as many for what aspect costs; 0: none of these.
         boxes: CSV of boxed pictures below the source's root, for pointing and energy.
 
     Raises:
@@ -92,7 +93,7 @@ def figures(
         measured = task_scores(logits, attention_logits, data.labels)
         measured |= task_details(logits, data.labels, source.classes)
         return {"dataset": source.name, "pictures": len(data), **measured, **about, "tasks": len(source.classes)}
-    calibration = Calibration() if attention_logits is None else load_calibration(folder)
+    calibration = Calibration() if is_plain(folder) else load_calibration(folder)
     found = {
         "dataset": source.name,
         "pictures": len(data),
@@ -102,6 +103,7 @@ def figures(
     }
     if explain and families.find(model.config) is not None:
         found["explanation"] = explanation(loaded, data.samples, source.root, explain, boxes)
+        found |= cost_of_aspect(Explainer(model, processor, device=device()), spread(data.samples, 2 * explain), order)
     return found
 
 
@@ -162,6 +164,8 @@ def summary(found: dict) -> str:
     if found["attention"]:
         lines.append(f"attention branch alone: {in_words({'top1': found['attention_top1']}, 'top1')}")
     lines.append("  ".join(f"{shown(name)} {value:.1f}" for name, value in found["per_class"].items()))
+    if lost := in_words(found, "aspect_cost", "aspect_cost_whole"):
+        lines.append(lost)
     if explained := found.get("explanation"):
         beside = [(name, row) for name, row in explained.items() if isinstance(row, dict)]
         for name, row in [("attention map", explained), *beside]:

@@ -103,7 +103,9 @@ class Data:
 
 @dataclass(kw_only=True)
 class Figures:
-    explain: int = option(100, least=0, help="pictures for insertion and deletion; 0: no explanation figures")
+    explain: int = option(
+        100, least=0, help="pictures for insertion and deletion, and twice as many for what aspect costs; 0: none"
+    )
     boxes: str | None = option(None, path=True, metavar="CSV", help="path,x0,y0,x1,y1: boxes for pointing and energy")
 
 

@@ -26,7 +26,7 @@ CALIBRATION_NAME = "calibration.json"
 
 PERCENTILE = 5.0  # of the pictures that calibrate, this share is called unfamiliar
 BRANCHES = ("perception", "both")
-LEAST_SPREAD = 1e-6  # of the maps' strengths; below it they are all alike, and tell nothing
+LEAST_SPREAD = 0.02  # of the maps' strengths: 2 %; below it they are all alike, and tell nothing but rounding
 FAINTEST = 1e-4  # root mean square of a map
 PERCENTS = torch.arange(101, dtype=torch.float64) / 100
 
@@ -38,7 +38,9 @@ class Calibration:
     The default changes nothing: plain softmax, nothing called unfamiliar.
 
     Args:
-    XX: the score at the 0th, 1st, ... 100th percentile of the pictures that calibrated.
+        branches: whose energy the score is: the perception branch's, or the sum of both branches'.
+        map_weight: of the attention map's strength, which is added to that; see `map_strength`.
+        energies: the score at the 0th, 1st, ... 100th percentile of the pictures that calibrated.
         pictures: how many those were.
     """
 
@@ -88,13 +90,19 @@ class Calibration:
 
     def score(self, logits: Tensor, attention_logits: Tensor | None, attention_map: Tensor | None = None) -> Tensor:
         """(N, K) logits of both branches and (N, 1, h, w) attention maps -> (N,) energy scores, of what `branches` and
-        `map_weight` say; of the perception branch alone where there is no other."""
+        `map_weight` say; of the perception branch alone where there is no other.
+
+        Raises:
+            ValueError: the maps have a weight, and are not given.
+        """
         if attention_logits is None:
             return energy_score(logits)
+        if self.map_weight and attention_map is None:
+            raise ValueError("the score needs the attention maps")
         score = energy_score(logits)
         if self.branches == "both":
             score = score + energy_score(attention_logits)
-        if self.map_weight and attention_map is not None:
+        if self.map_weight:
             score = score + self.map_weight * map_strength(attention_map).to(score)
         return score
 

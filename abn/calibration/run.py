@@ -1,9 +1,11 @@
 """Fit the calibration of any checkpoint: its temperatures, and the threshold of "probably none of these".
 
     python -m abn.calibration --checkpoint checkpoint --data data/imagenette2/val
+    python -m abn.calibration --checkpoint compact --data val --others photos --out elsewhere
 
 DIR holds a folder of pictures a class, named as the network's classes are, that the network was not trained on.
-calibration.json is written beside the weights, or into --out.
+calibration.json is written beside the weights, or into --out. --others tells how well the score finds pictures of none
+of the classes.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import torch
 from ..checkpoints import BUNDLED
 from ..commands import carried_out, program
 from ..explanation import BATCH, Explainer
-from ..folders import class_folders
+from ..folders import LeftOut, class_folders, pictures_in
 from ..names import shown
 from . import CALIBRATION_NAME, PERCENTILE, Calibration, map_strength
 
@@ -30,6 +32,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data", type=os.path.expanduser, required=True, metavar="DIR", help="a folder of pictures a class"
+    )
+    parser.add_argument(
+        "--others",
+        type=os.path.expanduser,
+        metavar="DIR",
+        help="pictures of none of the classes; nothing is fitted on them",
     )
     parser.add_argument("--view", choices=("whole", "model"), default="whole", help="as the pictures are to be seen")
     parser.add_argument(
@@ -62,7 +70,30 @@ def run(args: argparse.Namespace) -> Calibration:
         f"{shown(folder / CALIBRATION_NAME)}: temperature {found.temperature:.3f}, of {found.pictures} pictures "
         f"{found.percentile:g} % score below {found.energy_threshold:.3f}"
     )
+    if args.others:
+        flagged, apart, count = told_apart(explainer, found, args.others, args.view)
+        print(f"of {count} others {100 * flagged:.1f} % do; AUROC {apart:.3f}")
     return found
+
+
+def told_apart(explainer: Explainer, calibration: Calibration, folder: str, view: str) -> tuple[float, float, int]:
+    """Of a folder's pictures, none of which is of the network's classes: the share below the threshold, the AUROC (the
+    chance that one of them scores lower than one that calibrated, to a percentile), and how many they are.
+
+    Raises:
+        ValueError: there are none.
+    """
+    left_out = LeftOut()
+    files = pictures_in(folder, left_out)
+    left_out.report(folder)
+    if not files:
+        raise ValueError(f"--others {shown(folder)}: there are no pictures")
+    judge = Explainer(explainer.model, explainer.processor, calibration=calibration, device=explainer.device)
+    below, familiar = 0, 0.0
+    for start in range(0, len(files), BATCH):
+        for one in judge(files[start : start + BATCH], view=view):
+            below, familiar = below + one.unfamiliar, familiar + one.familiarity
+    return below / len(files), 1 - familiar / len(files), len(files)
 
 
 def folder_of(checkpoint: str) -> Path:

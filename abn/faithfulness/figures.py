@@ -39,6 +39,8 @@ ANSWERS = (
     Figure("loss", ".4f", "loss"),
     Figure("ece", ".4f", "expected calibration error"),
     Figure("ece_calibrated", ".4f", "expected calibration error after temperature scaling"),
+    Figure("aspect_cost", ".2f", "top-1 lost where pictures are stretched to 4:3 or 3:4, centre crop", unit="%"),
+    Figure("aspect_cost_whole", ".2f", "top-1 lost where pictures are stretched to 4:3 or 3:4, whole", unit="%"),
 )
 MAPS = (
     Figure("insertion", ".3f", "insertion", column="insertion"),

@@ -64,7 +64,7 @@ export function mount(section, app) {
   /** How sure the notice is, where that was measured. */
   function likeness(familiarity) {
     if (typeof familiarity !== 'number') return [];
-    const count = Math.round(100 * (1 - familiarity));
+    const count = familiarity > 0 ? Math.min(99, Math.round(100 * (1 - familiarity))) : 100;
     return [words.say(count < 100 ? 'unfamiliar_share' : 'unfamiliar_all', { count })];
   }
 
