@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from abn import Calibration, Explainer, imagenette
-from train import fit
+from train import checks, fit
 from train.run import main
 from train.trainer import checkpoints
 
@@ -185,10 +185,16 @@ def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypa
             raise Stopped
 
     monkeypatch.setattr(fit.AbnTrainer, "_save_checkpoint", save_then_stop)
+    monkeypatch.setattr(checks, "commit", lambda: "begun")
     with pytest.raises(Stopped):
         run_here(tiny_imagenette, tmp_path / "halves")
     monkeypatch.undo()
+    monkeypatch.setattr(checks, "commit", lambda: "later")
     halves = run_here(tiny_imagenette, tmp_path / "halves", "--resume")
+    metrics = json.loads((tmp_path / "halves" / "metrics.json").read_text())
+    assert (metrics["commit"], metrics["resumed_by"]) == ("begun", ["later"])
+    assert "commit begun (resumed by later), seed" in (tmp_path / "halves" / "README.md").read_text()
+    assert "resumed_by" not in json.loads((tmp_path / "whole" / "metrics.json").read_text())
     assert whole.keys() == halves.keys()
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 

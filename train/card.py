@@ -131,9 +131,12 @@ def _quoted(text: str) -> str:
 
 
 def _making(metrics: dict) -> str:
+    others = metrics.get("resumed_by")
     lines = [
         f"recipe `{metrics['recipe']}`: {as_code(metrics['command'])}",
-        f"commit {metrics['commit'] or 'unknown'}, seed {metrics['seed']}, {metrics['date']}",
+        f"commit {metrics['commit'] or 'unknown'}"
+        + (f" (resumed by {', '.join(other or 'unknown' for other in others)})" if others else "")
+        + f", seed {metrics['seed']}, {metrics['date']}",
         f"{metrics['hardware']}, Python {metrics['python']}, "
         + ", ".join(f"{package} {version}" for package, version in metrics["versions"].items()),
     ]

@@ -131,7 +131,8 @@ def note_run(output: Path, recipe: Recipe, samples: list, more: dict, command: s
         more: what else must not change, such as seed and steps.
 
     Returns:
-        What was noted at the start: among it "command" and "commit".
+        What was noted at the start: among it "command" and "commit"; and in "resumed_by" the commits of other code that
+        went on with the run.
 
     Raises:
         ValueError: the run to be resumed was another one; names the first difference.
@@ -145,6 +146,10 @@ def note_run(output: Path, recipe: Recipe, samples: list, more: dict, command: s
         for name, value in noted["fixed"].items():
             if fixed.get(name, value) != value:
                 raise ValueError(f"--resume: this run's {name} was {value!r}; now it is {fixed[name]!r}")
+        now, others = commit(), noted.get("resumed_by", [])
+        if now not in (noted["commit"], *others):
+            noted["resumed_by"] = [*others, now]
+            write_json(file, noted)
         return noted
     noted = {"command": command, "commit": commit(), "fixed": fixed}
     write_json(file, noted)

@@ -125,6 +125,8 @@ def finish(
     measure.calibrate(output, loaded, held_out)
     found = figures_of(settings, recipe, source, output, loaded, validation)
     about = circumstances(noted["command"], settings.seed, noted["commit"])
+    if "resumed_by" in noted:
+        about["resumed_by"] = noted["resumed_by"]
     digest = hashlib.sha256((output / "model.safetensors").read_bytes()).hexdigest()
     metrics = {**found, "recipe": settings.recipe, **run, **about, "sha256": digest}
     write_json(output / "metrics.json", metrics)
