@@ -5,9 +5,8 @@ abn-convert model_best.pth.tar resnet110-cifar100                        # the s
 """
 
 import argparse
-import sys
 
-from ..commands import print_anything
+from ..commands import carried_out
 from . import convert
 
 
@@ -41,13 +40,8 @@ def _add_options(command: argparse.ArgumentParser) -> None:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    print_anything()
-    try:
-        print(convert(args.source, args.folder, residual_attention=False if args.no_residual_attention else None))
-    except (ValueError, OSError) as error:
-        print(f"error: {str(error).strip().splitlines()[0]}", file=sys.stderr)
-        return 2
-    return 0
+    residual = False if args.no_residual_attention else None
+    return carried_out(lambda: print(convert(args.source, args.folder, residual_attention=residual)))
 
 
 if __name__ == "__main__":
