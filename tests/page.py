@@ -85,9 +85,17 @@ def open_tab(page, name: str) -> None:
 
 
 def choose(page, file) -> None:
-    """Choose a file, as a visitor does, and wait for its answer."""
+    """Choose a file, as a visitor does, and wait for its answer, however soon it comes."""
+    page.evaluate(
+        """() => { const answer = document.querySelector('.abn-answer');
+             window.asked = new Promise((done, fail) => {
+               setTimeout(fail, 60000, new Error('nothing was asked'));
+               new MutationObserver(() => answer.classList.contains('abn-waiting') && done())
+                 .observe(answer, { attributes: true, attributeFilter: ['class'] }); });
+             window.asked.catch(() => {}); }"""
+    )
     page.set_input_files("#abn-explain [data-file]", str(file))
-    page.wait_for_function("() => document.querySelector('.abn-answer').classList.contains('abn-waiting')")
+    page.evaluate("() => window.asked")
     explained(page)
 
 

@@ -11,7 +11,7 @@ from helpers import made_up_picture, wait_for
 from hub_stand_in import endpoint, hub
 from PIL import Image
 
-from abn import Calibration, Explainer, imagenette
+from abn import Explainer, imagenette
 from abn.space.answer import answer_of, known_by
 from abn.space.drawings import DRAWINGS
 from abn.space.page import notice_of
@@ -216,9 +216,8 @@ def test_the_warning_appears_below_the_threshold_alone(served):
     explainer = served.explainer
     energies = [e.energy for e in explainer([*DRAWINGS.values()], view="whole")]
     threshold = sorted(energies)[4] + 1e-6
-    explainer = Explainer(
-        explainer.model, explainer.processor, calibration=Calibration(energy_threshold=threshold), device="cpu"
-    )
+    calibration = replace(explainer.calibration, energy_threshold=threshold)
+    explainer = Explainer(explainer.model, explainer.processor, calibration=calibration, device="cpu")
     explanations = explainer([*DRAWINGS.values()], view="whole")
     warned = [answered(explanation, served)["unfamiliar"] for explanation in explanations]
     assert warned == [energy < threshold for energy in energies]
