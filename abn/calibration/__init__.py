@@ -97,12 +97,12 @@ class Calibration:
         """
         if attention_logits is None:
             return energy_score(logits)
-        if self.map_weight and attention_map is None:
-            raise ValueError("the score needs the attention maps")
         score = energy_score(logits)
         if self.branches == "both":
             score = score + energy_score(attention_logits)
         if self.map_weight:
+            if attention_map is None:
+                raise ValueError("the score needs the attention maps")
             score = score + self.map_weight * map_strength(attention_map).to(score)
         return score
 

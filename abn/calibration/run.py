@@ -92,7 +92,7 @@ def told_apart(explainer: Explainer, calibration: Calibration, folder: str, view
     below, familiar = 0, 0.0
     for start in range(0, len(files), BATCH):
         for one in judge(files[start : start + BATCH], view=view):
-            below, familiar = below + one.unfamiliar, familiar + one.familiarity
+            below, familiar = below + one.unfamiliar, familiar + (one.familiarity or 0.0)
     return below / len(files), 1 - familiar / len(files), len(files)
 
 
