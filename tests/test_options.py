@@ -115,8 +115,11 @@ def another(field, about):
         new = next(choice for choice in about.choices if choice != value)
     elif isinstance(value, tuple):
         new = (0.25, 0.5) if "crop" in field.name else (7, 9)
+    elif field.name == "arch":
+        new = "resnet34"
     else:
-        new = "resnet34" if field.name == "arch" else type(value)(1) if value != 1 else type(value)(2)
+        least = max(1, about.least or 0)
+        new = type(value)(least if value != least else least + 1)
     return new, [name, *map(str, new if isinstance(new, tuple) else (new,))]
 
 

@@ -22,8 +22,8 @@ from train.run import main, parse
 from train.schedule import tuning_rounds
 from train.trainer import AbnTrainer, checkpoints
 
-ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
-ROUNDS += ["--teacher-levels", "1", "--teacher-gradient-size", "32"]
+ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1", "--teacher-size", "32"]
+ROUNDS += ["--teacher-gradient-size", "32"]
 
 
 def arguments_for(root: Path, out: Path, *more) -> list[str]:

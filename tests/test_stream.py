@@ -144,7 +144,7 @@ def test_a_long_temporary_folder_is_named(samples, monkeypatch):
 
 # Whole runs
 
-ROUNDS = ["--tune-epochs", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
+ROUNDS = ["--tune-epochs", "1", "--attention-weight", "1", "--teacher-size", "32", "--teacher-gradient-size", "32"]
 
 
 @pytest.mark.slow

@@ -199,7 +199,8 @@ def test_resumed_it_ends_as_if_never_stopped(tiny_imagenette, tmp_path, monkeypa
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
-ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1", "--teacher-crops", "2", "--teacher-size", "32"]
+ROUNDS = ["--tune-epochs", "2", "1", "--attention-weight", "1"]
+ROUNDS += ["--teacher-size", "32", "--teacher-gradient-size", "32"]
 
 
 @pytest.mark.slow
@@ -384,8 +385,7 @@ def test_schedule_selects_the_references_steps(tiny_imagenette, tmp_path):
         (["--lr", "nan"], "--lr must be above 0; got nan"),
         (["--tune-lr", "0"], "--tune-lr must be above 0"),
         (["--attention-weight", "-1"], "--attention-weight must be between 0 and 1000"),
-        (["--teacher-crops", "1"], "1 --teacher-crops of 0.75 leave a part of the picture out"),
-        (["--teacher-crop", "0.2"], "3 --teacher-crops of 0.2 leave a part"),
+        (["--teacher-gradient-size", "16"], "--teacher-gradient-size must be 32 or more; got 16"),
         (["--schedule", "31", "61", "--epochs", "60"], "--schedule 61 lies behind the last of 60 epochs"),
         (["--holdout", "1.5"], "--holdout must be between 0 and 0.9; got 1.5"),
         (["--test-size", "256", "--resize", "224"], "--test-size 256 cannot be cropped from a short side of 224"),

@@ -46,8 +46,6 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
     if network.arch == "vit" and (network.plain or rounds.tune_epochs or network.multitask):
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
-    if remedy.teacher_levels and remedy.teacher_gradient_size < 32:
-        raise ValueError(f"--teacher-gradient-size must be 32 or more pixels; got {remedy.teacher_gradient_size}")
     if rounds.outliers and not remedy.attention_weight:
         raise ValueError("--outliers are made with the attention remedy's maps: an --attention-weight above 0")
     if rounds.average_rounds and not training.ema_decay:
@@ -60,11 +58,6 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("--patience stops a class training; with fine-tuning rounds, --tune-epochs, it has no meaning")
     if training.pad and (len(training.sizes) > 1 or rounds.tune_epochs):
         raise ValueError("--pad, which shifts pictures, goes with one of --sizes and no fine-tuning rounds")
-    one = remedy.teacher_crops == 1
-    if (one and remedy.teacher_crop != 1) or (not one and remedy.teacher_crop * remedy.teacher_crops < 1):
-        raise ValueError(
-            f"{remedy.teacher_crops} --teacher-crops of {remedy.teacher_crop} leave a part of the picture out"
-        )
 
 
 def check_compile(compiled: bool, padding: str | None) -> None:

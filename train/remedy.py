@@ -2,8 +2,8 @@
 
 Trained by the class losses alone, an ABN's attention map drifts off the object (docs/which-map-to-believe.md has the
 figures). Here a frozen teacher, the network itself as it was, gives each training picture one map: the class activation
-map of its true class on the perception branch, averaged over overlapping crops and their mirror images, sharpened by a
-power. In a crop the object is larger than in the whole picture, and the last stage's coarse grid finer: the average
+map of its true class on the perception branch, averaged over overlapping crops and their mirror images, times its mask
+gradients. In a crop the object is larger than in the whole picture, and the last stage's coarse grid finer: the average
 points better than any one of its parts. While training, that map is cropped and mirrored with its picture, so that the
 student's map must move along, and a binary cross-entropy pulls the attention map towards it.
 """
@@ -25,6 +25,8 @@ from train.recipes.recipe import Remedy
 
 STRIDE = 16  # pixels a place of the attention map
 GRID = 32  # places a side of the stored maps: the recipes' crops lie on whole places
+CROP, CROPS = 0.75, 3  # share of a side that the teacher sees at once, and how many such crops along each side
+LEVELS = 5  # of its mask gradients
 BATCH = 64
 
 
@@ -76,15 +78,13 @@ def teacher_maps(
     how: Remedy,
     device: torch.device,
 ) -> Tensor:
-    """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class, times, with
-    `how.teacher_levels`, its mask gradients (see `mask_gradients`). The crops are evenly spaced; one of the whole side
-    is the whole picture.
+    """(N, 1, GRID, GRID) float16 in [0, 1]: each picture's class activation map of its true class, over evenly spaced
+    crops, times its mask gradients (see `mask_gradients`).
     """
     model = model.to(device, memory_format=torch.channels_last).eval()
     maps = torch.empty(len(data), 1, GRID, GRID, dtype=torch.float16)
-    levels = how.teacher_levels
-    spans = _spans(data.side, how.teacher_crop, how.teacher_crops)
-    quick = tuned(Explainer(model, processor, device=device)).model.requires_grad_(False) if levels else None
+    spans = _spans(data.side)
+    quick = tuned(Explainer(model, processor, device=device)).model.requires_grad_(False)
     batches, starts = data.batches(BATCH, processor, device), range(0, len(data), BATCH)
     for start, pictures in zip(tqdm(starts, "teacher's maps", mininterval=1), batches, strict=True):
         labels = data.labels[start : start + BATCH].to(device)
@@ -96,11 +96,9 @@ def teacher_maps(
                 total[:, grid_rows, grid_columns] += _evidence(model, part, labels, shape)
                 count[grid_rows, grid_columns] += 1
         evidence = scaled(total / count)
-        if levels:
-            gradients = mask_gradients(quick, _resized(pictures, how.teacher_gradient_size), labels, levels)
-            gradients = F.interpolate(gradients[:, None], (GRID, GRID), mode="bilinear")[:, 0]
-            evidence = scaled(evidence * scaled(gradients))
-        maps[start : start + BATCH, 0] = (evidence**how.teacher_power).cpu().half()
+        gradients = mask_gradients(quick, _resized(pictures, how.teacher_gradient_size), labels, LEVELS)
+        gradients = F.interpolate(gradients[:, None], (GRID, GRID), mode="bilinear")[:, 0]
+        maps[start : start + BATCH, 0] = scaled(evidence * scaled(gradients)).cpu().half()
     return maps
 
 
@@ -108,14 +106,14 @@ def _resized(pictures: Tensor, size: int) -> Tensor:
     return F.interpolate(pictures, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _spans(side: int, crop: float, crops: int) -> list[tuple[slice, slice]]:
+def _spans(side: int) -> list[tuple[slice, slice]]:
     """Where the crops lie along a side: in pixels, and in places of the stored maps."""
     spans = []
-    for i in range(crops):
+    for i in range(CROPS):
         pair = []
         for length in (side, GRID):
-            part = round(length * crop)
-            first = round((length - part) * (i / (crops - 1) if crops > 1 else 0.5))
+            part = round(length * CROP)
+            first = round((length - part) * (i / (CROPS - 1)))
             pair.append(slice(first, first + part))
         spans.append(tuple(pair))
     return spans

@@ -47,8 +47,6 @@ COMPACT = MODERN.but(
     attention_weight=5.0,
     peak_weight=1.0,
     teacher_size=128,
-    teacher_levels=5,
-    teacher_power=1.0,
 )
 
 RECIPES = {

@@ -125,12 +125,10 @@ class Remedy:
 
     attention_weight: float = option(0.0, least=0, most=1000, help="of the attention remedy's loss; 0: only fine-tune")
     peak_weight: float = option(0.0, least=0, most=1000, help="of the part of that loss that places the map's peak")
-    teacher_crop: float = option(0.75, least=0.05, most=1, help="share of a side that the teacher sees at once")
-    teacher_crops: int = option(3, least=1, help="how many such crops along each side")
-    teacher_size: int = option(128, least=1, help="pixels a side at which it sees one")
-    teacher_levels: int = option(0, least=0, help="of its mask gradients; 0: class activation maps alone")
-    teacher_gradient_size: int = option(160, least=1, help="pixels a side at which it sees the whole then")
-    teacher_power: float = option(2.0, above=0, help="sharpens the teacher's maps")
+    teacher_size: int = option(128, least=1, help="pixels a side at which the teacher sees a crop")
+    teacher_gradient_size: int = option(
+        160, least=32, help="pixels a side at which it sees the whole, for its gradients"
+    )
 
 
 PARTS = {"network": Network, "training": Training, "rounds": Rounds, "remedy": Remedy}
