@@ -135,6 +135,19 @@ def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
     assert_close(load_file(tmp_path / "end" / "model.safetensors"), mean, gradients)
 
 
+@pytest.mark.parametrize(("weight", "factor"), [(1.0, 1.5), (0.0, 1.0)], ids=["taught", "not taught"])
+def test_the_map_of_the_mean_is_as_steep_as_the_recipe_says(weight, factor, tmp_path):
+    trainer, _, _ = run(TEACHING.but(average_rounds=True, attention_weight=weight, steepness=1.5), tmp_path)
+    last = dict(trainer.ema.average)
+    trainer.save_result(tmp_path / "end", "")
+    first, saved = load_file(tmp_path / "round-1.safetensors"), load_file(tmp_path / "end" / "model.safetensors")
+    for name, other in saved.items():
+        if other.is_floating_point():
+            steep = ".map_norm.weight" in name or ".map_norm.bias" in name
+            expected = (first[name] + last[name]) / 2 * (factor if steep else 1)
+            torch.testing.assert_close(other, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_adam_decays_beside_the_gradient(tmp_path):
     """AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101), its moments new in each round."""
     trainer, notes, begun = run(RECIPE.but(optimizer="adam"), tmp_path)

@@ -15,7 +15,7 @@ from abn.tuning import tuned
 from train.dataset import PictureDataset
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
-from train.remedy import teacher_maps
+from train.remedy import steeper, teacher_maps
 from train.schedule import Place, tuning_rounds
 
 
@@ -87,7 +87,8 @@ class Tuning:
         return None if self.adviser is None else self.adviser(pixel_values=pixels).logits.float().softmax(1)
 
     def mean(self, average: ExponentialAverage, steps: int) -> str | None:
-        """Make of the last round's averaged weights the mean of all rounds' (Wortsman et al. 2022, arXiv:2203.05482).
+        """Make of the last round's averaged weights the mean of all rounds' (Wortsman et al. 2022, arXiv:2203.05482),
+        with a map as steep as the recipe says.
 
         Returns:
             What they are then, in words; None if the run has no rounds, or does not end in their mean.
@@ -96,6 +97,8 @@ class Tuning:
         if not rounds or not self.recipe.rounds.average_rounds:
             return None
         average.mix([load_file(self._file(number)) for number in rounds[:-1]])
+        if self.recipe.remedy.attention_weight:
+            average.average = steeper(average.average, self.recipe.remedy.steepness)
         return f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
 
     def _file(self, number: int) -> Path:

@@ -46,6 +46,7 @@ COMPACT = MODERN.but(
     outlier_weight=1.0,
     attention_weight=5.0,
     peak_weight=1.0,
+    steepness=1.4,
     teacher_size=128,
 )
 

@@ -125,6 +125,9 @@ class Remedy:
 
     attention_weight: float = option(0.0, least=0, most=1000, help="of the attention remedy's loss; 0: only fine-tune")
     peak_weight: float = option(0.0, least=0, most=1000, help="of the part of that loss that places the map's peak")
+    steepness: float = option(
+        1.0, above=0, most=10, help="factor of the map's logits in the mean of the rounds: above 1, more contrast"
+    )
     teacher_size: int = option(128, least=1, help="pixels a side at which the teacher sees a crop")
     teacher_gradient_size: int = option(
         160, least=32, help="pixels a side at which it sees the whole, for its gradients"
