@@ -1,5 +1,6 @@
 """Folder, file or name -> model, processor and calibration; and the bundled weights."""
 
+import hashlib
 import json
 import math
 
@@ -24,9 +25,13 @@ def test_the_bundled_network(bundled):
     assert not list(bundled.glob("*.py"))
     metrics = json.loads((bundled / "metrics.json").read_text())
     assert metrics["top1"] >= 90.0
-    assert metrics["command"].startswith("python train/run.py")
+    assert metrics["command"].startswith("python train/run.py --imagenette-root data ")
+    assert "--initial" not in metrics["command"]  # one run, from nothing
     assert len(metrics["commit"]) == 40
     assert metrics["date"] >= "2026-11-20"
+    digest = hashlib.sha256((bundled / "model.safetensors").read_bytes()).hexdigest()
+    assert metrics["sha256"] == digest
+    assert digest in (bundled / "README.md").read_text()
     calibration = Calibration.load(bundled)
     assert math.isfinite(calibration.energy_threshold)
     assert calibration.pictures >= 300

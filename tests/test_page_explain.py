@@ -187,7 +187,7 @@ def test_the_centre_crop_shows_the_crop(page):
     page.locator("[data-view] input[value=model]").check()
     explained(page)
     assert canvas(page).shape[:2] == (360, 360)
-    assert "map of 13 × 13 places" in page.inner_text("[data-small]")
+    assert "map of 12 × 12 places" in page.inner_text("[data-small]")
 
 
 def test_what_is_no_picture_is_named_and_picture_and_answer_stay_together(page, tmp_path):
@@ -433,7 +433,7 @@ def test_an_upload_that_the_server_has_cleared_is_sent_again(page, running_app, 
     uploaded.unlink()
     traffic = Traffic(page)
     page.evaluate("document.querySelector('[data-view] input[value=model]').click()")
-    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 241")
+    page.wait_for_function("() => document.querySelector('#abn-explain .abn-stage-box > canvas').width === 240")
     explained(page)
     assert len(traffic.posts("/upload")) == 1
     assert not page.is_visible("[data-toast]")
