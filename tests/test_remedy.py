@@ -49,17 +49,12 @@ def pictures():
 ALONE = ["--distil", "0", "--outliers", "0", "--tune-cutmix", "0"]  # the remedy and nothing beside it
 
 
-@pytest.fixture
-def maps_of():
+def maps_of(model, data, *, alone=False):
     """The teacher's maps, with crops of 48 pixels and gradients at 48; or of the crops alone."""
-
-    def make(model, data, *, alone=False):
-        with pytest.MonkeyPatch.context() as patch:
-            if alone:
-                patch.setattr(remedy, "mask_gradients", lambda model, pictures, *_: torch.ones(len(pictures), 3, 3))
-            return teacher_maps(model, data, PROCESSOR, Remedy(teacher_size=48, teacher_gradient_size=48), CPU)
-
-    return make
+    with pytest.MonkeyPatch.context() as patch:
+        if alone:
+            patch.setattr(remedy, "mask_gradients", lambda model, pictures, *_: torch.ones(len(pictures), 3, 3))
+        return teacher_maps(model, data, PROCESSOR, Remedy(teacher_size=48, teacher_gradient_size=48), CPU)
 
 
 def evidence(model, pixels, labels):
@@ -74,7 +69,7 @@ def resized(maps, shape):
     return F.interpolate(maps[:, None], shape, mode="bilinear", align_corners=False)[:, 0]
 
 
-def test_the_crops_of_a_mirror_image_count_as_much(maps_of, pictures):
+def test_the_crops_of_a_mirror_image_count_as_much(pictures):
     model = tiny_model()
     maps = maps_of(model, pictures)
     assert maps.shape == (3, 1, GRID, GRID)
@@ -84,7 +79,7 @@ def test_the_crops_of_a_mirror_image_count_as_much(maps_of, pictures):
     assert (one.flip(-1) - other).abs().max() < 0.05  # bfloat16
 
 
-def test_the_targets_are_the_true_classs_cams_averaged_over_crops_where_they_lie(maps_of, pictures):
+def test_the_targets_are_the_true_classs_cams_averaged_over_crops_where_they_lie(pictures):
     """Three crops a side, each three quarters of it: 48 of 64 pixels, 24 of 32 places."""
     model = tiny_model()
     pixels = pictures.pixel_values(slice(None), PROCESSOR, CPU)
@@ -141,7 +136,7 @@ def test_mask_gradients_start_from_the_blurred_picture_too():
         assert found[row, column].item() == pytest.approx(expected.item(), rel=1e-3, abs=1e-6)
 
 
-def test_mask_gradients_sharpen_the_targets(maps_of, pictures):
+def test_mask_gradients_sharpen_the_targets(pictures):
     model = tiny_model()
     cam, both = maps_of(model, pictures, alone=True), maps_of(model, pictures)
     pixels = pictures.pixel_values(slice(None), PROCESSOR, CPU)
@@ -251,6 +246,16 @@ def test_a_run_of_rounds_ends_in_their_mean(tiny_imagenette, tmp_path):
     assert apart > 1e-3
     assert sorted(file.name for file in out.glob("teacher-maps-*")) == [f"teacher-maps-{i}.safetensors" for i in (1, 2)]
     assert json.loads((out / "config.json").read_text())["padding"] == "replicate"
+
+
+def test_a_picture_too_small_for_the_teacher(tiny_imagenette, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), *TINY]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--teacher-gradient-size", "16"])
+    assert ended.value.code == 2
+    assert "--teacher-gradient-size: must be 32 or more; got 16" in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (out / "run.json").exists()
 
 
 @pytest.mark.slow

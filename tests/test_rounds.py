@@ -303,7 +303,7 @@ def test_each_seed_and_each_process_draws_its_own(tmp_path, monkeypatch):
 
 # The teacher's maps, evaluation and the best weights
 
-TEACHING = RECIPE.but(attention_weight=1.0, teacher_size=48, teacher_gradient_size=32)
+TEACHING = RECIPE.but(attention_weight=1.0, teacher_size=48, teacher_gradient_size=48)
 
 
 def taught_by(weights) -> torch.Tensor:
@@ -320,7 +320,7 @@ def test_the_teacher_is_the_averaged_weights_as_each_round_begins(tmp_path):
     assert [file.name for file in files] == ["teacher-maps-1.safetensors", "teacher-maps-2.safetensors"]
     for file, weights in zip(files, (average[2], average[4]), strict=True):
         maps = load_file(file)["maps"]
-        assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.03  # bfloat16; 0.06 and more with others
+        assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
     assert torch.equal(trainer.tuning.maps, maps)  # the last round's
     assert not (tmp_path / "round-0.safetensors").exists()
 
