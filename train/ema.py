@@ -52,6 +52,12 @@ class ExponentialAverage:
         """Become the mean of itself and other averages of the same network."""
         self.average = mean_of([self.average, *others])
 
+    def round_to_half(self) -> None:
+        """Round every number to the nearest that half precision has."""
+        for tensor in self.average.values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half())
+
     def save(self, file: Path) -> None:
         tensors = {name: tensor.contiguous() for name, tensor in self.average.items()}
         save_file({**tensors, "steps": torch.tensor(self.steps)}, file)

@@ -36,7 +36,8 @@ def pictures_of(
         ValueError: pictures cannot be read.
     """
     training, rounds, reading = recipe.training, recipe.rounds, reading_of(settings)
-    sizes = [*(training.sizes if training.epochs else ()), *([rounds.tune_size] if rounds.tune_epochs else ())]
+    sizes = [*(training.sizes if training.epochs or rounds.final_epochs else ())]
+    sizes += [rounds.tune_size] if rounds.tune_epochs else ()
     side = max(sizes) if training.pad else round(MARGIN * max(sizes))
     shapes = [(len(kept), side, side), *((len(part), *shape_of(processor)) for part in (held_out, validation))]
     streams = [False] * 3 if reading.cache else agreed(to_stream(shapes, reading.in_memory))

@@ -16,15 +16,15 @@ from train.dataset import PictureDataset
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
 from train.remedy import steeper, teacher_maps
-from train.schedule import Place, tuning_rounds
+from train.schedule import Place, place, tuning_rounds
 
 
 class Tuning:
-    """The rounds of a run in `folder`: 0, the class training, and the fine-tuning rounds 1, 2, ...
+    """The rounds of a run in `folder`: 0, the class training, the fine-tuning rounds 1, 2, ..., and the final one.
 
     current: the round that the run is in. maps: (N, 1, GRID, GRID), the attention remedy's targets, a map a training
     picture, made by the network that the round starts from; None where there are none. adviser: the network that the
-    first of the rounds started from, as `rounds.distil` asks it, a quick copy.
+    first of the rounds started from, as `rounds.distil` asks it, a quick copy; in the final round there is none.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, data: PictureDataset, processor: AbnImageProcessor):
@@ -44,7 +44,8 @@ class Tuning:
     ) -> None:
         """Begin a round, or go on with one after a resumption.
 
-        A fine-tuning round begins from the averaged weights, with nothing of the optimiser's; they are its teacher.
+        A fine-tuning round begins from the averaged weights, with nothing of the optimiser's; they are its teacher. The
+        final round begins from what the run would have ended in without it, as it would have been saved.
 
         Raises:
             FileNotFoundError: the maps, or the adviser, of a round that is gone on with are missing.
@@ -52,15 +53,19 @@ class Tuning:
         self.current = now.round
         if not now.round:
             return
-        rounds, first = tuning_rounds(self.recipe, steps), accelerator.is_main_process
+        first = accelerator.is_main_process
         maps_file = self.folder / f"teacher-maps-{now.round}.safetensors"
         if now.first:
+            before = max([0, *(other for other in tuning_rounds(self.recipe, steps) if other < now.round)])
             start = model.state_dict() if average is None else average.average
-            before = 0 if now.round == rounds[0] else max(other for other in rounds if other < now.round)
             if first and (self.recipe.rounds.distil if before == 0 else average is not None):
                 save_tensors(start, self._file(before))
             if average is not None:
-                model.load_state_dict(start)
+                if now.final:
+                    self._finish(average, steps)
+                    if self.recipe.training.half_precision:
+                        average.round_to_half()
+                model.load_state_dict(average.average)
                 average.steps = 0
             optimizer.state.clear()
             if self.recipe.remedy.attention_weight and first:
@@ -68,7 +73,9 @@ class Tuning:
                 save_tensors({"maps": maps}, maps_file)
                 model.train()
             accelerator.wait_for_everyone()
-        if self.recipe.rounds.distil and self.adviser is None:
+        if now.final:
+            self.adviser = None
+        elif self.recipe.rounds.distil and self.adviser is None:
             adviser = copy.deepcopy(model)
             adviser.load_state_dict(self._kept(self._file(0)))
             self.adviser = tuned(Explainer(adviser, self.processor, device=accelerator.device)).model
@@ -87,19 +94,29 @@ class Tuning:
         return None if self.adviser is None else self.adviser(pixel_values=pixels).logits.float().softmax(1)
 
     def mean(self, average: ExponentialAverage, steps: int) -> str | None:
-        """Make of the last round's averaged weights the mean of all rounds' (Wortsman et al. 2022, arXiv:2203.05482),
-        with a map as steep as the recipe says.
+        """Make of the last round's averaged weights what the run ends in: the mean of all fine-tuning rounds' (Wortsman
+        et al. 2022, arXiv:2203.05482) or the final round's, with a map as steep as the recipe says.
 
         Returns:
             What they are then, in words; None if the run has no rounds, or does not end in their mean.
         """
+        if place(self.recipe, steps - 1, steps).final:
+            self._make_steeper(average)
+            return "the final round's"
+        return self._finish(average, steps)
+
+    def _finish(self, average: ExponentialAverage, steps: int) -> str | None:
+        """As `mean`, of the rounds before the final one."""
         rounds = tuning_rounds(self.recipe, steps)
         if not rounds or not self.recipe.rounds.average_rounds:
             return None
         average.mix([load_file(self._file(number)) for number in rounds[:-1]])
+        self._make_steeper(average)
+        return f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
+
+    def _make_steeper(self, average: ExponentialAverage) -> None:
         if self.recipe.remedy.attention_weight:
             average.average = steeper(average.average, self.recipe.remedy.steepness)
-        return f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
 
     def _file(self, number: int) -> Path:
         return self.folder / f"round-{number}.safetensors"

@@ -25,7 +25,7 @@ from train.recipes import Recipe
 from train.remedy import STRIDE
 from train.report import save_weights
 from train.rounds import Tuning
-from train.schedule import cutmix_share, picture_size, place, rate_factor
+from train.schedule import cutmix_share, outlier_share, picture_size, place, rate_factor
 
 EMA_NAME = "ema.safetensors"
 CLOCK_NAME = "clock.json"
@@ -107,7 +107,7 @@ class AbnTrainer(Trainer):
         if training.pad:
             inputs["pixel_values"] = shift(pictures, training.pad, generator, training.mirror)
         else:
-            area = self.recipe.rounds.tune_crop_area if now.round else training.crop_area
+            area = self.recipe.rounds.tune_crop_area if now.round and not now.final else training.crop_area
             how = {"area": area, "aspect": training.crop_aspect, "mirror": training.mirror}
             crops = draw_crops(aspects, **how, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
@@ -119,7 +119,7 @@ class AbnTrainer(Trainer):
             mix = draw_cutmix(len(index), size, generator)
             inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
             inputs["mix"] = mix
-        if now.round and (count := round(self.recipe.rounds.outliers * len(index))):
+        if count := round(outlier_share(self.recipe, now) * len(index)):
             others = outliers(pictures, maps, count, size, generator)
             inputs["pixel_values"] = torch.cat([inputs["pixel_values"], others])
         loss = super().training_step(model, inputs, num_items_in_batch)

@@ -117,6 +117,11 @@ class Rounds:
     average_rounds: bool = option(
         False, help="end in the mean of the rounds' averaged weights, in place of the best of the last"
     )
+    final_epochs: int = option(
+        0, least=0, help="of a last round from that mean: long, with the class training's sizes, crops and CutMix"
+    )
+    final_lr: float = option(0.1, above=0, help="the highest rate in it")
+    final_outliers: float = option(0.0, least=0, most=4, help="pictures of no class in it, as --outliers")
 
 
 @dataclass(frozen=True, kw_only=True)
