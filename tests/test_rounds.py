@@ -18,7 +18,7 @@ from train.dataset import PictureDataset, normalised
 from train.networks import build_processor
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Rounds, Training
-from train.remedy import GRID, teacher_maps
+from train.remedy import GRID, steeper, teacher_maps
 from train.schedule import place
 from train.trainer import AbnTrainer
 
@@ -323,6 +323,32 @@ def test_the_teacher_is_the_averaged_weights_as_each_round_begins(tmp_path):
         assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
     assert torch.equal(trainer.tuning.maps, maps)  # the last round's
     assert not (tmp_path / "round-0.safetensors").exists()
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_final_round_goes_on_from_what_the_run_would_have_ended_in(half, tmp_path):
+    """The rounds' mean, its map steeper, rounded if it would have been saved so; with maps of that network, and a map
+    made steeper again at the end."""
+    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=2, final_lr=0.04, average_rounds=True, steepness=1.5)
+    recipe = recipe.but(momentum=0.0, weight_decay=0.0, half_precision=half, distil=0.5)
+    trainer, notes, _ = run(recipe, tmp_path)
+    first, second = (load_file(tmp_path / f"round-{number}.safetensors") for number in (1, 2))
+    start = steeper({name: (first[name] + second[name]) / 2 for name in first}, 1.5)
+    start = {name: tensor.half().float() if half else tensor for name, tensor in start.items()}
+    expected = {name: start[name] - 0.04 * gradient for name, gradient in notes.gradients[5].items()}
+    for name, tensor in expected.items():
+        torch.testing.assert_close(notes.states[5][name], tensor, rtol=1e-6, atol=1e-7, msg=name)
+    assert not (tmp_path / "round-3.safetensors").exists()
+    maps = load_file(tmp_path / "teacher-maps-3.safetensors")["maps"]
+    counted = {name: tensor if first[name].is_floating_point() else first[name] for name, tensor in start.items()}
+    away, before = ((maps.float() - taught_by(state).float()).abs().mean() for state in (counted, second))
+    assert away < min(0.02, before / 2)  # bfloat16
+    assert trainer.tuning.adviser is None  # labels alone
+    last = dict(trainer.ema.average)
+    assert trainer.save_result(tmp_path / "end", "") == {"weights": "the final round's"}
+    for name, tensor in load_file(tmp_path / "end" / "model.safetensors").items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor.float(), steeper(last, 1.5)[name], rtol=1e-3 if half else 1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("gone_on", [False, True])

@@ -120,11 +120,13 @@ def test_weights_beyond_half_precision_are_not_kept(tiny_imagenette, tmp_path, m
     assert kept_weights(out) == []
 
 
-def test_a_round_that_diverges_names_its_own_rate(tiny_imagenette, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["--tune-lr", "--final-lr"])
+def test_a_round_that_diverges_names_its_own_rate(name, tiny_imagenette, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(arguments_for(tiny_imagenette, out, *ROUNDS, "--tune-lr", "1e30", "--epochs", "1")) == 1
+    more = [*ROUNDS, "--final-epochs", "1", name, "1e30", "--epochs", "1"]
+    assert main(arguments_for(tiny_imagenette, out, *more)) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "of 20: try a lower --tune-lr (1e+30 now), or a lower --attention-weight (1 now)" in error
+    assert f"of 25: try a lower {name} (1e+30 now), or a lower --attention-weight (1 now)" in error
     for file in kept_weights(out):
         assert all(tensor.isfinite().all() for tensor in load_file(file).values()), file
 
@@ -152,7 +154,7 @@ def test_any_number_of_steps_ends_in_weights(steps, rounds, tiny_imagenette, tmp
 )
 def test_rounds_without_a_step_are_none(steps, rounds):
     """Three epochs, then rounds of two and one: they begin at 3/6 and 5/6 of the run, rounded up."""
-    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1))
+    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1), final_epochs=0)
     assert tuning_rounds(recipe, steps) == rounds
 
 
@@ -223,6 +225,7 @@ def test_a_rerun_writes_the_same_bytes(tmp_path):
     found = []
     for out in (tmp_path / "one", tmp_path / "other"):
         more = [*ROUNDS, "--epochs", "1", "--tune-epochs", "1", "1", "--outliers", "0.25", "--distil", "0.9"]
+        more += ["--final-epochs", "1"]
         assert main([*arguments_for(tmp_path, out), *more, "--tune-cutmix", "0.5", "--train-batch", "32"]) == 0
         metrics = json.loads((out / "metrics.json").read_text())
         assert metrics["training_pictures"] == 200

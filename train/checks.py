@@ -33,7 +33,7 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("the recipe finetune needs --initial: the network to start from")
     if not training.epochs and initial is None:
         raise ValueError("a recipe without class training needs --initial: the trained network to go on from")
-    if not training.epochs and not rounds.tune_epochs and not rounds.final_epochs:
+    if not training.epochs and not rounds.tune_epochs:
         raise ValueError("nothing to train: --epochs is 0 and there is no --tune-epochs")
     if network.plain and initial is not None:
         raise ValueError("--plain trains from scratch: it cannot start from --initial")
@@ -44,22 +44,19 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError(f"--test-size {training.test_size} cannot be cropped from a short side of {training.resize}")
     if network.multitask and (network.plain or remedy.attention_weight or training.label_smoothing):
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
-    later = rounds.tune_epochs or rounds.final_epochs
-    if network.arch == "vit" and (network.plain or later or network.multitask):
-        raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs, no --final-epochs and no tasks")
+    if network.arch == "vit" and (network.plain or rounds.tune_epochs or network.multitask):
+        raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
     if (rounds.outliers or rounds.final_outliers) and not remedy.attention_weight:
         raise ValueError("--outliers are made with the attention remedy's maps: an --attention-weight above 0")
     if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
-    if rounds.final_epochs and not rounds.average_rounds:
-        raise ValueError("--final-epochs starts from the mean of the rounds before: it needs --average-rounds")
     if network.channels != 3 and network.arch != "vit":
         raise ValueError(f"--channels {network.channels} is for a Vision Transformer; {network.arch} sees colours")
     if training.focal and not network.multitask:
         raise ValueError("--focal weighs the losses of tasks; this recipe has classes")
-    if training.patience and later:
+    if training.patience and rounds.tune_epochs:
         raise ValueError("--patience stops a class training; with fine-tuning rounds, --tune-epochs, it has no meaning")
-    if training.pad and (len(training.sizes) > 1 or later):
+    if training.pad and (len(training.sizes) > 1 or rounds.tune_epochs):
         raise ValueError("--pad, which shifts pictures, goes with one of --sizes and no fine-tuning rounds")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from train.recipes import Recipe
+from train.schedule import is_final
 
 
 class DivergedError(Exception):
@@ -17,10 +18,14 @@ def are_finite(state: Mapping[str, Tensor], half: bool = False) -> bool:
     return all(bool((tensor.half() if half else tensor).isfinite().all()) for tensor in numbers)
 
 
-def diverged(what: str, steps: int, recipe: Recipe, tuning: bool) -> DivergedError:
-    """The error for `what`, of a run of `steps`. tuning: in a fine-tuning round, which has a rate of its own."""
-    name, rate = ("--tune-lr", recipe.rounds.tune_lr) if tuning else ("--lr", recipe.training.lr)
+def diverged(what: str, steps: int, recipe: Recipe, number: int) -> DivergedError:
+    """The error for `what`, of a run of `steps`, in the class training, 0, or in a round, which has a rate of its
+    own."""
+    name, rate = "--lr", recipe.training.lr
+    if number:
+        rounds = recipe.rounds
+        name, rate = ("--final-lr", rounds.final_lr) if is_final(recipe, number) else ("--tune-lr", rounds.tune_lr)
     other = f"a larger --train-batch ({recipe.training.train_batch} now)"
-    if tuning and recipe.remedy.attention_weight:
+    if number and recipe.remedy.attention_weight:
         other = f"a lower --attention-weight ({recipe.remedy.attention_weight:g} now)"
     return DivergedError(f"{what} of {steps}: try a lower {name} ({rate:g} now), or {other}")

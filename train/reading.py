@@ -37,7 +37,8 @@ def pictures_of(
     """
     training, rounds, reading = recipe.training, recipe.rounds, reading_of(settings)
     sizes = [*(training.sizes if training.epochs or rounds.final_epochs else ())]
-    sizes += [rounds.tune_size] if rounds.tune_epochs else ()
+    if rounds.tune_epochs:
+        sizes.append(rounds.tune_size)
     side = max(sizes) if training.pad else round(MARGIN * max(sizes))
     shapes = [(len(kept), side, side), *((len(part), *shape_of(processor)) for part in (held_out, validation))]
     streams = [False] * 3 if reading.cache else agreed(to_stream(shapes, reading.in_memory))

@@ -95,12 +95,12 @@ class Tuning:
 
     def mean(self, average: ExponentialAverage, steps: int) -> str | None:
         """Make of the last round's averaged weights what the run ends in: the mean of all fine-tuning rounds' (Wortsman
-        et al. 2022, arXiv:2203.05482) or the final round's, with a map as steep as the recipe says.
+        et al. 2022, arXiv:2203.05482) or, after it, the final round's, with a map as steep as the recipe says.
 
         Returns:
             What they are then, in words; None if the run has no rounds, or does not end in their mean.
         """
-        if place(self.recipe, steps - 1, steps).final:
+        if place(self.recipe, steps - 1, steps).final and self.recipe.rounds.average_rounds:
             self._make_steeper(average)
             return "the final round's"
         return self._finish(average, steps)

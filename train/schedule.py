@@ -1,7 +1,7 @@
 """Which part of a run a step belongs to, and what that makes of the rate, the picture size and CutMix.
 
-A run is `training.epochs` of class training, then fine-tuning rounds of `rounds.tune_epochs` each, then a final round
-of `rounds.final_epochs`. `--max-steps` squeezes the whole of it into fewer steps.
+A run is `training.epochs` of class training, then fine-tuning rounds of `rounds.tune_epochs` each, then, if there were
+any, a final round of `rounds.final_epochs`. `--max-steps` squeezes the whole of it into fewer steps.
 """
 
 import math
@@ -30,14 +30,19 @@ def place(recipe: Recipe, step: int, steps: int) -> Place:
     current = max(i for i, start in enumerate(starts[:-1]) if start <= step and (lengths[i] or i == len(lengths) - 1))
     length = max(1, starts[current + 1] - starts[current])
     done = min((step - starts[current]) / length, 1.0)
-    final = current > len(recipe.rounds.tune_epochs)
-    return Place(current, done, step == starts[current], done * lengths[current], final)
+    return Place(current, done, step == starts[current], done * lengths[current], is_final(recipe, current))
+
+
+def is_final(recipe: Recipe, number: int) -> bool:
+    """Whether a round is the one after the fine-tuning rounds."""
+    return number > len(recipe.rounds.tune_epochs)
 
 
 def _lengths(recipe: Recipe) -> list[int]:
     """Epochs of the class training, of each fine-tuning round, and of the final one if there is one."""
-    last = recipe.rounds.final_epochs
-    return [recipe.training.epochs, *recipe.rounds.tune_epochs, *([last] if last else ())]
+    rounds = recipe.rounds
+    last = [rounds.final_epochs] if rounds.tune_epochs and rounds.final_epochs else []
+    return [recipe.training.epochs, *rounds.tune_epochs, *last]
 
 
 def _starts(recipe: Recipe, steps: int) -> list[int]:

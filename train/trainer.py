@@ -132,7 +132,7 @@ class AbnTrainer(Trainer):
             bad = torch.tensor(float(not fine), device=self.args.device)
             fine = self.accelerator.reduce(bad, "sum").item() == 0
         if not fine:
-            raise diverged(otherwise, self.state.max_steps, self.recipe, tuning=bool(self.tuning.current))
+            raise diverged(otherwise, self.state.max_steps, self.recipe, self.tuning.current or 0)
 
     def _demand_finite_weights(self) -> None:
         """Before anything is kept. Raises: DivergedError."""

@@ -118,7 +118,10 @@ class Rounds:
         False, help="end in the mean of the rounds' averaged weights, in place of the best of the last"
     )
     final_epochs: int = option(
-        0, least=0, help="of a last round from that mean: long, with the class training's sizes, crops and CutMix"
+        0,
+        least=0,
+        help="of a round after those, if there are any, from what they end in, with the class training's sizes, crops, "
+        "CutMix and labels",
     )
     final_lr: float = option(0.1, above=0, help="the highest rate in it")
     final_outliers: float = option(0.0, least=0, most=4, help="pictures of no class in it, as --outliers")
@@ -145,7 +148,8 @@ PART_OF = {field.name: part for part, kind in PARTS.items() for field in fields(
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each.
+    """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each, then
+    a final one of `final_epochs`.
 
     Without rounds, or where it does not average them, a run ends in the weights that were best on what is held out. The
     validation split is looked at once, at the end; with nothing held out it takes that place.
