@@ -282,7 +282,8 @@ class AbnTrainer(Trainer):
             self.best.keep(model, self.processing_class, self.recipe.training.half_precision, note)
 
     def save_result(self, folder: Path, of: str) -> dict:
-        """Write what the run ends in: the mean of its fine-tuning rounds where the recipe says so, else the best.
+        """Write what the run ends in: its final round's weights or the mean of its fine-tuning rounds' where the recipe
+        says so, else the best.
 
         Args:
             of: what the best was chosen on, in words.
