@@ -163,6 +163,10 @@ def test_every_recipe_holds_together(name):
         ({"label_smoothing": 1.1}, "--label-smoothing must be between 0 and 1; got 1.1"),
         ({"ema_decay": 1.0}, "--ema-decay must be between 0 and 0.999999; got 1.0"),
         ({"ema_decay": 0.0}, "--average-rounds needs averaged weights: an --ema-decay above 0"),
+        (
+            {"attention_weight": 0.0, "outliers": 0.0},
+            "--final-outliers are made with the attention remedy's maps: an --attention-weight above 0",
+        ),
         ({"warmup_epochs": -1.0}, "--warmup-epochs must be 0 or more; got -1.0"),
         ({"tune_warmup": float("nan")}, "--tune-warmup must be 0 or more; got nan"),
         ({"tune_crop_area": (0.5, 1.5)}, "--tune-crop-area must rise, above 0 and to 1 at most; got 0.5 1.5"),

@@ -46,8 +46,10 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
     if network.arch == "vit" and (network.plain or rounds.tune_epochs or network.multitask):
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
-    if (rounds.outliers or rounds.final_outliers) and not remedy.attention_weight:
+    if rounds.outliers and not remedy.attention_weight:
         raise ValueError("--outliers are made with the attention remedy's maps: an --attention-weight above 0")
+    if rounds.tune_epochs and rounds.final_epochs and rounds.final_outliers and not remedy.attention_weight:
+        raise ValueError("--final-outliers are made with the attention remedy's maps: an --attention-weight above 0")
     if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
     if network.channels != 3 and network.arch != "vit":
