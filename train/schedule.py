@@ -41,8 +41,7 @@ def is_final(recipe: Recipe, number: int) -> bool:
 def _lengths(recipe: Recipe) -> list[int]:
     """Epochs of the class training, of each fine-tuning round, and of the final one if there is one."""
     rounds = recipe.rounds
-    last = [rounds.final_epochs] if rounds.tune_epochs and rounds.final_epochs else []
-    return [recipe.training.epochs, *rounds.tune_epochs, *last]
+    return [recipe.training.epochs, *rounds.tune_epochs, *([rounds.last] if rounds.last else [])]
 
 
 def _starts(recipe: Recipe, steps: int) -> list[int]:

@@ -67,8 +67,7 @@ def recipe_of(asked: Any) -> Recipe:
 def described(recipe: Recipe) -> str:
     """The network and the length of a recipe, in words."""
     arch, width, lengths = recipe.network.arch, recipe.network.width, recipe.rounds.tune_epochs
-    last = recipe.rounds.final_epochs
     network = arch if arch.endswith("-cifar") else f"{arch} of width {width}"
     rounds = f", then fine-tuning rounds of {' and '.join(map(str, lengths))}" if lengths else ""
-    rounds += f", then a final one of {last}" if lengths and last else ""
+    rounds += f", then a final one of {last}" if (last := recipe.rounds.last) else ""
     return f"{network}, {recipe.training.epochs} epochs{rounds}"

@@ -126,6 +126,11 @@ class Rounds:
     final_lr: float = option(0.1, above=0, help="the highest rate in it")
     final_outliers: float = option(0.0, least=0, most=4, help="pictures of no class in it, as --outliers")
 
+    @property
+    def last(self) -> int:
+        """Epochs of the final round; 0 where there is none, as without rounds before it."""
+        return self.final_epochs if self.tune_epochs else 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:
