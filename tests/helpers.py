@@ -239,7 +239,7 @@ def as_the_page_has_it(drawing: Path) -> Image.Image:
 
 TINY = ["--width", "8", "--sizes", "32", "48", "--test-size", "48", "--resize", "48", "--train-batch", "8"]
 TINY += ["--test-batch", "16", "--workers", "1", "--lr", "0.05", "--gpu-id", "cpu"]
-TINY += ["--tune-epochs", "--tune-size", "48", "--final-epochs", "0", "--explain", "4"]
+TINY += ["--tune-epochs", "--tune-size", "48", "--final-epochs", "--explain", "4"]
 
 # What a run of training measures, as metrics.json holds it.
 METRICS = {

@@ -329,7 +329,7 @@ def test_the_teacher_is_the_averaged_weights_as_each_round_begins(tmp_path):
 def test_the_final_round_goes_on_from_what_the_run_would_have_ended_in(half, tmp_path):
     """The rounds' mean, its map steeper, rounded if it would have been saved so; with maps of that network, and a map
     made steeper again at the end."""
-    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=2, final_lr=0.04, average_rounds=True, steepness=1.5)
+    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=(2,), final_lr=0.04, average_rounds=True, steepness=1.5)
     recipe = recipe.but(momentum=0.0, weight_decay=0.0, half_precision=half, distil=0.5)
     trainer, notes, _ = run(recipe, tmp_path)
     first, second = (load_file(tmp_path / f"round-{number}.safetensors") for number in (1, 2))

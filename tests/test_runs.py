@@ -154,7 +154,7 @@ def test_any_number_of_steps_ends_in_weights(steps, rounds, tiny_imagenette, tmp
 )
 def test_rounds_without_a_step_are_none(steps, rounds):
     """Three epochs, then rounds of two and one: they begin at 3/6 and 5/6 of the run, rounded up."""
-    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1), final_epochs=0)
+    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1), final_epochs=())
     assert tuning_rounds(recipe, steps) == rounds
 
 

@@ -150,7 +150,7 @@ def test_a_final_round_is_a_shorter_class_training():
             tune_size=24,
             tune_lr=0.02,
             outliers=0.5,
-            final_epochs=10,
+            final_epochs=(10,),
             final_lr=0.1,
             final_outliers=0.25,
         ),
@@ -174,7 +174,7 @@ def test_a_final_round_is_a_shorter_class_training():
 
 
 def test_every_step_count_has_its_rounds():
-    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3), final_epochs=2))
+    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3), final_epochs=(2, 1)))
     for steps in (3, 10, 37, 1000):
         rounds = [place(recipe, step, steps).round for step in range(steps)]
         assert rounds == sorted(rounds)
@@ -236,5 +236,5 @@ def test_the_compact_recipe_is_at_most_five_million_parameters():
     model = build_model(RECIPES["compact"], imagenette.CLASSES)
     assert model.num_parameters() == 4_907_150
     assert model.model.perception_branch.stage[1].bn2.weight.abs().max() == 0
-    assert build_processor(RECIPES["compact"]).geometry((224, 224)).crop == (192, 192)
+    assert build_processor(RECIPES["compact"]).geometry((256, 256)).crop == (224, 224)
     assert tuple(model.config.id2label.values()) == imagenette.CLASSES
