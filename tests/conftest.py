@@ -87,12 +87,14 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left():
     """After all tests the temporary folder holds pytest's own folder, and those that gradio_client, torchrun and
-    torch.compile do not remove, and multiprocessing not before this process ends."""
+    torch.compile do not remove, Chromium not always, and multiprocessing not before this process ends."""
     yield
     for folder in list(scratch.HELD):  # this process's, which go at its exit
         if folder != TEMPORARY:
             scratch.HELD[folder]()
-    others = re.compile("pytest-of-.*|[0-9a-f]{40}|torchelastic_.*|torchinductor_.*|pymp-.*")
+    others = re.compile(
+        "pytest-of-.*|[0-9a-f]{40}|torchelastic_.*|torchinductor_.*|pymp-.*|[.]org[.]chromium[.]Chromium[.].*"
+    )
     left = [path.name for path in TEMPORARY.iterdir() if not others.fullmatch(path.name)]
     assert not left, f"left in the temporary folder: {left}"
 

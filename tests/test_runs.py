@@ -225,7 +225,7 @@ def test_a_rerun_writes_the_same_bytes(tmp_path):
     found = []
     for out in (tmp_path / "one", tmp_path / "other"):
         more = [*ROUNDS, "--epochs", "1", "--tune-epochs", "1", "1", "--outliers", "0.25", "--distil", "0.9"]
-        more += ["--final-epochs", "1"]
+        more += ["--final-epochs", "1", "1", "--final-sizes", "48"]
         assert main([*arguments_for(tmp_path, out), *more, "--tune-cutmix", "0.5", "--train-batch", "32"]) == 0
         metrics = json.loads((out / "metrics.json").read_text())
         assert metrics["training_pictures"] == 200
