@@ -39,6 +39,7 @@ from server import app  # noqa: E402
 
 from abn import AbnConfig, AbnForMultiTaskClassification, AbnImageProcessor, imagenette  # noqa: E402
 from abn.checkpoints import BUNDLED  # noqa: E402
+from abn.space.server.examples import Gallery  # noqa: E402
 
 SHARED = Path(os.environ.get("ABN_SHARED", ROOT.parent / "shared"))
 ARCHIVE = SHARED / "data" / "imagenette2-224px.tar"
@@ -97,6 +98,12 @@ def nothing_is_left():
     )
     left = [path.name for path in TEMPORARY.iterdir() if not others.fullmatch(path.name)]
     assert not left, f"left in the temporary folder: {left}"
+
+
+@pytest.fixture(scope="session")
+def drawn_gallery(tmp_path_factory) -> Gallery:
+    """The examples where there are no pictures: copies of the drawings, as the page has them."""
+    return Gallery(tmp_path_factory.mktemp("none") / "none", may_download=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """What several tests need: small networks and pictures made on the spot, foreign checkpoints, a tiny training run."""
 
-import io
 import json
 import re
 import threading
@@ -225,14 +224,6 @@ def multitask_names(model):
         tasks = model.config.num_labels
         found["module.att_conv2.weight"] = torch.randn(tasks, tasks, 3, 3)
     return found
-
-
-def as_the_page_has_it(drawing: Path) -> Image.Image:
-    """A drawing among the examples: a JPEG (abn/space/server/examples.py)."""
-    copy = io.BytesIO()
-    with Image.open(drawing) as picture:
-        picture.save(copy, "jpeg", quality=90, subsampling=0)
-    return Image.open(copy)
 
 
 # Training

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 import torch
-from helpers import as_the_page_has_it, made_up_picture, wait_for
+from helpers import made_up_picture, wait_for
 from page import ARGUMENTS, CHROMIUM, Traffic, blend, canvas, choose, explained, opened, photo, set_alpha, watched
 from PIL import Image
 
@@ -60,8 +60,8 @@ def label(page) -> str:
     return page.inner_text("[data-label]")
 
 
-def test_it_opens_with_an_example_explained_and_names_the_classes(page, bundled_explainer):
-    expected = bundled_explainer(as_the_page_has_it(DRAWINGS["chain saw"]), view="whole")
+def test_it_opens_with_an_example_explained_and_names_the_classes(page, bundled_explainer, drawn_gallery):
+    expected = bundled_explainer(drawn_gallery.of_class("chain saw")[0].path, view="whole")
     assert label(page) == expected.label == "chain saw"
     assert page.inner_text("[data-share-of-it]") == f"{expected.probabilities['chain saw']:.0%}".replace("%", " %")
     names = page.locator("[data-examples] [data-open] span").all_inner_texts()

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
-from helpers import as_the_page_has_it, made_up_picture
+from helpers import made_up_picture
 from page import NEEDS_CHROMIUM, canvas, chromium, says, visited
 from PIL import Image
 from server import app
@@ -60,9 +60,10 @@ def picture_at(page, url: str) -> Image.Image:
         return picture.convert("RGB")
 
 
-def test_the_gallery_filters_the_wrong_ones_and_opens_one(browser, url, bundled):
-    pictures = [as_the_page_has_it(file) for file in DRAWINGS.values()]
-    found = dict(zip(DRAWINGS, Explainer.from_pretrained(bundled)(pictures, view="whole"), strict=True))
+def test_the_gallery_filters_the_wrong_ones_and_opens_one(browser, url, bundled, drawn_gallery):
+    pictures = {example.label: example.path for example in drawn_gallery.examples}
+    answers = Explainer.from_pretrained(bundled)([*pictures.values()], view="whole")
+    found = dict(zip(pictures, answers, strict=True))
     wrong = [name for name, explanation in found.items() if explanation.label != name]
     with visited(browser, url) as page:
         page.get_by_role("tab", name="Gallery").click()

@@ -352,11 +352,14 @@ def test_the_final_round_goes_on_from_what_the_run_would_have_ended_in(half, tmp
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_another_final_round_goes_on_from_the_one_before_with_its_maps(half, tmp_path):
+def test_another_final_round_goes_on_from_the_one_before_with_its_maps(half, tmp_path, monkeypatch):
     """Its averaged weights, the map steeper, rounded if they would have been saved so; and again at the end."""
     recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=(1, 1), final_lr=0.04, average_rounds=True, steepness=1.5)
     recipe = recipe.but(momentum=0.0, weight_decay=0.0, half_precision=half)
+    teachers = []
+    monkeypatch.setattr(rounds, "teacher_maps", lambda *given: teachers.append(given) or teacher_maps(*given))
     trainer, notes, _ = run(recipe, tmp_path)
+    assert len(teachers) == 3
     rounded = (lambda tensor: tensor.half().float()) if half else (lambda tensor: tensor)
     one, other = (load_file(tmp_path / f"round-{number}.safetensors") for number in (1, 2))
     start = steeper({name: (one[name] + other[name]) / 2 for name in one}, 1.5)

@@ -23,6 +23,11 @@ class Place:
     epoch: float
     final: bool = False
 
+    @property
+    def tuning(self) -> bool:
+        """Whether it is one of the fine-tuning rounds between the class training and the final rounds."""
+        return self.round > 0 and not self.final
+
 
 def place(recipe: Recipe, step: int, steps: int) -> Place:
     """Where `step` of `steps` (0, 1, ...) lies. Steps past the end count as the last round's."""
@@ -99,7 +104,7 @@ def total_epochs(recipe: Recipe) -> int:
 def picture_size(recipe: Recipe, now: Place) -> int:
     """Side of the training pictures: `training.sizes`, each for an equal share of that; also in final
     rounds, but for `final_sizes` in the last one; `tune_size` in the rounds between."""
-    if now.round and not now.final:
+    if now.tuning:
         return recipe.rounds.tune_size
     last = now.final and now.round == len(_lengths(recipe)) - 1
     sizes = (last and recipe.rounds.final_sizes) or recipe.training.sizes
@@ -108,7 +113,7 @@ def picture_size(recipe: Recipe, now: Place) -> int:
 
 def cutmix_share(recipe: Recipe, now: Place) -> float:
     """How often a batch is mixed: never in the last tenth of the class training and of each final round."""
-    if now.round and not now.final:
+    if now.tuning:
         return recipe.rounds.tune_cutmix
     return recipe.training.cutmix if now.done < 0.9 else 0.0
 

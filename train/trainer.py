@@ -107,7 +107,7 @@ class AbnTrainer(Trainer):
         if training.pad:
             inputs["pixel_values"] = shift(pictures, training.pad, generator, training.mirror)
         else:
-            area = self.recipe.rounds.tune_crop_area if now.round and not now.final else training.crop_area
+            area = self.recipe.rounds.tune_crop_area if now.tuning else training.crop_area
             how = {"area": area, "aspect": training.crop_aspect, "mirror": training.mirror}
             crops = draw_crops(aspects, **how, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
