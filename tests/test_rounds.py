@@ -329,7 +329,7 @@ def test_the_teacher_is_the_averaged_weights_as_each_round_begins(tmp_path):
 def test_the_final_round_goes_on_from_what_the_run_would_have_ended_in(half, tmp_path):
     """The rounds' mean, its map steeper, rounded if it would have been saved so; with maps of that network, and a map
     made steeper again at the end."""
-    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=(2,), final_lr=0.04, average_rounds=True, steepness=1.5)
+    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=2, final_lr=0.04, average_rounds=True, steepness=1.5)
     recipe = recipe.but(momentum=0.0, weight_decay=0.0, half_precision=half, distil=0.5)
     trainer, notes, _ = run(recipe, tmp_path)
     first, second = (load_file(tmp_path / f"round-{number}.safetensors") for number in (1, 2))
@@ -349,34 +349,6 @@ def test_the_final_round_goes_on_from_what_the_run_would_have_ended_in(half, tmp
     for name, tensor in load_file(tmp_path / "end" / "model.safetensors").items():
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor.float(), steeper(last, 1.5)[name], rtol=1e-3 if half else 1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_another_final_round_goes_on_from_the_one_before_with_its_maps(half, tmp_path, monkeypatch):
-    """Its averaged weights, the map steeper, rounded if they would have been saved so; and again at the end."""
-    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=(1, 1), final_lr=0.04, average_rounds=True, steepness=1.5)
-    recipe = recipe.but(momentum=0.0, weight_decay=0.0, half_precision=half)
-    teachers = []
-    monkeypatch.setattr(rounds, "teacher_maps", lambda *given: teachers.append(given) or teacher_maps(*given))
-    trainer, notes, _ = run(recipe, tmp_path)
-    assert len(teachers) == 3
-    rounded = (lambda tensor: tensor.half().float()) if half else (lambda tensor: tensor)
-    one, other = (load_file(tmp_path / f"round-{number}.safetensors") for number in (1, 2))
-    start = steeper({name: (one[name] + other[name]) / 2 for name in one}, 1.5)
-    after = {name: rounded(start[name]).lerp(notes.states[5][name], 1 - 2 / 11) for name in notes.gradients[5]}
-    start = {name: rounded(tensor) for name, tensor in steeper(after, 1.5).items()}
-    expected = {name: start[name] - 0.04 * gradient for name, gradient in notes.gradients[6].items()}
-    for name, tensor in expected.items():
-        torch.testing.assert_close(notes.states[6][name], tensor, rtol=1e-5, atol=1e-6, msg=name)
-    made = sorted(file.name for file in tmp_path.glob("teacher-maps-*"))
-    assert made == [f"teacher-maps-{number}.safetensors" for number in (1, 2, 3)]
-    assert torch.equal(trainer.tuning.maps, load_file(tmp_path / made[-1])["maps"])
-    assert sorted(file.name for file in tmp_path.glob("round-*")) == ["round-1.safetensors", "round-2.safetensors"]
-    last = steeper(trainer.ema.average, 1.5)
-    assert trainer.save_result(tmp_path / "end", "") == {"weights": "the final round's"}
-    for name, tensor in load_file(tmp_path / "end" / "model.safetensors").items():
-        if tensor.is_floating_point():
-            torch.testing.assert_close(tensor.float(), rounded(last[name]), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("gone_on", [False, True])

@@ -154,7 +154,7 @@ def test_any_number_of_steps_ends_in_weights(steps, rounds, tiny_imagenette, tmp
 )
 def test_rounds_without_a_step_are_none(steps, rounds):
     """Three epochs, then rounds of two and one: they begin at 3/6 and 5/6 of the run, rounded up."""
-    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1), final_epochs=())
+    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1), final_epochs=0)
     assert tuning_rounds(recipe, steps) == rounds
 
 
@@ -225,7 +225,7 @@ def test_a_rerun_writes_the_same_bytes(tmp_path):
     found = []
     for out in (tmp_path / "one", tmp_path / "other"):
         more = [*ROUNDS, "--epochs", "1", "--tune-epochs", "1", "1", "--outliers", "0.25", "--distil", "0.9"]
-        more += ["--final-epochs", "1", "1", "--final-sizes", "48"]
+        more += ["--final-epochs", "1"]
         assert main([*arguments_for(tmp_path, out), *more, "--tune-cutmix", "0.5", "--train-batch", "32"]) == 0
         metrics = json.loads((out / "metrics.json").read_text())
         assert metrics["training_pictures"] == 200

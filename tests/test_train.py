@@ -10,11 +10,10 @@ from train import arguments
 from train.augment import draw_crops, draw_cutmix, resize_crops
 from train.ema import ExponentialAverage
 from train.networks import build_model, build_processor
-from train.recipes import RECIPES, Recipe, described
+from train.recipes import RECIPES, Recipe
 from train.recipes.recipe import Network, Rounds, Training
 from train.schedule import (
     cutmix_share,
-    final_rounds,
     outlier_share,
     picture_size,
     place,
@@ -151,7 +150,7 @@ def test_a_final_round_is_a_shorter_class_training():
             tune_size=24,
             tune_lr=0.02,
             outliers=0.5,
-            final_epochs=(10,),
+            final_epochs=10,
             final_lr=0.1,
             final_outliers=0.25,
         ),
@@ -169,41 +168,13 @@ def test_a_final_round_is_a_shorter_class_training():
     assert factor(199) < 0.001
     assert total_epochs(recipe) == 20
     assert tuning_rounds(recipe, steps) == [1, 2]
-    assert final_rounds(recipe, steps) == [3]
     alone = recipe.but(tune_epochs=())
     assert total_epochs(alone) == 6  # there is nothing for it to start from
     assert place(alone, steps, steps).round == 0
 
 
-def test_the_last_of_several_final_rounds_has_its_own_sizes():
-    recipe = Recipe(
-        Network(arch="resnet18"),
-        Training(epochs=6, sizes=(8, 16), lr=0.2, cutmix=0.5),
-        Rounds(tune_epochs=(1, 3), tune_size=24, final_epochs=(4, 6), final_lr=0.1, final_sizes=(16, 32, 40)),
-    )
-    steps = 200
-    assert [step for step in range(steps) if place(recipe, step, steps).first] == [0, 60, 70, 100, 140]
-    assert [place(recipe, step, steps).final for step in (99, 100, 139, 140, 199)] == [False, True, True, True, True]
-    sizes = [picture_size(recipe, place(recipe, step, steps)) for step in (99, 100, 139, 140, 159, 160, 179, 180, 199)]
-    assert sizes == [24, 8, 16, 16, 16, 32, 32, 40, 40]
-    assert [picture_size(recipe.but(final_sizes=()), place(recipe, step, steps)) for step in (140, 170)] == [8, 16]
-    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (135, 136, 140, 193, 194)] == [
-        0.5,
-        0,
-        0.5,
-        0.5,
-        0,
-    ]
-    factor = rate_factor(recipe, steps)
-    assert factor(139) < 0.01
-    assert factor(145) == pytest.approx(0.5)  # final_lr again, after half an epoch of warm-up
-    assert (tuning_rounds(recipe, steps), final_rounds(recipe, steps)) == ([1, 2], [3, 4])
-    assert final_rounds(recipe, 3) == [3]  # so few steps leave none for the last
-    assert "rounds of 1 and 3, then final ones of 4 and 6" in described(recipe)
-
-
 def test_every_step_count_has_its_rounds():
-    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3), final_epochs=(2, 1)))
+    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3), final_epochs=2))
     for steps in (3, 10, 37, 1000):
         rounds = [place(recipe, step, steps).round for step in range(steps)]
         assert rounds == sorted(rounds)
@@ -265,5 +236,5 @@ def test_the_compact_recipe_is_at_most_five_million_parameters():
     model = build_model(RECIPES["compact"], imagenette.CLASSES)
     assert model.num_parameters() == 4_907_150
     assert model.model.perception_branch.stage[1].bn2.weight.abs().max() == 0
-    assert build_processor(RECIPES["compact"]).geometry((256, 256)).crop == (224, 224)
+    assert build_processor(RECIPES["compact"]).geometry((224, 224)).crop == (192, 192)
     assert tuple(model.config.id2label.values()) == imagenette.CLASSES

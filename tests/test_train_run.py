@@ -207,7 +207,7 @@ ROUNDS += ["--teacher-size", "32", "--teacher-gradient-size", "32"]
 def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_path):
     """SIGKILL at moments that differ: while a checkpoint is written, in a round of the remedy, at the start of one."""
     arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, *ROUNDS, "--explain", "0"]
-    arguments += ["--epochs", "3", "--cutmix", "0.5", "--final-epochs", "1", "1"]
+    arguments += ["--epochs", "3", "--cutmix", "0.5", "--final-epochs", "2"]
     whole = command(*arguments, "--checkpoint", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr[-3000:]
     out = tmp_path / "killed"

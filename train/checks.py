@@ -48,7 +48,7 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
     if rounds.outliers and not remedy.attention_weight:
         raise ValueError("--outliers are made with the attention remedy's maps: an --attention-weight above 0")
-    if rounds.finals and rounds.final_outliers and not remedy.attention_weight:
+    if rounds.last and rounds.final_outliers and not remedy.attention_weight:
         raise ValueError("--final-outliers are made with the attention remedy's maps: an --attention-weight above 0")
     if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")

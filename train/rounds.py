@@ -16,16 +16,15 @@ from train.dataset import PictureDataset
 from train.ema import ExponentialAverage
 from train.recipes import Recipe
 from train.remedy import steeper, teacher_maps
-from train.schedule import Place, final_rounds, place, tuning_rounds
+from train.schedule import Place, place, tuning_rounds
 
 
 class Tuning:
-    """The rounds of a run in `folder`: 0, the class training, the fine-tuning rounds 1, 2, ..., and the final ones.
+    """The rounds of a run in `folder`: 0, the class training, the fine-tuning rounds 1, 2, ..., and the final one.
 
     current: the round that the run is in. maps: (N, 1, GRID, GRID), the attention remedy's targets, a map a training
-    picture, made by the network that the round starts from, or that the first of the final rounds did; None where there
-    are none. adviser: the network that the first of the rounds started from, as `rounds.distil` asks it, a quick copy;
-    in final rounds there is none.
+    picture, made by the network that the round starts from; None where there are none. adviser: the network that the
+    first of the rounds started from, as `rounds.distil` asks it, a quick copy; in the final round there is none.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, data: PictureDataset, processor: AbnImageProcessor):
@@ -46,7 +45,7 @@ class Tuning:
         """Begin a round, or go on with one after a resumption.
 
         A fine-tuning round begins from the averaged weights, with nothing of the optimiser's; they are its teacher. The
-        final rounds begin from what the run would have ended in without them, as it would have been saved.
+        final round begins from what the run would have ended in without it, as it would have been saved.
 
         Raises:
             FileNotFoundError: the maps, or the adviser, of a round that is gone on with are missing.
@@ -55,23 +54,21 @@ class Tuning:
         if not now.round:
             return
         first = accelerator.is_main_process
-        taught = final_rounds(self.recipe, steps)[0] if now.final else now.round  # the round that the maps are made for
-        maps_file = self.folder / f"teacher-maps-{taught}.safetensors"
+        maps_file = self.folder / f"teacher-maps-{now.round}.safetensors"
         if now.first:
             before = max([0, *(other for other in tuning_rounds(self.recipe, steps) if other < now.round)])
             start = model.state_dict() if average is None else average.average
-            keeps = self.recipe.rounds.distil if before == 0 else average is not None
-            if first and keeps and taught == now.round:
+            if first and (self.recipe.rounds.distil if before == 0 else average is not None):
                 save_tensors(start, self._file(before))
             if average is not None:
                 if now.final:
-                    self._finish(average, steps, after_final=taught < now.round)
+                    self._finish(average, steps)
                     if self.recipe.training.half_precision:
                         average.round_to_half()
                 model.load_state_dict(average.average)
                 average.steps = 0
             optimizer.state.clear()
-            if self.recipe.remedy.attention_weight and first and taught == now.round:
+            if self.recipe.remedy.attention_weight and first:
                 maps = teacher_maps(model, self.data, self.processor, self.recipe.remedy, accelerator.device)
                 save_tensors({"maps": maps}, maps_file)
                 model.train()
@@ -98,21 +95,21 @@ class Tuning:
 
     def mean(self, average: ExponentialAverage, steps: int) -> str | None:
         """Make of the last round's averaged weights what the run ends in: the mean of all fine-tuning rounds' (Wortsman
-        et al. 2022, arXiv:2203.05482) or, after final ones, the last of those, with a map as steep as the recipe says.
+        et al. 2022, arXiv:2203.05482) or, after it, the final round's, with a map as steep as the recipe says.
 
         Returns:
             What they are then, in words; None if the run has no rounds, or does not end in their mean.
         """
-        return self._finish(average, steps, place(self.recipe, steps - 1, steps).final)
-
-    def _finish(self, average: ExponentialAverage, steps: int, after_final: bool) -> str | None:
-        """As `mean`, after a final round or after the rounds before."""
-        rounds = tuning_rounds(self.recipe, steps)
-        if not self.recipe.rounds.average_rounds or not (rounds or after_final):
-            return None
-        if after_final:
+        if place(self.recipe, steps - 1, steps).final and self.recipe.rounds.average_rounds:
             self._make_steeper(average)
             return "the final round's"
+        return self._finish(average, steps)
+
+    def _finish(self, average: ExponentialAverage, steps: int) -> str | None:
+        """As `mean`, of the rounds before the final one."""
+        rounds = tuning_rounds(self.recipe, steps)
+        if not rounds or not self.recipe.rounds.average_rounds:
+            return None
         average.mix([load_file(self._file(number)) for number in rounds[:-1]])
         self._make_steeper(average)
         return f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"

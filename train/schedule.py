@@ -1,7 +1,7 @@
 """Which part of a run a step belongs to, and what that makes of the rate, the picture size and CutMix.
 
 A run is `training.epochs` of class training, then fine-tuning rounds of `rounds.tune_epochs` each, then, if there were
-any, final rounds of `rounds.final_epochs` each. `--max-steps` squeezes the whole of it into fewer steps.
+any, a final round of `rounds.final_epochs`. `--max-steps` squeezes the whole of it into fewer steps.
 """
 
 import math
@@ -15,7 +15,7 @@ from train.recipes import Recipe
 class Place:
     """round: 0 for the class training, 1, 2, ... for fine-tuning; done: share of the round, 0 at its
     start, 1 only past the run's end; first: whether this is the round's first step; epoch: epochs since it began;
-    final: whether it is a final round; those are numbered after the others."""
+    final: whether it is the final round, which is numbered after the others."""
 
     round: int
     done: float
@@ -25,7 +25,7 @@ class Place:
 
     @property
     def tuning(self) -> bool:
-        """Whether it is one of the fine-tuning rounds between the class training and the final rounds."""
+        """Whether it is one of the fine-tuning rounds between the class training and the final round."""
         return self.round > 0 and not self.final
 
 
@@ -39,13 +39,14 @@ def place(recipe: Recipe, step: int, steps: int) -> Place:
 
 
 def is_final(recipe: Recipe, number: int) -> bool:
-    """Whether a round is one of those after the fine-tuning rounds."""
+    """Whether a round is the one after the fine-tuning rounds."""
     return number > len(recipe.rounds.tune_epochs)
 
 
 def _lengths(recipe: Recipe) -> list[int]:
-    """Epochs of the class training, of each fine-tuning round, and of each final one."""
-    return [recipe.training.epochs, *recipe.rounds.tune_epochs, *recipe.rounds.finals]
+    """Epochs of the class training, of each fine-tuning round, and of the final one if there is one."""
+    rounds = recipe.rounds
+    return [recipe.training.epochs, *rounds.tune_epochs, *([rounds.last] if rounds.last else [])]
 
 
 def _starts(recipe: Recipe, steps: int) -> list[int]:
@@ -55,19 +56,10 @@ def _starts(recipe: Recipe, steps: int) -> list[int]:
 
 
 def tuning_rounds(recipe: Recipe, steps: int) -> list[int]:
-    """The fine-tuning rounds (1, 2, ...), without final ones, that have a step at all: `--max-steps` may leave none for
-    some."""
-    return [number for number in _rounds(recipe, steps) if not is_final(recipe, number)]
-
-
-def final_rounds(recipe: Recipe, steps: int) -> list[int]:
-    """The final rounds that have a step at all."""
-    return [number for number in _rounds(recipe, steps) if is_final(recipe, number)]
-
-
-def _rounds(recipe: Recipe, steps: int) -> list[int]:
-    starts = _starts(recipe, steps)
-    return [number for number in range(1, len(starts) - 1) if starts[number] < starts[number + 1]]
+    """The fine-tuning rounds (1, 2, ...), without the final one, that have a step at all: `--max-steps` may leave none
+    for some."""
+    starts, last = _starts(recipe, steps), len(recipe.rounds.tune_epochs)
+    return [number for number in range(1, last + 1) if starts[number] < starts[number + 1]]
 
 
 def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
@@ -102,17 +94,16 @@ def total_epochs(recipe: Recipe) -> int:
 
 
 def picture_size(recipe: Recipe, now: Place) -> int:
-    """Side of the training pictures: `training.sizes`, each for an equal share of that; also in final
-    rounds, but for `final_sizes` in the last one; `tune_size` in the rounds between."""
+    """Side of the training pictures: `training.sizes`, each for an equal share of that; also in the final
+    round; `tune_size` in the rounds between."""
     if now.tuning:
         return recipe.rounds.tune_size
-    last = now.final and now.round == len(_lengths(recipe)) - 1
-    sizes = (last and recipe.rounds.final_sizes) or recipe.training.sizes
+    sizes = recipe.training.sizes
     return sizes[min(int(now.done * len(sizes)), len(sizes) - 1)]
 
 
 def cutmix_share(recipe: Recipe, now: Place) -> float:
-    """How often a batch is mixed: never in the last tenth of the class training and of each final round."""
+    """How often a batch is mixed: never in the last tenth of the class training and of the final round."""
     if now.tuning:
         return recipe.rounds.tune_cutmix
     return recipe.training.cutmix if now.done < 0.9 else 0.0

@@ -69,6 +69,5 @@ def described(recipe: Recipe) -> str:
     arch, width, lengths = recipe.network.arch, recipe.network.width, recipe.rounds.tune_epochs
     network = arch if arch.endswith("-cifar") else f"{arch} of width {width}"
     rounds = f", then fine-tuning rounds of {' and '.join(map(str, lengths))}" if lengths else ""
-    if finals := recipe.rounds.finals:
-        rounds += f", then {'final ones' if len(finals) > 1 else 'a final one'} of {' and '.join(map(str, finals))}"
+    rounds += f", then a final one of {last}" if (last := recipe.rounds.last) else ""
     return f"{network}, {recipe.training.epochs} epochs{rounds}"

@@ -117,23 +117,19 @@ class Rounds:
     average_rounds: bool = option(
         False, help="end in the mean of the rounds' averaged weights, in place of the best of the last"
     )
-    final_epochs: tuple[int, ...] = option(
-        (),
-        least=1,
-        empty=True,
-        help="of each round after those, if there are any, from what they end in, with the class training's sizes, "
-        "crops, CutMix and labels",
+    final_epochs: int = option(
+        0,
+        least=0,
+        help="of a round after those, if there are any, from what they end in, with the class training's sizes, crops, "
+        "CutMix and labels",
     )
-    final_lr: float = option(0.1, above=0, help="the highest rate in them")
-    final_sizes: tuple[int, ...] = option(
-        (), least=1, empty=True, help="sides of the pictures in the last of them, if not the class training's"
-    )
-    final_outliers: float = option(0.0, least=0, most=4, help="pictures of no class in them, as --outliers")
+    final_lr: float = option(0.1, above=0, help="the highest rate in it")
+    final_outliers: float = option(0.0, least=0, most=4, help="pictures of no class in it, as --outliers")
 
     @property
-    def finals(self) -> tuple[int, ...]:
-        """Epochs of each final round; there is none without rounds before it."""
-        return self.final_epochs if self.tune_epochs else ()
+    def last(self) -> int:
+        """Epochs of the final round; 0 where there is none, as without rounds before it."""
+        return self.final_epochs if self.tune_epochs else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +154,7 @@ PART_OF = {field.name: part for part, kind in PARTS.items() for field in fields(
 @dataclass(frozen=True)
 class Recipe:
     """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each, then
-    final ones of `final_epochs` each.
+    a final one of `final_epochs`.
 
     Without rounds, or where it does not average them, a run ends in the weights that were best on what is held out. The
     validation split is looked at once, at the end; with nothing held out it takes that place.
