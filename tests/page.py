@@ -44,10 +44,16 @@ def chromium(*more: str):
     """A browser; without one the test is skipped. more: arguments beside the usual ones."""
     if CHROMIUM is None:
         pytest.skip("no Chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *more])
+    with playwright.sync_playwright() as driver, launched(driver, *more) as browser:
         yield browser
-        browser.close()
+
+
+@contextmanager
+def launched(driver, *more: str):
+    """One of several browsers of a driver of Playwright's, of which a thread has one at a time."""
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *more])
+    yield browser
+    browser.close()
 
 
 def says(page, selector: str, words: str) -> None:

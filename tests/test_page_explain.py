@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 import torch
 from helpers import made_up_picture, wait_for
-from page import ARGUMENTS, CHROMIUM, Traffic, blend, canvas, choose, explained, opened, photo, set_alpha, watched
+from page import (
+    CAMERA,
+    CHROMIUM,
+    Traffic,
+    blend,
+    canvas,
+    choose,
+    explained,
+    launched,
+    opened,
+    photo,
+    set_alpha,
+    watched,
+)
 from PIL import Image
 
 from abn import Explainer, imagenette
@@ -30,18 +43,15 @@ def driver():
 
 @pytest.fixture(scope="module")
 def browser(driver):
-    browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-    yield browser
-    browser.close()
+    with launched(driver) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
 def filmed(driver):
     """A browser with a camera that shows a moving test picture."""
-    more = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS + more)
-    yield browser
-    browser.close()
+    with launched(driver, *CAMERA) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,16 +11,14 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT, made_up_picture, tiny_model
+from page import NEEDS_CHROMIUM, chromium, playwright
 
 from abn import AbnImageProcessor, Explainer
 from abn.colours import colour_tables
 from abn.model.image_processing_vit import VitImageProcessor
 from abn.overlay import COLOURMAPS, coloured, overlay
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+pytestmark = NEEDS_CHROMIUM
 
 LAY = """(asked) => import('/paint.js').then(({ lay, peakOf }) => JSON.stringify(JSON.parse(asked).map(
     ([map, width, height]) => { const heat = lay(map, width, height); return [Array.from(heat), peakOf(heat)]; })))"""
@@ -45,12 +42,10 @@ def page():
         ("127.0.0.1", 0), partial(Files, directory=ROOT / "abn" / "space" / "widgets" / "stage")
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/paint.js")
         yield page
-        browser.close()
     server.shutdown()
     server.server_close()
 

@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 from helpers import wait_for
-from page import READY, canvas, explained, set_alpha
+from page import NEEDS_CHROMIUM, READY, canvas, chromium, explained, set_alpha
 from server import started
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LEAST = 24  # Node's version that Gradio wants (gradio/node_server.py)
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
-]
+pytestmark = [*NEEDS_CHROMIUM, pytest.mark.slow]
 
 
 def version(node) -> int:
@@ -60,15 +54,12 @@ def family(pid: int) -> set[int]:
 
 @contextmanager
 def opened(url):
-    with playwright.sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
         page.faults = []
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(url)
         yield browser, page
-        browser.close()
 
 
 def test_the_page_works_as_on_spaces_and_leaves_nothing_behind(node, tmp_path):
