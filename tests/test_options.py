@@ -163,6 +163,7 @@ def test_every_recipe_holds_together(name):
         ({"label_smoothing": 1.1}, "--label-smoothing must be between 0 and 1; got 1.1"),
         ({"ema_decay": 1.0}, "--ema-decay must be between 0 and 0.999999; got 1.0"),
         ({"ema_decay": 0.0}, "--average-rounds needs averaged weights: an --ema-decay above 0"),
+        ({"before_share": 0.3, "average_rounds": False}, "--before-share needs --average-rounds"),
         (
             {"attention_weight": 0.0, "outliers": 0.0},
             "--final-outliers are made with the attention remedy's maps: an --attention-weight above 0",

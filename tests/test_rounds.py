@@ -135,6 +135,25 @@ def test_each_round_starts_anew_from_the_averaged_weights(nesterov, tmp_path):
     assert_close(load_file(tmp_path / "end" / "model.safetensors"), mean, gradients)
 
 
+@pytest.mark.parametrize("lengths", [(4,), (2, 2)], ids=["one round", "two rounds"])
+def test_a_share_of_what_the_class_training_ended_in_goes_into_the_mean(lengths, tmp_path):
+    """Its averaged weights, a quarter of every number, before the map is made steeper."""
+    recipe = TEACHING.but(tune_epochs=lengths, average_rounds=True, attention_weight=1.0, steepness=1.5)
+    trainer, notes, begun = run(recipe.but(before_share=0.25), tmp_path)
+    start = averages(begun, notes.states)[2]
+    assert_close(load_file(tmp_path / "round-0.safetensors"), start, begun)
+    rounds = [dict(trainer.ema.average), *([load_file(tmp_path / "round-1.safetensors")] if len(lengths) > 1 else [])]
+    said = trainer.save_result(tmp_path / "end", "")
+    what = "the mean of 2 fine-tuning rounds" if len(lengths) > 1 else "the fine-tuning round's"
+    assert said == {"weights": f"{what}, with 25% of the weights before"}
+    for name, saved in load_file(tmp_path / "end" / "model.safetensors").items():
+        if saved.is_floating_point():
+            mean = sum(state[name] for state in rounds) / len(rounds)
+            expected = 0.25 * start[name] + 0.75 * mean
+            steep = ".map_norm.weight" in name or ".map_norm.bias" in name
+            torch.testing.assert_close(saved, expected * (1.5 if steep else 1), rtol=1e-5, atol=1e-6, msg=name)
+
+
 @pytest.mark.parametrize(("weight", "factor"), [(1.0, 1.5), (0.0, 1.0)], ids=["taught", "not taught"])
 def test_the_map_of_the_mean_is_as_steep_as_the_recipe_says(weight, factor, tmp_path):
     trainer, _, _ = run(TEACHING.but(average_rounds=True, attention_weight=weight, steepness=1.5), tmp_path)

@@ -52,6 +52,8 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("--final-outliers are made with the attention remedy's maps: an --attention-weight above 0")
     if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
+    if rounds.before_share and not rounds.average_rounds:
+        raise ValueError("--before-share needs --average-rounds")
     if network.channels != 3 and network.arch != "vit":
         raise ValueError(f"--channels {network.channels} is for a Vision Transformer; {network.arch} sees colours")
     if training.focal and not network.multitask:

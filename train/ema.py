@@ -52,6 +52,13 @@ class ExponentialAverage:
         """Become the mean of itself and other averages of the same network."""
         self.average = mean_of([self.average, *others])
 
+    @torch.no_grad()
+    def lean(self, other: dict[str, torch.Tensor], share: float) -> None:
+        """Move every number `share` (0 to 1) of the way to another average of the same network."""
+        for name, tensor in self.average.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(other[name].to(tensor), share)
+
     def round_to_half(self) -> None:
         """Round every number to the nearest that half precision has."""
         for tensor in self.average.values():

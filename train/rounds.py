@@ -58,7 +58,8 @@ class Tuning:
         if now.first:
             before = max([0, *(other for other in tuning_rounds(self.recipe, steps) if other < now.round)])
             start = model.state_dict() if average is None else average.average
-            if first and (self.recipe.rounds.distil if before == 0 else average is not None):
+            rounds = self.recipe.rounds
+            if first and (rounds.distil or rounds.before_share if before == 0 else average is not None):
                 save_tensors(start, self._file(before))
             if average is not None:
                 if now.final:
@@ -95,7 +96,8 @@ class Tuning:
 
     def mean(self, average: ExponentialAverage, steps: int) -> str | None:
         """Make of the last round's averaged weights what the run ends in: the mean of all fine-tuning rounds' (Wortsman
-        et al. 2022, arXiv:2203.05482) or, after it, the final round's, with a map as steep as the recipe says.
+        et al. 2022, arXiv:2203.05482), with `before_share` of the weights before them, or, after it, the final round's,
+        with a map as steep as the recipe says.
 
         Returns:
             What they are then, in words; None if the run has no rounds, or does not end in their mean.
@@ -111,8 +113,12 @@ class Tuning:
         if not rounds or not self.recipe.rounds.average_rounds:
             return None
         average.mix([load_file(self._file(number)) for number in rounds[:-1]])
+        words = f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
+        if share := self.recipe.rounds.before_share:
+            average.lean(self._kept(self._file(0)), share)
+            words += f", with {share:.0%} of the weights before"
         self._make_steeper(average)
-        return f"the mean of {len(rounds)} fine-tuning rounds" if len(rounds) > 1 else "the fine-tuning round's"
+        return words
 
     def _make_steeper(self, average: ExponentialAverage) -> None:
         if self.recipe.remedy.attention_weight:

@@ -117,6 +117,9 @@ class Rounds:
     average_rounds: bool = option(
         False, help="end in the mean of the rounds' averaged weights, in place of the best of the last"
     )
+    before_share: float = option(
+        0.0, least=0, most=0.9, help="share of the weights before the rounds in what --average-rounds ends in"
+    )  # Wortsman et al. 2022, arXiv:2109.01903: such weights name better than those before and those after
     final_epochs: int = option(
         0,
         least=0,
