@@ -230,7 +230,7 @@ def multitask_names(model):
 
 TINY = ["--width", "8", "--sizes", "32", "48", "--test-size", "48", "--resize", "48", "--train-batch", "8"]
 TINY += ["--test-batch", "16", "--workers", "1", "--lr", "0.05", "--gpu-id", "cpu"]
-TINY += ["--tune-epochs", "--tune-size", "48", "--final-epochs", "0", "--explain", "4"]
+TINY += ["--tune-epochs", "--tune-size", "48", "--explain", "4"]
 
 # What a run of training measures, as metrics.json holds it.
 METRICS = {

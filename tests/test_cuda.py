@@ -58,7 +58,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(explainers):
 
 
 def test_a_run_with_rounds_ends_in_weights_that_are_right(tmp_path, capsys):
-    """With every part of the bundled recipe: maps and answers of a teacher, mixed pictures, pictures of no class."""
+    """With every part of the bundled recipe: a teacher's maps, pictures of no class, weights of before."""
     for split, count in (("train", 24), ("val", 4)):
         for label, colour in enumerate(("red", "lime")):
             folder = tmp_path / "data" / split / colour
@@ -69,7 +69,6 @@ def test_a_run_with_rounds_ends_in_weights_that_are_right(tmp_path, capsys):
                 Image.fromarray(picture).save(folder / f"{seed}.png")
     command = ["--data", str(tmp_path / "data"), "--checkpoint", str(tmp_path / "out"), "--epochs", "6"]
     command += ["--train-batch", "16", "--sizes", "64", "--tune-epochs", "2", "2", "--tune-size", "64"]
-    command += ["--final-epochs", "2"]
     command += ["--test-size", "64", "--resize", "64", "--teacher-size", "64", "--teacher-gradient-size", "64"]
     command += ["--lr", "0.05", "--ema-decay", "0.8", "--cutmix", "0", "--explain", "4"]
     train(command)

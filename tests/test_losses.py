@@ -1,7 +1,5 @@
 """The training loss against the same thing written plainly: each part, when it counts and how much."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from helpers import tiny_config, tiny_model, trainer_of, vision_transformer
@@ -9,7 +7,6 @@ from helpers import tiny_config, tiny_model, trainer_of, vision_transformer
 from abn import AbnForMultiTaskClassification
 from train.augment import Mix
 from train.dataset import PictureDataset
-from train.losses import Aims, training_loss
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Remedy, Rounds, Training
 
@@ -20,7 +17,7 @@ BOX = Mix(torch.tensor([2, 3, 1, 0]), 0, 0, 64, 16, share=0.75)  # the left quar
 RECIPE = Recipe(
     Network(arch="resnet18", width=8),
     Training(label_smoothing=0.2, train_batch=4),
-    Rounds(attention_class_weight=0.3, distil=0.4),
+    Rounds(attention_class_weight=0.3),
     Remedy(attention_weight=2.0, peak_weight=0.7),
 )
 
@@ -42,11 +39,11 @@ def one_hot(labels, smoothing=0.0, classes=10):
 def loss_of(tmp_path):
     """(recipe, round, training, inputs) -> the trainer's loss of the four pictures, and the outputs it comes from."""
 
-    def compute(recipe=RECIPE, number=0, training=True, adviser=None, model=None, **inputs):
+    def compute(recipe=RECIPE, number=0, training=True, model=None, **inputs):
         model = model or tiny_model()
         data = PictureDataset(PICTURES, inputs.get("labels", LABELS), torch.ones(4))
         trainer = trainer_of(recipe, model, data, tmp_path, steps=1)
-        trainer.tuning.current, trainer.tuning.adviser = number, adviser
+        trainer.tuning.current = number
         model.train(training)
         with torch.no_grad():
             loss = trainer.compute_loss(model, {"pixel_values": PICTURES, "labels": LABELS, **inputs})
@@ -76,32 +73,6 @@ def test_a_mixed_picture_has_each_label_by_its_share(loss_of):
     assert loss == pytest.approx(expected.item(), rel=1e-4)
 
 
-def advice(pixel_values):
-    """A teacher who judges by the three colours' means."""
-    means = pixel_values.mean((2, 3))
-    return SimpleNamespace(logits=3 * torch.cat([means, -means, means + 1, means[:, :1]], 1))
-
-
-@pytest.mark.parametrize("mix", [None, BOX])
-def test_a_teachers_answers_stand_in_for_a_share_of_the_labels(mix, loss_of):
-    """Its answers are soft already: nothing smooths them, and to mixed pictures it answers as they are."""
-    loss, outputs, pixels = loss_of(number=1, adviser=advice, mix=mix)
-    answers = torch.exp(advice(pixels).logits)
-    answers = answers / answers.sum(1, keepdim=True)
-    labels = one_hot(LABELS, 0.2)
-    if mix is not None:
-        labels = 0.75 * labels + 0.25 * one_hot(LABELS[mix.partners], 0.2)
-    targets = 0.6 * labels + 0.4 * answers
-    expected = entropy(outputs.logits, targets) + 0.3 * entropy(outputs.attention_logits, targets)
-    assert loss == pytest.approx(expected.item(), rel=1e-4)
-
-
-def test_a_teacher_is_not_asked_in_evaluation(loss_of):
-    loss, outputs, _ = loss_of(number=1, training=False, adviser=advice)
-    expected = entropy(outputs.logits, one_hot(LABELS)) + entropy(outputs.attention_logits, one_hot(LABELS))
-    assert loss == pytest.approx(expected.item(), rel=1e-4)
-
-
 def far(ours, target, peak_weight):
     """-(t log m + (1 - t) log(1 - m)) on the mean, and the peak's cross-entropy over places."""
     values = -(target * torch.log(ours) + (1 - target) * torch.log(1 - ours)).mean()
@@ -120,28 +91,9 @@ def test_the_attention_remedy_adds_how_far_the_maps_are_from_the_teachers(peak_w
     assert loss == pytest.approx(expected.item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("taught", [False, True])
-def test_mixed_pictures_are_held_against_mixed_maps(taught, loss_of):
-    """The left column of places is the partner's. The map of the less likely class is fainter in proportion."""
-    maps = torch.rand(4, 1, 4, 4, generator=torch.Generator().manual_seed(1))
-    recipe = RECIPE if taught else RECIPE.but(distil=0.0)
-    same = {"number": 1, "adviser": advice if taught else None, "mix": BOX}
-    loss, outputs, pixels = loss_of(recipe, maps=maps, **same)
-    own, other = torch.full((4,), 0.75), torch.full((4,), 0.25)
-    if taught:
-        answers = torch.softmax(advice(pixels).logits, 1)
-        own = torch.stack([answer[label] for answer, label in zip(answers, LABELS, strict=True)])
-        other = torch.stack([answer[label] for answer, label in zip(answers, LABELS[BOX.partners], strict=True)])
-    likelier = torch.maximum(own, other)
-    target = maps * (own / likelier).view(4, 1, 1, 1)
-    target[..., 0] = (maps[BOX.partners] * (other / likelier).view(4, 1, 1, 1))[..., 0]
-    without, _, _ = loss_of(recipe, **same)
-    assert loss - without == pytest.approx(2.0 * far(outputs.attention_map, target, 0.7).item(), rel=1e-3)
-
-
 def test_a_transformer_and_a_plain_network_have_one_branch(loss_of):
     """And a network of one channel sees the first of three that are the same."""
-    recipe = RECIPE.but(arch="vit", channels=1, test_size=64, distil=0.0)
+    recipe = RECIPE.but(arch="vit", channels=1, test_size=64)
     model = vision_transformer(channels=1, side=64, patch=16)
     grey = PICTURES[:, :1].expand(-1, 3, -1, -1)
     labels = torch.tensor([3, 0, 4, 3])
@@ -175,7 +127,7 @@ def test_the_tasks_loss_weighs_rare_answers_only_if_asked(focal, loss_of):
 
 def test_the_branches_energies_tell_pictures_of_no_class(loss_of):
     """Two of the four pictures have a class; the others' answers count in the energy alone."""
-    recipe = RECIPE.but(distil=0.0, attention_weight=0.0, outlier_weight=0.6)
+    recipe = RECIPE.but(attention_weight=0.0, outlier_weight=0.6)
     loss, outputs, _ = loss_of(recipe, number=1, labels=LABELS[:2])
     targets = one_hot(LABELS[:2], 0.2)
     expected = entropy(outputs.logits[:2], targets) + 0.3 * entropy(outputs.attention_logits[:2], targets)
@@ -185,14 +137,11 @@ def test_the_branches_energies_tell_pictures_of_no_class(loss_of):
     assert loss == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_the_other_parts_of_the_loss_do_not_see_pictures_of_no_class(loss_of):
-    """The maps' part and the adviser's answers are of the first two alone."""
+def test_the_remedys_part_of_the_loss_does_not_see_pictures_of_no_class(loss_of):
     recipe = RECIPE.but(outlier_weight=0.0)
-    adviser, maps = tiny_model(5), torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(1))
-    loss, outputs, pixels = loss_of(recipe, number=1, adviser=adviser, labels=LABELS[:2], maps=maps)
-    with torch.no_grad():
-        advice = adviser.eval()(pixel_values=pixels[:2]).logits.softmax(1)
-    aims = Aims(LABELS[:2], advice=advice, maps=maps)
-    first = {name: outputs[name][:2] for name in ("logits", "attention_logits", "attention_map")}
-    expected = training_loss(first, aims, recipe, 64, tuning=True)
-    assert loss == pytest.approx(expected.item(), rel=1e-3)
+    maps = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    loss, outputs, _ = loss_of(recipe, number=1, labels=LABELS[:2], maps=maps)
+    targets = one_hot(LABELS[:2], 0.2)
+    expected = entropy(outputs.logits[:2], targets) + 0.3 * entropy(outputs.attention_logits[:2], targets)
+    expected = expected + 2.0 * far(outputs.attention_map[:2], maps, 0.7)
+    assert loss == pytest.approx(expected.item(), rel=1e-4)

@@ -130,7 +130,7 @@ FIELDS = [pair for part in PARTS.values() for pair in options_of(part)]
 def test_each_field_of_the_recipe_has_a_flag_that_overrides_it_alone(field, about):
     new, flags = another(field, about)
     asked = parse(["--recipe", "compact", *flags])
-    without = ("attention_weight", "distil", "outliers", "final_outliers")
+    without = ("attention_weight", "outliers")
     changed = dict.fromkeys(without, 0.0) if field.name == "plain" else {}
     expected = {**RECIPES["compact"].values(), field.name: new, **changed}
     assert recipe_of(asked).values() == expected
@@ -165,8 +165,8 @@ def test_every_recipe_holds_together(name):
         ({"ema_decay": 0.0}, "--average-rounds needs averaged weights: an --ema-decay above 0"),
         ({"before_share": 0.3, "average_rounds": False}, "--before-share needs --average-rounds"),
         (
-            {"attention_weight": 0.0, "outliers": 0.0},
-            "--final-outliers are made with the attention remedy's maps: an --attention-weight above 0",
+            {"attention_weight": 0.0, "plain": True},
+            "--outliers are told by both branches' answers to classes: not with --plain, not with --multitask",
         ),
         ({"warmup_epochs": -1.0}, "--warmup-epochs must be 0 or more; got -1.0"),
         ({"tune_warmup": float("nan")}, "--tune-warmup must be 0 or more; got nan"),

@@ -14,11 +14,11 @@ from abn.methods import forward_parts
 from abn.model.pictures import load_rgb
 from abn.tuning import quick_arithmetic, tuned
 from train import remedy
-from train.augment import Mix, draw_crops, resize_crops
+from train.augment import draw_crops, resize_crops
 from train.dataset import PictureDataset
 from train.recipes import RECIPES
 from train.recipes.recipe import Remedy
-from train.remedy import GRID, STRIDE, map_loss, mask_gradients, mixed_maps, steeper, teacher_maps
+from train.remedy import GRID, STRIDE, map_loss, mask_gradients, steeper, teacher_maps
 from train.run import main
 from train.trainer import checkpoints
 
@@ -46,7 +46,7 @@ def pictures():
     return PictureDataset(torch.from_numpy(stack), torch.tensor([1, 5, 7]), torch.ones(3))
 
 
-ALONE = ["--distil", "0", "--outliers", "0", "--tune-cutmix", "0"]  # the remedy and nothing beside it
+ALONE = ["--outliers", "0", "--before-share", "0"]  # the remedy and nothing beside it
 
 
 def maps_of(model, data, *, alone=False):
@@ -162,25 +162,6 @@ def test_a_map_is_cropped_and_mirrored_with_its_picture():
     assert (moved - expected)[..., 1:-1, 1:-1].abs().max() < 6  # of 255
 
 
-def test_mixed_pictures_have_mixed_maps():
-    """The right half comes from the partner; what loses is as much fainter as its answer is less likely."""
-    mix = Mix(torch.tensor([1, 0]), 0, 32, 64, 64, share=0.5)
-    maps = torch.stack([torch.full((1, 4, 4), 0.8), torch.full((1, 4, 4), 0.4)])
-    labels = torch.tensor([0, 2])
-    even = mixed_maps(maps, mix, 64, labels)
-    torch.testing.assert_close(even[:, 0, 0], torch.tensor([[0.8, 0.8, 0.4, 0.4], [0.4, 0.4, 0.8, 0.8]]))
-    answers = torch.tensor([[0.6, 0.2, 0.15], [0.1, 0.3, 0.4]])
-    weighed = mixed_maps(maps, mix, 64, labels, answers)
-    torch.testing.assert_close(weighed[:, 0, 3], torch.tensor([[0.8, 0.8, 0.1, 0.1], [0.4, 0.4, 0.2, 0.2]]))
-    same = mixed_maps(maps, mix, 64, torch.tensor([1, 1]), answers)
-    torch.testing.assert_close(same, even)
-    odd = mixed_maps(maps, Mix(mix.partners, 0, 24, 64, 64, share=0.375), 64, labels)  # half of a column is mixed
-    expected = torch.tensor([0.8 * 0.6, 0.5 * 0.8 * 0.6 + 0.5 * 0.4, 0.4, 0.4])
-    torch.testing.assert_close(odd[0, 0, 0], expected)
-    nobody = mixed_maps(maps, mix, 64, labels, torch.zeros(2, 3))
-    assert (nobody == 0).all()
-
-
 @pytest.mark.parametrize("head", "ABCDE")
 def test_a_steeper_map_keeps_its_order(head):
     model = tiny_model(attention_head=head)
@@ -228,11 +209,11 @@ def test_it_pulls_the_attention_map_to_the_teachers(tiny_imagenette, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_of_rounds_ends_in_their_mean(tiny_imagenette, tmp_path):
-    """All that the recipe has: its own earlier answers, mixed pictures, pictures of no class."""
+    """With pictures of no class, and none of the weights before."""
     out = tmp_path / "out"
     run_here(tiny_imagenette, tmp_path / "start")
-    more = ["--initial", str(tmp_path / "start"), "--epochs", "0", "--distil", "0.5", "--tune-cutmix", "0.5"]
-    more += ["--outliers", "0.5"]
+    more = ["--initial", str(tmp_path / "start"), "--epochs", "0", "--outliers", "0.5"]
+    more += ["--before-share", "0"]
     run_here(tiny_imagenette, out, *more, "--tune-epochs", "1", "1", "--tune-size", "48", "--padding", "replicate")
     rounds = [load_file(out / "round-1.safetensors"), load_file(checkpoints(out)[-1] / "ema.safetensors")]
     saved = load_file(out / "model.safetensors")
@@ -256,24 +237,3 @@ def test_a_picture_too_small_for_the_teacher(tiny_imagenette, tmp_path, capsys):
     assert ended.value.code == 2
     assert "--teacher-gradient-size: must be 32 or more; got 16" in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (out / "run.json").exists()
-
-
-@pytest.mark.slow
-def test_distilling_keeps_to_the_answers_of_before(tiny_imagenette, tmp_path):
-    """From one start, by labels alone and by the start's own answers alone: the second stays nearer to the start."""
-    run_here(tiny_imagenette, tmp_path / "start")
-    more = ["--initial", str(tmp_path / "start"), "--epochs", "0", "--seed", "2", *ALONE, "--attention-weight", "0"]
-    more += ["--tune-epochs", "10", "--tune-size", "48", "--tune-lr", "0.05", "--tune-cutmix", "0.3"]
-    run_here(tiny_imagenette, tmp_path / "labels", *more)
-    run_here(tiny_imagenette, tmp_path / "answers", *more, "--distil", "1")
-    files = sorted((tiny_imagenette / "imagenette2-160" / "train").glob("*/*"))
-    answers = {}
-    for name in ("start", "labels", "answers"):
-        explainer = Explainer.from_pretrained(tmp_path / name, device="cpu")
-        pixels = explainer.processor(files, return_tensors="pt")["pixel_values"]
-        answers[name] = explainer.parts(pixels).logits.softmax(1)
-    apart = {
-        name: F.kl_div(answers[name].log(), answers["start"], reduction="batchmean").item()
-        for name in ("labels", "answers")
-    }
-    assert apart["answers"] < 0.5 * apart["labels"], apart

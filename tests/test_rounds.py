@@ -18,7 +18,7 @@ from train.dataset import PictureDataset, normalised
 from train.networks import build_processor
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Rounds, Training
-from train.remedy import GRID, steeper, teacher_maps
+from train.remedy import GRID, teacher_maps
 from train.schedule import place
 from train.trainer import AbnTrainer
 
@@ -152,6 +152,9 @@ def test_a_share_of_what_the_class_training_ended_in_goes_into_the_mean(lengths,
             expected = 0.25 * start[name] + 0.75 * mean
             steep = ".map_norm.weight" in name or ".map_norm.bias" in name
             torch.testing.assert_close(saved, expected * (1.5 if steep else 1), rtol=1e-5, atol=1e-6, msg=name)
+    (tmp_path / "round-0.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"round-0\.safetensors is missing: .* cannot be resumed"):
+        trainer.save_result(tmp_path / "end", "")
 
 
 @pytest.mark.parametrize(("weight", "factor"), [(1.0, 1.5), (0.0, 1.0)], ids=["taught", "not taught"])
@@ -259,7 +262,7 @@ def test_without_mirrors_the_crops_are_the_same_but_for_them(tmp_path):
 def test_pictures_are_mixed_with_their_partners_where_the_recipe_says(tmp_path):
     for recipe, mixed in (
         (SEEN.but(cutmix=1.0), [True] * 3 + [False] * 4),
-        (SEEN.but(tune_cutmix=1.0), [False] * 3 + [True] * 4),
+        (SEEN, [False] * 7),
     ):
         trainer, _, _ = run(recipe, tmp_path, marked(), Watching)
         assert ["mix" in batch for batch in trainer.seen] == mixed
@@ -342,80 +345,34 @@ def test_the_teacher_is_the_averaged_weights_as_each_round_begins(tmp_path):
         assert (maps.float() - taught_by(weights).float()).abs().mean() < 0.01  # bfloat16
     assert torch.equal(trainer.tuning.maps, maps)  # the last round's
     assert not (tmp_path / "round-0.safetensors").exists()
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_the_final_round_goes_on_from_what_the_run_would_have_ended_in(half, tmp_path):
-    """The rounds' mean, its map steeper, rounded if it would have been saved so; with maps of that network, and a map
-    made steeper again at the end."""
-    recipe = TEACHING.but(tune_epochs=(1, 1), final_epochs=2, final_lr=0.04, average_rounds=True, steepness=1.5)
-    recipe = recipe.but(momentum=0.0, weight_decay=0.0, half_precision=half, distil=0.5)
-    trainer, notes, _ = run(recipe, tmp_path)
-    first, second = (load_file(tmp_path / f"round-{number}.safetensors") for number in (1, 2))
-    start = steeper({name: (first[name] + second[name]) / 2 for name in first}, 1.5)
-    start = {name: tensor.half().float() if half else tensor for name, tensor in start.items()}
-    expected = {name: start[name] - 0.04 * gradient for name, gradient in notes.gradients[5].items()}
-    for name, tensor in expected.items():
-        torch.testing.assert_close(notes.states[5][name], tensor, rtol=1e-6, atol=1e-7, msg=name)
-    assert not (tmp_path / "round-3.safetensors").exists()
-    maps = load_file(tmp_path / "teacher-maps-3.safetensors")["maps"]
-    counted = {name: tensor if first[name].is_floating_point() else first[name] for name, tensor in start.items()}
-    away, before = ((maps.float() - taught_by(state).float()).abs().mean() for state in (counted, second))
-    assert away < min(0.02, before / 2)  # bfloat16
-    assert trainer.tuning.adviser is None  # labels alone
-    last = dict(trainer.ema.average)
-    assert trainer.save_result(tmp_path / "end", "") == {"weights": "the final round's"}
-    for name, tensor in load_file(tmp_path / "end" / "model.safetensors").items():
-        if tensor.is_floating_point():
-            torch.testing.assert_close(tensor.float(), steeper(last, 1.5)[name], rtol=1e-3 if half else 1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("gone_on", [False, True])
-def test_the_adviser_is_what_the_class_training_ended_in(gone_on, tmp_path):
-    """In every round; also of a run that goes on in the middle of the second."""
-    trainer, notes, begun = run(RECIPE.but(distil=0.5), tmp_path)
-    kept = averages(begun, notes.states)[2]
-    assert_close(load_file(tmp_path / "round-0.safetensors"), kept, begun)
-    if gone_on:
-        trainer.tuning = rounds.Tuning(trainer.recipe, tmp_path, pictures(), trainer.processing_class)
-        now = place(trainer.recipe, 6, STEPS)
-        trainer.tuning.enter(now, STEPS, trainer.model, trainer.ema, trainer.optimizer, trainer.accelerator)
-    model = tiny_model()
-    model.load_state_dict(kept)
-    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        expected = model.eval()(pixel_values=pixels).logits.softmax(1)
-    assert (trainer.tuning.advice(pixels) - expected).abs().max() < 0.02  # bfloat16
-    (tmp_path / "round-0.safetensors").unlink()
-    trainer.tuning.adviser = None
-    with pytest.raises(FileNotFoundError, match=r"round-0\.safetensors is missing: .* cannot be resumed"):
-        trainer.tuning.enter(
-            place(trainer.recipe, 6, STEPS), STEPS, trainer.model, trainer.ema, trainer.optimizer, trainer.accelerator
-        )
+    trainer.tuning = rounds.Tuning(trainer.recipe, tmp_path, pictures(), trainer.processing_class)  # of a resumed run
+    here = (place(trainer.recipe, 6, STEPS), STEPS, trainer.model, trainer.ema, trainer.optimizer, trainer.accelerator)
+    trainer.tuning.enter(*here)
+    assert torch.equal(trainer.tuning.maps, maps)
+    files[1].unlink()
+    with pytest.raises(FileNotFoundError, match=r"teacher-maps-2\.safetensors is missing: .* cannot be resumed"):
+        trainer.tuning.enter(*here)
 
 
 def test_pictures_of_no_class_come_after_the_others_in_the_rounds(tmp_path, monkeypatch):
-    """Half as many as there are others, made of the batch's own whole pictures and maps, the same draws each time."""
-    maps = torch.linspace(0.1, 0.7, COUNT).view(COUNT, 1, 1, 1).expand(COUNT, 1, GRID, GRID)
-    given = []
+    """Half as many as there are others, with a map for none of them; also without the remedy."""
+    for weight in (1.0, 0.0):
+        given = []
 
-    def noted(pictures, own, count, size, generator):
-        given.append((pictures, own, count, size))
-        return torch.full((count, 3, size, size), 7.0)
+        def noted(count, size, generator, given=given):
+            given.append((count, size))
+            return torch.full((count, 3, size, size), 7.0)
 
-    monkeypatch.setattr(rounds, "teacher_maps", lambda *_: maps.half())
-    monkeypatch.setattr(trainer_module, "outliers", noted)
-    trainer, _, _ = run(SEEN.but(attention_weight=1.0, outliers=0.5, tune_cutmix=1.0), tmp_path, marked(), Watching)
-    assert [len(batch["pixel_values"]) for batch in trainer.seen] == [4] * 3 + [6] * 4
-    assert len(given) == 4
-    for batch, (whole, own, count, size) in zip(trainer.seen[3:], given, strict=True):
-        assert (count, size) == (2, 64)
-        assert (batch["pixel_values"][4:] == 7).all()
-        assert (batch["pixel_values"][:4, 2] / 40 - 7 / 40).abs().min() > 0.1
-        order = batch["labels"]
-        assert torch.equal(whole, trainer.train_dataset.pictures[order])
-        torch.testing.assert_close(own.float(), maps[order], atol=1e-3, rtol=0)
-        assert len(batch["maps"]) == len(order) == 4
+        monkeypatch.setattr(rounds, "teacher_maps", lambda *_: torch.rand(COUNT, 1, GRID, GRID).half())
+        monkeypatch.setattr(trainer_module, "outliers", noted)
+        trainer, _, _ = run(SEEN.but(attention_weight=weight, outliers=0.5), tmp_path, marked(), Watching)
+        assert [len(batch["pixel_values"]) for batch in trainer.seen] == [4] * 3 + [6] * 4
+        assert given == [(2, 64)] * 4
+        for batch in trainer.seen[3:]:
+            assert (batch["pixel_values"][4:] == 7).all()
+            assert (batch["pixel_values"][:4, 2] / 40 - 7 / 40).abs().min() > 0.1
+            assert len(batch["labels"]) == 4
+            assert len(batch.get("maps", batch["labels"])) == 4
 
 
 def test_evaluation_sees_every_picture_with_the_averaged_weights(tmp_path):

@@ -120,13 +120,12 @@ def test_weights_beyond_half_precision_are_not_kept(tiny_imagenette, tmp_path, m
     assert kept_weights(out) == []
 
 
-@pytest.mark.parametrize("name", ["--tune-lr", "--final-lr"])
-def test_a_round_that_diverges_names_its_own_rate(name, tiny_imagenette, tmp_path, capsys):
+def test_a_round_that_diverges_names_its_own_rate(tiny_imagenette, tmp_path, capsys):
     out = tmp_path / "out"
-    more = [*ROUNDS, "--final-epochs", "1", name, "1e30", "--epochs", "1"]
+    more = [*ROUNDS, "--tune-lr", "1e30", "--epochs", "1"]
     assert main(arguments_for(tiny_imagenette, out, *more)) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert f"of 25: try a lower {name} (1e+30 now), or a lower --attention-weight (1 now)" in error
+    assert "of 20: try a lower --tune-lr (1e+30 now), or a lower --attention-weight (1 now)" in error
     for file in kept_weights(out):
         assert all(tensor.isfinite().all() for tensor in load_file(file).values()), file
 
@@ -154,7 +153,7 @@ def test_any_number_of_steps_ends_in_weights(steps, rounds, tiny_imagenette, tmp
 )
 def test_rounds_without_a_step_are_none(steps, rounds):
     """Three epochs, then rounds of two and one: they begin at 3/6 and 5/6 of the run, rounded up."""
-    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1), final_epochs=0)
+    recipe = RECIPES["compact"].but(epochs=3, tune_epochs=(2, 1))
     assert tuning_rounds(recipe, steps) == rounds
 
 
@@ -215,7 +214,7 @@ def test_of_rounds_that_are_not_averaged_the_last_ones_best_is_kept(tiny_imagene
 
 
 def test_a_rerun_writes_the_same_bytes(tmp_path):
-    """On 200 training pictures, by all that the recipe has: maps, mixed pictures, answers of before, no class."""
+    """On 200 training pictures, by all that the recipe has: maps, mixed pictures, no class, weights of before."""
     for split, count in (("train", 20), ("val", 1)):
         for index, wnid in enumerate(imagenette.WNIDS):
             folder = tmp_path / "imagenette2-160" / split / wnid
@@ -224,9 +223,9 @@ def test_a_rerun_writes_the_same_bytes(tmp_path):
                 made_up_picture(64, 48, seed=100 * index + number).save(folder / f"{number:02d}.png")
     found = []
     for out in (tmp_path / "one", tmp_path / "other"):
-        more = [*ROUNDS, "--epochs", "1", "--tune-epochs", "1", "1", "--outliers", "0.25", "--distil", "0.9"]
-        more += ["--final-epochs", "1"]
-        assert main([*arguments_for(tmp_path, out), *more, "--tune-cutmix", "0.5", "--train-batch", "32"]) == 0
+        more = [*ROUNDS, "--epochs", "1", "--tune-epochs", "1", "1", "--outliers", "0.25"]
+        more += ["--cutmix", "0.5", "--before-share", "0.3", "--train-batch", "32"]
+        assert main([*arguments_for(tmp_path, out), *more]) == 0
         metrics = json.loads((out / "metrics.json").read_text())
         assert metrics["training_pictures"] == 200
         found.append(((out / "model.safetensors").read_bytes(), metrics["sha256"], metrics["command"]))

@@ -121,60 +121,29 @@ def test_fine_tuning_follows_the_class_training():
     recipe = Recipe(
         Network(arch="resnet18"),
         Training(epochs=6, sizes=(8, 16), lr=0.2, cutmix=0.5),
-        Rounds(tune_epochs=(1, 3), tune_size=24, tune_lr=0.02, tune_cutmix=0.3),
+        Rounds(tune_epochs=(1, 3), tune_size=24, tune_lr=0.02, outliers=0.5),
     )
     steps = 100
     assert [place(recipe, step, steps).round for step in (0, 59, 60, 69, 70, 99)] == [0, 0, 1, 1, 2, 2]
     assert [step for step in range(steps) if place(recipe, step, steps).first] == [0, 60, 70]
     assert place(recipe, 85, steps).done == pytest.approx(0.5)
     assert [picture_size(recipe, place(recipe, step, steps)) for step in (0, 29, 30, 60)] == [8, 8, 16, 24]
-    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (53, 54, 60)] == [0.5, 0, 0.3]
+    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (53, 54, 60)] == [0.5, 0, 0]
+    assert [outlier_share(recipe, place(recipe, step, steps)) for step in (59, 60, 99)] == [0, 0.5, 0.5]
     factor = rate_factor(recipe, steps)
     assert factor(59) < 0.001
     assert factor(62) == pytest.approx(0.1)  # warmed up to tune_lr, in a fifth of the round at most
     assert factor(69) < factor(75) == pytest.approx(0.1)
     assert factor(99) < 0.001
-    assert not any(place(recipe, step, steps).final for step in range(steps))
+    assert total_epochs(recipe) == 10
+    assert tuning_rounds(recipe, steps) == [1, 2]
     only_rounds = Recipe(Network(arch="resnet18"), Training(epochs=0), Rounds(tune_epochs=(2, 2)))
     assert [place(only_rounds, step, 10).round for step in (0, 4, 5, 9)] == [1, 1, 2, 2]
     assert place(only_rounds, 0, 10).first
 
 
-def test_a_final_round_is_a_shorter_class_training():
-    """Its sizes and CutMix, with a rate of its own, and pictures of no class."""
-    recipe = Recipe(
-        Network(arch="resnet18"),
-        Training(epochs=6, sizes=(8, 16), lr=0.2, cutmix=0.5),
-        Rounds(
-            tune_epochs=(1, 3),
-            tune_size=24,
-            tune_lr=0.02,
-            outliers=0.5,
-            final_epochs=10,
-            final_lr=0.1,
-            final_outliers=0.25,
-        ),
-    )
-    steps = 200
-    assert [place(recipe, step, steps).round for step in (59, 60, 99, 100, 199, 200)] == [0, 1, 2, 3, 3, 3]
-    assert [step for step in range(steps) if place(recipe, step, steps).first] == [0, 60, 70, 100]
-    assert [place(recipe, step, steps).final for step in (0, 60, 99, 100, 199)] == [False, False, False, True, True]
-    assert [picture_size(recipe, place(recipe, step, steps)) for step in (99, 100, 149, 150, 199)] == [24, 8, 8, 16, 16]
-    assert [cutmix_share(recipe, place(recipe, step, steps)) for step in (99, 100, 189, 190)] == [0, 0.5, 0.5, 0]
-    assert [outlier_share(recipe, place(recipe, step, steps)) for step in (59, 60, 99, 100)] == [0, 0.5, 0.5, 0.25]
-    factor = rate_factor(recipe, steps)
-    assert factor(105) == pytest.approx(0.5)  # final_lr, after half an epoch of warm-up
-    assert factor(105 + 95 // 2) == pytest.approx(0.25, abs=0.005)
-    assert factor(199) < 0.001
-    assert total_epochs(recipe) == 20
-    assert tuning_rounds(recipe, steps) == [1, 2]
-    alone = recipe.but(tune_epochs=())
-    assert total_epochs(alone) == 6  # there is nothing for it to start from
-    assert place(alone, steps, steps).round == 0
-
-
 def test_every_step_count_has_its_rounds():
-    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3), final_epochs=2))
+    recipe = Recipe(Network(arch="resnet18"), Training(epochs=7), Rounds(tune_epochs=(2, 3)))
     for steps in (3, 10, 37, 1000):
         rounds = [place(recipe, step, steps).round for step in range(steps)]
         assert rounds == sorted(rounds)
@@ -236,5 +205,5 @@ def test_the_compact_recipe_is_at_most_five_million_parameters():
     model = build_model(RECIPES["compact"], imagenette.CLASSES)
     assert model.num_parameters() == 4_907_150
     assert model.model.perception_branch.stage[1].bn2.weight.abs().max() == 0
-    assert build_processor(RECIPES["compact"]).geometry((224, 224)).crop == (192, 192)
+    assert build_processor(RECIPES["compact"]).geometry((224, 224)).crop == (208, 208)
     assert tuple(model.config.id2label.values()) == imagenette.CLASSES

@@ -207,7 +207,7 @@ ROUNDS += ["--teacher-size", "32", "--teacher-gradient-size", "32"]
 def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_path):
     """SIGKILL at moments that differ: while a checkpoint is written, in a round of the remedy, at the start of one."""
     arguments = ["--imagenette-root", tiny_imagenette, "--holdout", "0", *TINY, *ROUNDS, "--explain", "0"]
-    arguments += ["--epochs", "3", "--cutmix", "0.5", "--final-epochs", "2"]
+    arguments += ["--epochs", "3", "--cutmix", "0.5"]
     whole = command(*arguments, "--checkpoint", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr[-3000:]
     out = tmp_path / "killed"
@@ -217,7 +217,6 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_p
         ".writing",
         "checkpoint-20",
         "teacher-maps-2.safetensors",
-        "teacher-maps-3.safetensors",
         None,
     ):
         shutil.rmtree(out / ".writing", ignore_errors=True)  # else it would be killed before it writes
@@ -234,7 +233,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(tiny_imagenette, tmp_p
             assert {"ema.safetensors", "optimizer.pt", "trainer_state.json"} <= {file.name for file in folder.iterdir()}
         if awaited is None:
             break
-    assert killed == 5
+    assert killed == 4
     one, other = (load_file(folder / "model.safetensors") for folder in (tmp_path / "whole", out))
     assert all(torch.equal(one[name], other[name]) for name in one)
 

@@ -46,10 +46,10 @@ def check_recipe(recipe: Recipe, initial: str | None) -> None:
         raise ValueError("a multi-task recipe knows no --plain, no --attention-weight and no label smoothing")
     if network.arch == "vit" and (network.plain or rounds.tune_epochs or network.multitask):
         raise ValueError("a Vision Transformer knows no --plain, no --tune-epochs and no tasks")
-    if rounds.outliers and not remedy.attention_weight:
-        raise ValueError("--outliers are made with the attention remedy's maps: an --attention-weight above 0")
-    if rounds.last and rounds.final_outliers and not remedy.attention_weight:
-        raise ValueError("--final-outliers are made with the attention remedy's maps: an --attention-weight above 0")
+    if rounds.outliers and (network.plain or network.multitask):
+        raise ValueError(
+            "--outliers are told by both branches' answers to classes: not with --plain, not with --multitask"
+        )
     if rounds.average_rounds and not training.ema_decay:
         raise ValueError("--average-rounds needs averaged weights: an --ema-decay above 0")
     if rounds.before_share and not rounds.average_rounds:

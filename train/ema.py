@@ -59,12 +59,6 @@ class ExponentialAverage:
             if tensor.is_floating_point():
                 tensor.lerp_(other[name].to(tensor), share)
 
-    def round_to_half(self) -> None:
-        """Round every number to the nearest that half precision has."""
-        for tensor in self.average.values():
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half())
-
     def save(self, file: Path) -> None:
         tensors = {name: tensor.contiguous() for name, tensor in self.average.items()}
         save_file({**tensors, "steps": torch.tensor(self.steps)}, file)

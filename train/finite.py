@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from train.recipes import Recipe
-from train.schedule import is_final
 
 
 class DivergedError(Exception):
@@ -23,8 +22,7 @@ def diverged(what: str, steps: int, recipe: Recipe, number: int) -> DivergedErro
     own."""
     name, rate = "--lr", recipe.training.lr
     if number:
-        rounds = recipe.rounds
-        name, rate = ("--final-lr", rounds.final_lr) if is_final(recipe, number) else ("--tune-lr", rounds.tune_lr)
+        name, rate = "--tune-lr", recipe.rounds.tune_lr
     other = f"a larger --train-batch ({recipe.training.train_batch} now)"
     if number and recipe.remedy.attention_weight:
         other = f"a lower --attention-weight ({recipe.remedy.attention_weight:g} now)"

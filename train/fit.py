@@ -40,8 +40,7 @@ def fit(
 ) -> dict:
     """Train by `recipe` and write weights, config, processor, calibration, metrics.json, pictures and model card.
 
-    The weights are the final round's, or the mean of the fine-tuning rounds, or, without any, the best (see
-    `AbnTrainer.save_result`).
+    The weights are the mean of the fine-tuning rounds or, without any, the best (see `AbnTrainer.save_result`).
 
     Args:
         resume_if_any: go on from the newest checkpoint where there is one, start anew where there is none.

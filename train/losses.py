@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from abn.model.modeling_multitask import multitask_loss
 from train.augment import Mix
 from train.recipes import Recipe
-from train.remedy import map_loss, mixed_maps
+from train.remedy import map_loss
 
 OUTPUTS = ("logits", "attention_logits", "attention_map")
 
@@ -21,31 +21,29 @@ class Aims:
     """What a batch of B pictures is to be answered with.
 
     Args:
-        labels: (B,) classes, (B, K) probabilities of classes, or (B, T) of 0 and 1.
+        labels: (B,) classes, or (B, T) of 0 and 1.
         mix: how the pictures were mixed.
-        advice: (B, K) a teacher's probabilities for the pictures as they are, mixed or not.
-        maps: (B, 1, h, w) in [0, 1]: where each picture, before it was mixed, is to be attended to.
+        maps: (B, 1, h, w) in [0, 1]: where each picture is to be attended to.
         shares: (T,) each task's share of yes, where rare answers weigh more.
     """
 
     labels: Tensor
     mix: Mix | None = None
-    advice: Tensor | None = None
     maps: Tensor | None = None
     shares: Tensor | None = None
 
 
-def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, side: int, tuning: bool) -> Tensor:
-    """The class losses, with the shares of mixed pictures and of a teacher's answers, and the attention remedy's.
+def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, tuning: bool) -> Tensor:
+    """The class losses, with the shares of mixed pictures, and the attention remedy's.
 
     Args:
-        outputs: of the network for pictures of `side` pixels: those of the aims, and then those of no class.
+        outputs: of the network for the pictures of the aims, and then for those of no class.
         tuning: whether this is a fine-tuning round.
     """
     weight = recipe.rounds.attention_class_weight if tuning else 1.0
 
     def towards(labels: Tensor) -> Tensor:
-        smoothing = recipe.training.label_smoothing if labels.ndim == 1 else 0.0  # a teacher's are soft
+        smoothing = recipe.training.label_smoothing
         return answer_loss(outputs, labels, bool(recipe.network.multitask), aims.shares, smoothing, weight)
 
     every, count = outputs, len(aims.labels)
@@ -53,11 +51,7 @@ def training_loss(outputs: Mapping[str, Tensor], aims: Aims, recipe: Recipe, sid
     loss, mix, maps = towards(aims.labels), aims.mix, aims.maps
     if mix is not None:
         loss = mix.share * loss + (1 - mix.share) * towards(aims.labels[mix.partners])
-    if aims.advice is not None:
-        loss = torch.lerp(loss, towards(aims.advice), recipe.rounds.distil)
     if maps is not None:
-        if mix is not None:
-            maps = mixed_maps(maps, mix, side, aims.labels, aims.advice)
         remedy = recipe.remedy
         loss = loss + remedy.attention_weight * map_loss(outputs["attention_map"], maps, remedy.peak_weight)
     if len(every["logits"]) > count:

@@ -36,7 +36,7 @@ def pictures_of(
         ValueError: pictures cannot be read.
     """
     training, rounds, reading = recipe.training, recipe.rounds, reading_of(settings)
-    sizes = [*(training.sizes if training.epochs or rounds.last else ())]
+    sizes = [*(training.sizes if training.epochs else ())]
     if rounds.tune_epochs:
         sizes.append(rounds.tune_size)
     side = max(sizes) if training.pad else round(MARGIN * max(sizes))

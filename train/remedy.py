@@ -21,7 +21,6 @@ from abn.methods import class_weights, forward_parts, scaled
 from abn.model.image_processing_abn import AbnImageProcessor
 from abn.model.modeling_abn import AbnForImageClassification
 from abn.tuning import quick_arithmetic, tuned
-from train.augment import Mix
 from train.dataset import PictureDataset
 from train.recipes.recipe import Remedy
 
@@ -47,29 +46,6 @@ def map_loss(attention_map: Tensor, target: Tensor, peak_weight: float = 0.0) ->
             places = target / target.sum(1, keepdim=True).clamp(min=1e-3)
             loss = loss - peak_weight * (places * torch.logit(ours).log_softmax(1)).sum(1).mean()
         return loss
-
-
-def mixed_maps(maps: Tensor, mix: Mix, size: int, labels: Tensor, answers: Tensor | None = None) -> Tensor:
-    """The maps of pictures mixed by CutMix: each part has its own picture's map, fainter where its class loses.
-
-    A part's map is weighed by how likely its class is, over the likelier of the two: the map is to show what speaks
-    for the answer, also where the network is unsure.
-
-    Args:
-        maps: (B, 1, h, w) of the whole pictures, in [0, 1].
-        size: the pictures' side in pixels.
-        labels: (B,) classes of the pictures.
-        answers: (B, K) a teacher's probabilities for the mixed pictures; without them the parts' areas count.
-    """
-    part = torch.zeros(1, 1, size, size, device=maps.device)
-    part[mix.part] = 1
-    part = F.interpolate(part, maps.shape[2:], mode="area")
-    if answers is None:
-        shares = maps.new_tensor([mix.share, 1 - mix.share])[:, None].expand(2, len(maps))
-    else:
-        shares = torch.stack([answers.gather(1, which[:, None])[:, 0] for which in (labels, labels[mix.partners])])
-    own, other = (shares / shares.amax(0).clamp(min=1e-6)).view(2, -1, 1, 1, 1)
-    return own * (1 - part) * maps + other * part * maps[mix.partners]
 
 
 def steeper(state: Mapping[str, Tensor], factor: float) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Which part of a run a step belongs to, and what that makes of the rate, the picture size and CutMix.
 
-A run is `training.epochs` of class training, then fine-tuning rounds of `rounds.tune_epochs` each, then, if there were
-any, a final round of `rounds.final_epochs`. `--max-steps` squeezes the whole of it into fewer steps.
+A run is `training.epochs` of class training, then fine-tuning rounds of `rounds.tune_epochs` each. `--max-steps`
+squeezes the whole of it into fewer steps.
 """
 
 import math
@@ -14,19 +14,12 @@ from train.recipes import Recipe
 @dataclass(frozen=True)
 class Place:
     """round: 0 for the class training, 1, 2, ... for fine-tuning; done: share of the round, 0 at its
-    start, 1 only past the run's end; first: whether this is the round's first step; epoch: epochs since it began;
-    final: whether it is the final round, which is numbered after the others."""
+    start, 1 only past the run's end; first: whether this is the round's first step; epoch: epochs since it began."""
 
     round: int
     done: float
     first: bool
     epoch: float
-    final: bool = False
-
-    @property
-    def tuning(self) -> bool:
-        """Whether it is one of the fine-tuning rounds between the class training and the final round."""
-        return self.round > 0 and not self.final
 
 
 def place(recipe: Recipe, step: int, steps: int) -> Place:
@@ -35,18 +28,12 @@ def place(recipe: Recipe, step: int, steps: int) -> Place:
     current = max(i for i, start in enumerate(starts[:-1]) if start <= step and (lengths[i] or i == len(lengths) - 1))
     length = max(1, starts[current + 1] - starts[current])
     done = min((step - starts[current]) / length, 1.0)
-    return Place(current, done, step == starts[current], done * lengths[current], is_final(recipe, current))
-
-
-def is_final(recipe: Recipe, number: int) -> bool:
-    """Whether a round is the one after the fine-tuning rounds."""
-    return number > len(recipe.rounds.tune_epochs)
+    return Place(current, done, step == starts[current], done * lengths[current])
 
 
 def _lengths(recipe: Recipe) -> list[int]:
-    """Epochs of the class training, of each fine-tuning round, and of the final one if there is one."""
-    rounds = recipe.rounds
-    return [recipe.training.epochs, *rounds.tune_epochs, *([rounds.last] if rounds.last else [])]
+    """Epochs of the class training and of each fine-tuning round."""
+    return [recipe.training.epochs, *recipe.rounds.tune_epochs]
 
 
 def _starts(recipe: Recipe, steps: int) -> list[int]:
@@ -56,18 +43,16 @@ def _starts(recipe: Recipe, steps: int) -> list[int]:
 
 
 def tuning_rounds(recipe: Recipe, steps: int) -> list[int]:
-    """The fine-tuning rounds (1, 2, ...), without the final one, that have a step at all: `--max-steps` may leave none
-    for some."""
-    starts, last = _starts(recipe, steps), len(recipe.rounds.tune_epochs)
-    return [number for number in range(1, last + 1) if starts[number] < starts[number + 1]]
+    """The fine-tuning rounds (1, 2, ...) that have a step at all: `--max-steps` may leave none for some."""
+    starts = _starts(recipe, steps)
+    return [number for number in range(1, len(starts) - 1) if starts[number] < starts[number + 1]]
 
 
 def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
     """step -> share of `recipe.training.lr`.
 
     Class training: the schedule's steps (the reference's way), or a linear warm-up and a cosine to zero (Loshchilov &
-    Hutter 2017, arXiv:1608.03983). Each later round: `tune_warmup` epochs of warm-up to `tune_lr` or
-    `final_lr`, and a cosine.
+    Hutter 2017, arXiv:1608.03983). Each fine-tuning round: `tune_warmup` epochs of warm-up to `tune_lr`, and a cosine.
     """
 
     training, rounds = recipe.training, recipe.rounds
@@ -79,7 +64,7 @@ def rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
         per_epoch = steps / total_epochs(recipe)
         epochs = _lengths(recipe)[now.round]
         warmup = min(rounds.tune_warmup if now.round else training.warmup_epochs, 0.2 * epochs) * per_epoch
-        peak = (rounds.final_lr if now.final else rounds.tune_lr) / training.lr if now.round else 1.0
+        peak = rounds.tune_lr / training.lr if now.round else 1.0
         done = now.done * epochs * per_epoch
         if done < warmup:
             return peak * (done + 1) / (warmup + 1)
@@ -94,23 +79,19 @@ def total_epochs(recipe: Recipe) -> int:
 
 
 def picture_size(recipe: Recipe, now: Place) -> int:
-    """Side of the training pictures: `training.sizes`, each for an equal share of that; also in the final
-    round; `tune_size` in the rounds between."""
-    if now.tuning:
+    """Side of the training pictures: `training.sizes`, each for an equal share of the class training; `tune_size` in
+    the rounds."""
+    if now.round:
         return recipe.rounds.tune_size
     sizes = recipe.training.sizes
     return sizes[min(int(now.done * len(sizes)), len(sizes) - 1)]
 
 
 def cutmix_share(recipe: Recipe, now: Place) -> float:
-    """How often a batch is mixed: never in the last tenth of the class training and of the final round."""
-    if now.tuning:
-        return recipe.rounds.tune_cutmix
-    return recipe.training.cutmix if now.done < 0.9 else 0.0
+    """How often a batch is mixed: never in the last tenth of the class training and in the rounds."""
+    return recipe.training.cutmix if not now.round and now.done < 0.9 else 0.0
 
 
 def outlier_share(recipe: Recipe, now: Place) -> float:
     """Pictures of no class in a batch, as a share of the others: none in the class training."""
-    if not now.round:
-        return 0.0
-    return recipe.rounds.final_outliers if now.final else recipe.rounds.outliers
+    return recipe.rounds.outliers if now.round else 0.0

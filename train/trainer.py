@@ -107,7 +107,7 @@ class AbnTrainer(Trainer):
         if training.pad:
             inputs["pixel_values"] = shift(pictures, training.pad, generator, training.mirror)
         else:
-            area = self.recipe.rounds.tune_crop_area if now.tuning else training.crop_area
+            area = self.recipe.rounds.tune_crop_area if now.round else training.crop_area
             how = {"area": area, "aspect": training.crop_aspect, "mirror": training.mirror}
             crops = draw_crops(aspects, **how, generator=generator)
             dtype = torch.bfloat16 if self.args.bf16 else torch.float32
@@ -120,8 +120,8 @@ class AbnTrainer(Trainer):
             inputs["pixel_values"] = mix.pictures(inputs["pixel_values"])
             inputs["mix"] = mix
         if count := round(outlier_share(self.recipe, now) * len(index)):
-            others = outliers(pictures, maps, count, size, generator)
-            inputs["pixel_values"] = torch.cat([inputs["pixel_values"], others])
+            others = outliers(count, size, generator)
+            inputs["pixel_values"] = torch.cat([inputs["pixel_values"], others.to(inputs["pixel_values"])])
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._demand(bool(loss.isfinite()), f"the loss is not finite at step {self.state.global_step + 1}")
         return loss
@@ -166,9 +166,8 @@ class AbnTrainer(Trainer):
         labels = inputs["labels"]
         if not training:
             return answer_loss(outputs, labels, bool(self.recipe.network.multitask), self.shares)
-        advice = self.tuning.advice(pixels[: len(labels)])
-        aims = Aims(labels, inputs.get("mix"), advice, inputs.get("maps"), self.shares)
-        return training_loss(outputs, aims, self.recipe, pixels.shape[-1], tuning=bool(self.tuning.current))
+        aims = Aims(labels, inputs.get("mix"), inputs.get("maps"), self.shares)
+        return training_loss(outputs, aims, self.recipe, tuning=bool(self.tuning.current))
 
     def optimizer_stepped(self) -> None:
         if self.ema is not None:
@@ -282,8 +281,8 @@ class AbnTrainer(Trainer):
             self.best.keep(model, self.processing_class, self.recipe.training.half_precision, note)
 
     def save_result(self, folder: Path, of: str) -> dict:
-        """Write what the run ends in: its final round's weights or the mean of its fine-tuning rounds' where the recipe
-        says so, else the best.
+        """Write what the run ends in: the mean of its fine-tuning rounds' weights where the recipe says so, else the
+        best.
 
         Args:
             of: what the best was chosen on, in words.

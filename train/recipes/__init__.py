@@ -60,7 +60,7 @@ def recipe_of(asked: Any) -> Recipe:
     given = {name: getattr(asked, name) for name in PART_OF}
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if v is not None}
     recipe = RECIPES[asked.recipe].but(**changes)
-    without = {"attention_weight": 0.0, "distil": 0.0, "outliers": 0.0, "final_outliers": 0.0}
+    without = {"attention_weight": 0.0, "outliers": 0.0}
     return recipe.but(**without) if recipe.network.plain else recipe
 
 
@@ -69,5 +69,4 @@ def described(recipe: Recipe) -> str:
     arch, width, lengths = recipe.network.arch, recipe.network.width, recipe.rounds.tune_epochs
     network = arch if arch.endswith("-cifar") else f"{arch} of width {width}"
     rounds = f", then fine-tuning rounds of {' and '.join(map(str, lengths))}" if lengths else ""
-    rounds += f", then a final one of {last}" if (last := recipe.rounds.last) else ""
     return f"{network}, {recipe.training.epochs} epochs{rounds}"

@@ -105,11 +105,7 @@ class Rounds:
     tune_crop_area: tuple[float, float] = option(
         (0.5, 1.0), metavar=("LEAST", "MOST"), help="share of a picture that is cropped there"
     )
-    tune_cutmix: float = option(0.0, least=0, most=1, help="share of the batches that are mixed there")
     attention_class_weight: float = option(1.0, least=0, most=1000, help="of the attention branch's class loss there")
-    distil: float = option(
-        0.0, least=0, most=1, help="share of the class losses there that the answers of the network before them make up"
-    )  # Hinton et al. 2015, arXiv:1503.02531: short rounds without CutMix otherwise cost accuracy
     outliers: float = option(
         0.0, least=0, most=4, help="pictures of no class in a batch there (train/outliers.py), as a share of the others"
     )
@@ -120,19 +116,6 @@ class Rounds:
     before_share: float = option(
         0.0, least=0, most=0.9, help="share of the weights before the rounds in what --average-rounds ends in"
     )  # Wortsman et al. 2022, arXiv:2109.01903: such weights name better than those before and those after
-    final_epochs: int = option(
-        0,
-        least=0,
-        help="of a round after those, if there are any, from what they end in, with the class training's sizes, crops, "
-        "CutMix and labels",
-    )
-    final_lr: float = option(0.1, above=0, help="the highest rate in it")
-    final_outliers: float = option(0.0, least=0, most=4, help="pictures of no class in it, as --outliers")
-
-    @property
-    def last(self) -> int:
-        """Epochs of the final round; 0 where there is none, as without rounds before it."""
-        return self.final_epochs if self.tune_epochs else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +139,7 @@ PART_OF = {field.name: part for part, kind in PARTS.items() for field in fields(
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each, then
-    a final one of `final_epochs`.
+    """A network and how it is trained: `epochs` of class training, then fine-tuning rounds of `tune_epochs` each.
 
     Without rounds, or where it does not average them, a run ends in the weights that were best on what is held out. The
     validation split is looked at once, at the end; with nothing held out it takes that place.
