@@ -59,6 +59,12 @@ def test_only_zeros_beyond_the_border_tell_where_it_is(multitask):
     assert spread["replicate"] < 1e-5 < 1e-3 < spread["zeros"]
 
 
+def test_only_convolutions_that_see_beyond_the_border_repeat_it():
+    """The others would copy their input for a border of none, which costs training a fifth of its time."""
+    convolutions = [part for part in tiny_model(padding="replicate").modules() if isinstance(part, torch.nn.Conv2d)]
+    assert {(any(part.padding), part.padding_mode) for part in convolutions} == {(True, "replicate"), (False, "zeros")}
+
+
 @pytest.mark.parametrize("residual", [True, False])
 def test_the_perception_branch_sees_attended_features(residual):
     model = tiny_model(residual_attention=residual)

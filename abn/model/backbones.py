@@ -35,7 +35,9 @@ def build(config: AbnConfig) -> Backbone:
 
 
 def set_padding(module: nn.Module, padding: str) -> None:
-    """What the module's convolutions see beyond the border, one of `configuration_abn.PADDINGS`; no tensor changes."""
+    """What the module's convolutions see beyond the border, one of `configuration_abn.PADDINGS`; no tensor changes.
+
+    Those of one pixel see nothing there: PyTorch would copy their input for a border of none."""
     for part in module.modules():
-        if isinstance(part, nn.Conv2d):
+        if isinstance(part, nn.Conv2d) and any(part.padding):
             part.padding_mode = padding  # ty: ignore[invalid-assignment]
