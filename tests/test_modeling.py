@@ -60,7 +60,7 @@ def test_only_zeros_beyond_the_border_tell_where_it_is(multitask):
 
 
 def test_only_convolutions_that_see_beyond_the_border_repeat_it():
-    """The others would copy their input for a border of none, which costs training a fifth of its time."""
+    """The others would copy their input for a border of none, about a fifth of a training step's time."""
     convolutions = [part for part in tiny_model(padding="replicate").modules() if isinstance(part, torch.nn.Conv2d)]
     assert {(any(part.padding), part.padding_mode) for part in convolutions} == {(True, "replicate"), (False, "zeros")}
 
