@@ -46,7 +46,7 @@ def test_alpha_and_view(client, tmp_path):
     _, overlay, attention_map = client.predict(handle_file(picture), 0, "model", api_name="/explain")
     explainer = Explainer.from_pretrained("compact")
     assert np.array_equal(np.asarray(Image.open(overlay)), explainer(picture, view="model").view)
-    assert np.array(attention_map).shape == (12, 12)
+    assert np.array(attention_map).shape == (13, 13)
     _, overlay, _ = client.predict(handle_file(picture), alpha=0.5, api_name="/explain")
     expected = explainer(picture, view="whole").overlay(0.5)
     assert np.abs(np.asarray(Image.open(overlay)).astype(int) - expected).max() <= 1

@@ -1,6 +1,7 @@
 """Explain in Chromium: picture and answer together, right to the pixel, with few bytes."""
 
 import base64
+import re
 
 import numpy as np
 import pytest
@@ -164,7 +165,9 @@ def test_blends_alpha_and_colours_need_no_server_and_change_the_picture(page):
 
 def test_the_legend_names_the_peak(page, bundled_explainer):
     peak = bundled_explainer(DRAWINGS["chain saw"], view="whole").heatmap.max()
-    assert page.inner_text("#abn-explain [data-most]") == f"most here; peak {peak:.2f} of 1"
+    words, said, scale = re.fullmatch(r"(.*) (\d\.\d\d) (.*)", page.inner_text("#abn-explain [data-most]")).groups()
+    assert (words, scale) == ("most here; peak", "of 1")
+    assert float(said) == pytest.approx(peak, abs=0.01)  # the page's answers may be of the tuned network
 
 
 def test_a_click_on_an_example_explains_it_and_back_returns(page):
@@ -197,7 +200,7 @@ def test_the_centre_crop_shows_the_crop(page):
     page.locator("[data-view] input[value=model]").check()
     explained(page)
     assert canvas(page).shape[:2] == (360, 360)
-    assert "map of 12 × 12 places" in page.inner_text("[data-small]")
+    assert "map of 13 × 13 places" in page.inner_text("[data-small]")
 
 
 def test_what_is_no_picture_is_named_and_picture_and_answer_stay_together(page, tmp_path):
@@ -436,7 +439,7 @@ def test_reload_keeps_an_uploaded_picture_without_the_server(page, tmp_path):
 
 def test_an_upload_that_the_server_has_cleared_is_sent_again(page, running_app, tmp_path):
     file = tmp_path / "mine.png"
-    made_up_picture(320, 240, seed=6).save(file)
+    made_up_picture(300, 240, seed=6).save(file)  # at 208 px its crop is 240 pixels wide, to the last one
     choose(page, file)
     folder = running_app[1].parent / "gradio"
     uploaded = max(folder.rglob("mine.png"), key=lambda file: file.stat().st_mtime)

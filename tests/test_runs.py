@@ -191,7 +191,8 @@ def test_without_rounds_the_best_weights_are_kept(tiny_imagenette, tmp_path, mon
 def test_with_rounds_their_mean_is_kept(tiny_imagenette, tmp_path, monkeypatch, capsys):
     made_scores(monkeypatch, [90.0, 10.0, 10.0, 10.0])
     out = tmp_path / "out"
-    assert main(arguments_for(tiny_imagenette, out, *ROUNDS, "--epochs", "1", "--holdout", "0.25")) == 0
+    more = [*ROUNDS, "--epochs", "1", "--holdout", "0.25", "--before-share", "0"]
+    assert main(arguments_for(tiny_imagenette, out, *more)) == 0
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["weights"] == "the mean of 2 fine-tuning rounds"
     first = load_file(out / "round-1.safetensors")
