@@ -30,7 +30,8 @@ sys.exit(run.main(sys.argv[1:]))
 
 @pytest.mark.slow
 def test_two_processes_hold_one_decoded_copy(tiny_imagenette, tmp_path):
-    """And end in the same weights as where each decodes what it looks at; nothing is left in the temporary folder."""
+    """And end in the same weights as where each decodes what it looks at, after a round with the features frozen;
+    nothing is left in the temporary folder."""
     script = tmp_path / "run.py"
     script.write_text(COUNTING)
     weights, decoded = {}, {}
@@ -39,7 +40,7 @@ def test_two_processes_hold_one_decoded_copy(tiny_imagenette, tmp_path):
         surroundings = {**os.environ, "DECODED": str(tmp_path / name), "TMPDIR": str(temporary)}
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
         arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), "--holdout", "0", *TINY]
-        arguments += ["--explain", "0", "--epochs", "1", "--train-batch", "20", *more]
+        arguments += ["--explain", "0", "--epochs", "1", "--train-batch", "20", "--tune-epochs", "1", *more]
         command = {"env": surroundings, "capture_output": True, "text": True, "timeout": 200, "check": False}
         run = subprocess.run([*launcher, *arguments], **command)
         assert run.returncode == 0, run.stderr[-3000:]

@@ -1,5 +1,6 @@
 """A run step by step, replayed with plain formulas from its own gradients, and what its steps are given to see."""
 
+import itertools
 import json
 
 import pytest
@@ -56,7 +57,7 @@ class Notes(TrainerCallback):
         self.gradients, self.states = [], []
 
     def on_optimizer_step(self, args, state, control, model, **kwargs):
-        self.gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+        self.gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
         self.states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
 
 
@@ -168,6 +169,23 @@ def test_the_map_of_the_mean_is_as_steep_as_the_recipe_says(weight, factor, tmp_
             steep = ".map_norm.weight" in name or ".map_norm.bias" in name
             expected = (first[name] + last[name]) / 2 * (factor if steep else 1)
             torch.testing.assert_close(other, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.0], ids=["averaged", "not averaged"])
+def test_features_that_are_frozen_stay_as_the_class_training_left_them(decay, tmp_path):
+    """To the bit, but for their batch norms' statistics, which follow the round's pictures; the branches learn."""
+    trainer, notes, begun = run(RECIPE.but(freeze_features=True, ema_decay=decay), tmp_path)
+    kept = {name for name in begun if name.startswith("model.features.") and name.endswith(("weight", "bias"))}
+    start = averages(begun, notes.states)[2] if decay else notes.states[2]
+    assert_close(notes.states[3], start, kept)
+    for before, state in itertools.pairwise(notes.states[3:]):
+        assert all(torch.equal(state[name], before[name]) for name in kept)
+        same = {name for name, tensor in state.items() if torch.equal(tensor, before[name])}
+        assert same == kept
+    if decay:
+        assert_close(trainer.ema.average, start, kept)
+    for before, state in itertools.pairwise(notes.states[:3]):
+        assert not any(torch.equal(state[name], before[name]) for name in kept if name.endswith("conv1.weight"))
 
 
 def test_adam_decays_beside_the_gradient(tmp_path):

@@ -43,7 +43,7 @@ def training_arguments(settings: Settings, recipe: Recipe, output: Path) -> Trai
         greater_is_better=True if training.patience else None,
         restore_callback_states_from_checkpoint=training.patience > 0,  # how long it has been patient
         seed=settings.seed,
-        ddp_find_unused_parameters=False,
+        ddp_find_unused_parameters=recipe.rounds.freeze_features and bool(recipe.rounds.tune_epochs),
         ddp_timeout=int(PATIENCE.total_seconds()),
     )
     devices = arguments.world_size

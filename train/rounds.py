@@ -47,6 +47,8 @@ class Tuning:
         self.current = now.round
         if not now.round:
             return
+        if self.recipe.rounds.freeze_features:
+            getattr(model, model.base_model_prefix, model).features.requires_grad_(False)
         first = accelerator.is_main_process
         maps_file = self.folder / f"teacher-maps-{now.round}.safetensors"
         if now.first:

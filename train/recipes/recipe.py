@@ -105,6 +105,9 @@ class Rounds:
     tune_crop_area: tuple[float, float] = option(
         (0.5, 1.0), metavar=("LEAST", "MOST"), help="share of a picture that is cropped there"
     )
+    freeze_features: bool = option(
+        False, help="keep the feature extractor's weights there as they are: only the branches learn"
+    )
     attention_class_weight: float = option(1.0, least=0, most=1000, help="of the attention branch's class loss there")
     outliers: float = option(
         0.0, least=0, most=4, help="pictures of no class in a batch there (train/outliers.py), as a share of the others"
