@@ -72,20 +72,28 @@ def label(page) -> str:
 
 
 def test_it_opens_with_an_example_explained_and_names_the_classes(page, bundled_explainer, drawn_gallery):
-    expected = bundled_explainer(drawn_gallery.of_class("chain saw")[0].path, view="whole")
-    assert label(page) == expected.label == "chain saw"
-    assert page.inner_text("[data-share-of-it]") == f"{expected.probabilities['chain saw']:.0%}".replace("%", " %")
     names = page.locator("[data-examples] [data-open] span").all_inner_texts()
     assert names == [f"{name} (drawn)" for name in imagenette.CLASSES]
     assert page.locator("[data-examples] [aria-pressed=true]").inner_text() == "chain saw (drawn)"
     bars = page.locator("#abn-explain [data-scores] .abn-score-name").all_inner_texts()
-    assert bars == list(expected.probabilities)[:5]
     widths = page.eval_on_selector_all(
         "#abn-explain [data-scores] li i", "all => all.map((each) => parseFloat(each.style.width))"
     )
-    shares = [list(expected.probabilities.values())[:5], [expected.attention_probabilities[name] for name in bars]]
-    assert widths[0::2] == pytest.approx([100 * share for share in shares[0]], abs=0.2)
-    assert widths[1::2] == pytest.approx([100 * share for share in shares[1]], abs=0.2)
+    shown = (label(page), page.inner_text("[data-share-of-it]"), bars, widths[0::2], widths[1::2])
+
+    def expected(explainer):
+        found = explainer(drawn_gallery.of_class("chain saw")[0].path, view="whole")
+        own = [found.attention_probabilities[name] for name in bars]
+        return (
+            "chain saw",
+            f"{found.probabilities['chain saw']:.0%}".replace("%", " %"),
+            list(found.probabilities)[:5],
+            pytest.approx([100 * share for share in list(found.probabilities.values())[:5]], abs=0.2),
+            pytest.approx([100 * share for share in own], abs=0.2),
+        )
+
+    # The server's network answers, or the tuned one once that is ready
+    assert shown == expected(bundled_explainer) or shown == expected(tuned(bundled_explainer))
 
 
 def laid(answer, shape, explainer) -> np.ndarray:

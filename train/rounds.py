@@ -48,7 +48,9 @@ class Tuning:
         if not now.round:
             return
         if self.recipe.rounds.freeze_features:
-            getattr(model, model.base_model_prefix, model).features.requires_grad_(False)
+            for name, parameter in model.named_parameters():
+                if "features" in name.split(".")[:2]:  # model.features, or a plain network's features
+                    parameter.requires_grad_(False)
         first = accelerator.is_main_process
         maps_file = self.folder / f"teacher-maps-{now.round}.safetensors"
         if now.first:

@@ -88,7 +88,7 @@ def picture_size(recipe: Recipe, now: Place) -> int:
 
 
 def cutmix_share(recipe: Recipe, now: Place) -> float:
-    """How often a batch is mixed: never in the last tenth of the class training and in the rounds."""
+    """How often a batch is mixed: never in the last tenth of the class training, nor in the rounds."""
     return recipe.training.cutmix if not now.round and now.done < 0.9 else 0.0
 
 
