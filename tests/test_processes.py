@@ -40,7 +40,8 @@ def test_two_processes_hold_one_decoded_copy(tiny_imagenette, tmp_path):
         surroundings = {**os.environ, "DECODED": str(tmp_path / name), "TMPDIR": str(temporary)}
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
         arguments = ["--imagenette-root", str(tiny_imagenette), "--checkpoint", str(out), "--holdout", "0", *TINY]
-        arguments += ["--explain", "0", "--epochs", "1", "--train-batch", "20", "--tune-epochs", "1", *more]
+        arguments += ["--explain", "0", "--epochs", "1", "--train-batch", "20", "--tune-epochs", "1"]
+        arguments += ["--freeze-features", *more]
         command = {"env": surroundings, "capture_output": True, "text": True, "timeout": 200, "check": False}
         run = subprocess.run([*launcher, *arguments], **command)
         assert run.returncode == 0, run.stderr[-3000:]

@@ -17,6 +17,8 @@ from train import rounds
 from train import trainer as trainer_module
 from train.dataset import PictureDataset, normalised
 from train.networks import build_processor
+from train.parameters import freeze_features
+from train.plain import PlainConfig, PlainForImageClassification
 from train.recipes import Recipe
 from train.recipes.recipe import Network, Rounds, Training
 from train.remedy import GRID, teacher_maps
@@ -186,6 +188,18 @@ def test_features_that_are_frozen_stay_as_the_class_training_left_them(decay, tm
         assert_close(trainer.ema.average, start, kept)
     for before, state in itertools.pairwise(notes.states[:3]):
         assert not any(torch.equal(state[name], before[name]) for name in kept if name.endswith("conv1.weight"))
+
+
+@pytest.mark.parametrize("kind", ["abn", "plain", "compiled"])
+def test_features_are_frozen_in_every_kind_of_network(kind):
+    model = tiny_model()
+    if kind == "plain":
+        model = PlainForImageClassification(PlainConfig.from_dict(model.config.to_dict()))
+    if kind == "compiled":
+        model = torch.compile(model)
+    freeze_features(model)
+    names = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert names == {name for name, _ in model.named_parameters() if "features" in name.split(".")} != set()
 
 
 def test_adam_decays_beside_the_gradient(tmp_path):

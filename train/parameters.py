@@ -27,6 +27,14 @@ def parameter_groups(model: nn.Module, how: Training, pretrained: frozenset[str]
     ]
 
 
+def freeze_features(model: nn.Module) -> None:
+    """From now on no optimizer changes the feature extractor's weights: those in `model.features`, or in a plain
+    network's `features`. The statistics of its batch norms go on."""
+    for name, parameter in model.named_parameters():
+        if WRAPPED.sub("", name).removeprefix("model.").startswith("features."):
+            parameter.requires_grad_(False)
+
+
 def frozen_norms(model: nn.Module, pretrained: frozenset[str]) -> list[nn.Module]:
     """The batch norms whose weights are `pretrained`: from now on no optimizer changes them. While they are to use
     their statistics and not to change those, they must be put in evaluation mode before each step."""

@@ -11,6 +11,7 @@ from abn.files import save_tensors
 from abn.model.image_processing_abn import AbnImageProcessor
 from train.dataset import PictureDataset
 from train.ema import ExponentialAverage
+from train.parameters import freeze_features
 from train.recipes import Recipe
 from train.remedy import steeper, teacher_maps
 from train.schedule import Place, tuning_rounds
@@ -48,9 +49,7 @@ class Tuning:
         if not now.round:
             return
         if self.recipe.rounds.freeze_features:
-            for name, parameter in model.named_parameters():
-                if "features" in name.split(".")[:2]:  # model.features, or a plain network's features
-                    parameter.requires_grad_(False)
+            freeze_features(model)
         first = accelerator.is_main_process
         maps_file = self.folder / f"teacher-maps-{now.round}.safetensors"
         if now.first:
